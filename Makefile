@@ -1,0 +1,49 @@
+# Thin: each target is one line of real work. The first use sets up .venv, later ones are fast.
+PYTHON ?= python3
+BIN := .venv/bin
+EXTRAS := demo,build,imagenet,export,cluster,test
+WORKERS ?= auto
+
+.PHONY: demo test test-containers test-gpu bench bench-convert bench-native lint setup setup-bench clean
+
+setup: .venv/.ready
+
+.venv/.ready: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14) and "Python 3.11 to 3.13 is needed: make PYTHON=/path/to/python3.12")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[$(EXTRAS)]'
+	touch $@
+
+.venv/.bench: .venv/.ready
+	$(BIN)/python -m pip install --quiet --editable '.[bench]'
+	touch $@
+
+setup-bench: .venv/.bench
+
+demo: setup
+	$(BIN)/alexnet-archive demo --out demo-out
+
+test: setup
+	$(BIN)/python -m pytest tests -n $(WORKERS) --dist loadgroup -m 'not container and not gpu'
+
+test-containers: setup
+	$(BIN)/python -m pytest tests/containers -m container
+
+test-gpu: setup
+	$(BIN)/python -m pytest tests/gpu -m gpu
+
+bench: setup-bench
+	$(BIN)/python -m tests.bench.training_step
+
+bench-convert: setup
+	$(BIN)/python -m tests.bench.convert
+
+bench-native: setup-bench
+	$(BIN)/python -m tests.bench.native
+
+lint: setup
+	$(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports
+
+clean:
+	rm -rf .venv build demo-out

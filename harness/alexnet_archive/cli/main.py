@@ -1,0 +1,88 @@
+"""The command `alexnet-archive`: finds a command's module when it is asked for, so that `--help` starts fast.
+
+Only this room prints and exits. Errors of `errors.py` become one clear message, a remedy and their exit code.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from typing import Any
+
+import click
+
+from alexnet_archive import __version__
+from alexnet_archive.errors import ArchiveError
+
+# command -> (module under cli/, attribute, one line of help). The help stands here so that the listing imports nothing.
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "acquire": ("archive", "acquire", "Bring the release in, check it, make it read-only."),
+    "verify": ("archive", "verify", "Check every byte of the acquired release."),
+    "inventory": ("archive", "inventory", "What the release holds, what it lacks, who supplies it."),
+    "notebook": ("archive", "notebook", "The 2012 experiments as a table, or one of them in detail."),
+    "doctor": ("doctor", "doctor", "What this machine can do, what is missing, how to mend it."),
+    "toolchain": ("toolchain", "toolchain", "The pinned container images: list, render, lock, check, image."),
+    "build": ("build", "build", "Compile the untouched release with the companion into a module."),
+    "convert": ("convert", "convert", "Pictures or ImageNet into 2012 batch files."),
+    "batches": ("batches", "batches", "Check, summarise or show a data folder."),
+    "layers": ("layers", "layers", "Check, tabulate or draw a layer definition."),
+    "train": ("train", "train", "Train a network from its layer files."),
+    "test": ("test", "test", "Errors of a checkpoint, on one or ten views."),
+    "classify": ("test", "classify", "Top-5 classes of pictures, with a figure."),
+    "show": ("show", "show", "Figures: cost, filters, predictions."),
+    "export": ("export", "export", "A checkpoint as npz, safetensors or onnx."),
+    "diff": ("diff", "diff", "What the build changes; where two engines part ways."),
+    "exhibit": ("exhibit", "exhibit", "A self-contained page about a trained network."),
+    "demo": ("demo", "demo", "Everything in two minutes, on real photographs, no network, no GPU."),
+}
+
+
+class LazyGroup(click.Group):
+    """Lists commands without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(f"alexnet_archive.cli.{module}"), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+    epilog="Example: alexnet-archive demo --out demo-out",
+)
+@click.version_option(__version__, prog_name="alexnet-archive")
+def main() -> None:
+    """Keep the published 2012 AlexNet source alive: acquire, complete, build, train, compare, look."""
+
+
+def run(arguments: list[str] | None = None) -> None:
+    """Entry point: run a command, turn our errors into a message and an exit code."""
+    try:
+        main.main(args=arguments, prog_name="alexnet-archive", standalone_mode=True)
+    except ArchiveError as error:
+        sys.exit(report(error, as_json="--json" in (arguments or sys.argv[1:])))
+
+
+def report(error: ArchiveError, *, as_json: bool = False) -> int:
+    """Print an error of ours on standard error (as JSON on standard output if asked); returns its exit code."""
+    if as_json:
+        click.echo(json.dumps(error.facts(), indent=2, default=str))
+    click.echo(click.style("error: ", fg="red", bold=True) + str(error), err=True)
+    if error.remedy:
+        click.echo(click.style("remedy: ", bold=True) + error.remedy, err=True)
+    return error.exit_code
+
+
+def emit_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=2, default=str))

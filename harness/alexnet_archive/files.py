@@ -1,0 +1,75 @@
+"""Atomic writes: a temporary file in the same folder, flushed to disk, then renamed over the old one.
+
+Whoever is killed at any instant leaves either the old file or the new one under the final name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from alexnet_archive.errors import WriteError
+
+TEMPORARY_PREFIX = ".writing-"
+
+
+@contextlib.contextmanager
+def atomic_writer(path: Path, *, mode: int = 0o644) -> Iterator[IO[bytes]]:
+    """Open a binary stream whose content appears under `path` only when the block ends without an error.
+
+    Raises WriteError for permission, missing folder and full disk; the temporary file is removed on any failure.
+    """
+    path = Path(path)
+    temporary: str | None = None
+    try:
+        descriptor, temporary = tempfile.mkstemp(prefix=TEMPORARY_PREFIX + path.name + "-", dir=path.parent)
+        with os.fdopen(descriptor, "wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(temporary).chmod(mode)
+        Path(temporary).replace(path)
+        temporary = None
+        sync_folder(path.parent)
+    except OSError as error:
+        raise WriteError(
+            f"cannot write {path}: {error.strerror or error}",
+            path=path,
+            remedy="check that the folder exists, that you may write to it and that the disk is not full",
+        ) from error
+    finally:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                Path(temporary).unlink()
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    with atomic_writer(path) as stream:
+        stream.write(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    write_bytes(path, text.encode())
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder and its parents, or raise WriteError."""
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WriteError(
+            f"cannot create folder {path}: {error.strerror or error}", path=path, remedy="choose another folder"
+        ) from error
+
+
+def sync_folder(path: Path) -> None:
+    """Make a rename in `path` durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

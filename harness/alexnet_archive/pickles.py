@@ -1,0 +1,240 @@
+"""Reading foreign pickles without running them, and writing pickles that Python 2.7 loads.
+
+Reader: an allow-list of classes; nothing else is ever constructed (python-and-data section 3.5).
+Writer: protocol 2, byte strings as Python 2 `str`, arrays under the module name NumPy 1 uses, and instances of
+old-style Python 2 classes (python-and-data sections 1.5 and 5.2, table of rule 5).
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import pickle
+import struct
+import zipfile
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from alexnet_archive.errors import ArchiveError, UnsafePickleError
+
+
+class Python2Instance:
+    """Inert stand-in for an instance of a Python 2 class: its module, its name, its attributes.
+
+    Built without arguments by the reader, and written by the writer as an old-style instance of `module.name`.
+    """
+
+    module = ""
+    name = ""
+
+    def __init__(self, *_ignored: Any, **attributes: Any) -> None:
+        self.__dict__.update(attributes)
+
+    def __setstate__(self, state: Any) -> None:
+        if isinstance(state, dict):
+            self.__dict__.update({k.decode("latin1") if isinstance(k, bytes) else k: v for k, v in state.items()})
+
+
+_STUBS: dict[tuple[str, str], type[Python2Instance]] = {}
+
+
+def python2_class(module: str, name: str) -> type[Python2Instance]:
+    """The stand-in class for `module.name`; the same object for the same name."""
+    key = (module, name)
+    if key not in _STUBS:
+        _STUBS[key] = type(name, (Python2Instance,), {"module": module, "name": name})
+    return _STUBS[key]
+
+
+def _plain_dtype(*arguments: Any) -> np.dtype[Any]:
+    return _numeric(np.dtype(*arguments))
+
+
+def _numeric(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    if dtype.hasobject:
+        raise UnsafePickleError("an array of Python objects is not accepted", found=str(dtype))
+    return dtype
+
+
+def _object_base(*_ignored: Any) -> Any:
+    raise UnsafePickleError("object() is only accepted as the base of an options class")
+
+
+def _reconstructor(cls: Any, base: Any, state: Any) -> Any:
+    if not (isinstance(cls, type) and issubclass(cls, Python2Instance)):
+        raise UnsafePickleError("only options classes are rebuilt", found=str(cls))
+    return cls()
+
+
+def _latin1(text: Any, encoding: Any = "latin1") -> bytes:
+    if encoding != "latin1" or not isinstance(text, str):
+        raise UnsafePickleError("only latin1 byte strings are decoded", found=repr(encoding))
+    return text.encode("latin1")
+
+
+def _rebuild_array(*arguments: Any) -> Any:
+    return np.core.multiarray._reconstruct(*arguments) if not hasattr(np, "_core") else _rebuild_array_2(*arguments)
+
+
+def _rebuild_array_2(*arguments: Any) -> Any:
+    from numpy._core import multiarray
+
+    return multiarray._reconstruct(*arguments)
+
+
+def _rebuild_scalar(dtype: Any, raw: Any = None) -> Any:
+    if not isinstance(dtype, np.dtype):
+        raise UnsafePickleError("a scalar needs a dtype", found=str(type(dtype)))
+    _numeric(dtype)
+    data = raw.encode("latin1") if isinstance(raw, str) else raw
+    return np.frombuffer(data, dtype=dtype, count=1)[0]
+
+
+_ALLOWED: dict[tuple[str, str], Any] = {
+    ("numpy.core.multiarray", "_reconstruct"): _rebuild_array,
+    ("numpy._core.multiarray", "_reconstruct"): _rebuild_array,
+    ("numpy.core.multiarray", "scalar"): _rebuild_scalar,
+    ("numpy._core.multiarray", "scalar"): _rebuild_scalar,
+    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "dtype"): _plain_dtype,
+    ("ordereddict", "OrderedDict"): OrderedDict,
+    ("collections", "OrderedDict"): OrderedDict,
+    ("_codecs", "encode"): _latin1,
+    ("copy_reg", "_reconstructor"): _reconstructor,
+    ("copyreg", "_reconstructor"): _reconstructor,
+    ("__builtin__", "object"): _object_base,
+    ("builtins", "object"): _object_base,
+}
+
+
+class RestrictedUnpickler(pickle.Unpickler):
+    """Admits plain containers, NumPy arrays and inert stand-ins for the classes of module `options`."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module == "options" and "." not in name:
+            return python2_class(module, name)
+        try:
+            return _ALLOWED[module, name]
+        except KeyError:
+            raise UnsafePickleError(
+                "the pickle asks for something outside the allow-list; nothing was constructed",
+                found=f"{module}.{name}",
+                remedy="use a file written by the release, by this project, or by a converter you trust",
+            ) from None
+
+
+def load(stream: IO[bytes], *, encoding: str, path: str | Path | None = None) -> Any:
+    """Read one pickle. `encoding` is `latin1` for checkpoints and `bytes` for batch files (section 3.5).
+
+    Raises UnsafePickleError for anything truncated, damaged or outside the allow-list.
+    """
+    try:
+        return RestrictedUnpickler(stream, encoding=encoding).load()
+    except ArchiveError as error:
+        error.path = error.path or (None if path is None else str(path))
+        raise
+    except MemoryError as error:
+        raise UnsafePickleError("the pickle asks for more memory than there is", path=path) from error
+    except Exception as error:
+        raise UnsafePickleError(
+            f"not a readable pickle: {error or type(error).__name__}",
+            path=path,
+            remedy="the file is truncated or not of this kind; fetch or make it again",
+        ) from error
+
+
+def load_file(path: Path, *, encoding: str) -> Any:
+    """Read a plain, gzip or ZIP (member `data`) pickle, told apart by its leading bytes (section 1.3)."""
+    path = Path(path)
+    try:
+        with path.open("rb") as stream:
+            magic = stream.read(4)
+            stream.seek(0)
+            if magic[:2] == b"\x1f\x8b":
+                with gzip.open(stream) as inner:
+                    return load(inner, encoding=encoding, path=path)
+            if magic == b"PK\x03\x04":
+                with zipfile.ZipFile(stream) as archive, archive.open("data") as inner:
+                    return load(inner, encoding=encoding, path=path)
+            return load(stream, encoding=encoding, path=path)
+    except (OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise UnsafePickleError(f"cannot read {path}: {error}", path=path) from error
+
+
+class Python2Pickler(pickle._Pickler):
+    """Protocol 2 with byte strings as Python 2 `str`, native text too (ASCII or latin1), and old-style instances."""
+
+    dispatch: dict[type, Callable[..., None]] = dict(pickle._Pickler.dispatch)
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        super().__init__(stream, protocol=2)
+
+    def _save_byte_string(self, data: bytes, key: Any) -> None:
+        if len(data) < 256:
+            self.write(pickle.SHORT_BINSTRING + struct.pack("<B", len(data)) + data)
+        else:
+            self.write(pickle.BINSTRING + struct.pack("<i", len(data)) + data)
+        self.memoize(key)
+
+    def save_bytes(self, data: bytes) -> None:
+        self._save_byte_string(data, data)
+
+    def save_str(self, text: str) -> None:
+        try:
+            self._save_byte_string(text.encode("latin1"), text)
+        except UnicodeEncodeError:
+            pickle._Pickler.save_str(self, text)
+
+    def save_type(self, obj: type) -> None:
+        if issubclass(obj, Python2Instance):
+            self.write(pickle.GLOBAL + f"{obj.module}\n{obj.name}\n".encode("ascii"))
+            self.memoize(obj)
+        else:
+            self.save_global(obj)
+
+    def save_global(self, obj: Any, name: str | None = None) -> None:
+        module = getattr(obj, "__module__", None) or ""
+        if module.startswith("numpy._core"):
+            self.write(pickle.GLOBAL + f"{module.replace('._core', '.core')}\n{obj.__name__}\n".encode("ascii"))
+            self.memoize(obj)
+        else:
+            super().save_global(obj, name)
+
+    def save(self, obj: Any, save_persistent_id: bool = True) -> None:
+        if isinstance(obj, Python2Instance):
+            self._save_instance(obj)
+        elif isinstance(obj, np.generic):
+            super().save(obj.item(), save_persistent_id)
+        else:
+            super().save(obj, save_persistent_id)
+
+    def _save_instance(self, obj: Python2Instance) -> None:
+        known = self.memo.get(id(obj))
+        if known is not None:
+            self.write(self.get(known[0]))
+            return
+        self.write(pickle.MARK)
+        self.save(type(obj))
+        self.write(pickle.OBJ)
+        self.memoize(obj)
+        self.save(vars(obj))
+        self.write(pickle.BUILD)
+
+    dispatch[bytes] = save_bytes
+    dispatch[str] = save_str
+    dispatch[type] = save_type
+
+
+def dump(data: Any, stream: IO[bytes]) -> None:
+    """Write `data` so that Python 2.7 with NumPy 1.16 and Python 3 both load it."""
+    Python2Pickler(stream).dump(data)
+
+
+def dumps(data: Any) -> bytes:
+    stream = io.BytesIO()
+    dump(data, stream)
+    return stream.getvalue()
