@@ -4,7 +4,7 @@ BIN := .venv/bin
 EXTRAS := demo,build,imagenet,export,cluster,test
 WORKERS ?= auto
 
-.PHONY: demo test test-containers test-gpu bench bench-convert bench-native lint setup setup-bench clean
+.PHONY: demo test test-containers test-gpu bench bench-convert bench-native lint python2 setup setup-bench clean
 
 setup: .venv/.ready
 
@@ -20,6 +20,17 @@ setup: .venv/.ready
 	touch $@
 
 setup-bench: .venv/.bench
+
+# Python 2.7 for the tests of the 2012 side: PYTHON2 names an interpreter, its packages go to .py2 alone.
+PYTHON2 ?= python2.7
+.py2/.ready: .venv/.ready
+	$(BIN)/python -m venv .py2/maker
+	.py2/maker/bin/python -m pip install --quiet 'virtualenv<20.22' 'setuptools<81'
+	.py2/maker/bin/python -m virtualenv --quiet --python $(PYTHON2) .py2/env
+	.py2/env/bin/python -m pip install --quiet numpy==1.16.6 matplotlib==2.2.5 Pillow==6.2.2
+	touch $@
+
+python2: .py2/.ready
 
 demo: setup
 	$(BIN)/alexnet-archive demo --out demo-out

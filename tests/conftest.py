@@ -48,8 +48,9 @@ def rng() -> np.random.Generator:
 
 
 def find_python2() -> str | None:
-    """A Python 2.7 with NumPy: `ALEXNET_ARCHIVE_PYTHON2`, else `python2.7` on the path."""
-    for candidate in (os.environ.get("ALEXNET_ARCHIVE_PYTHON2"), shutil.which("python2.7"), shutil.which("python2")):
+    """A Python 2.7 with NumPy: `ALEXNET_ARCHIVE_PYTHON2`, `make python2`'s, else `python2.7` on the path."""
+    made = str(ROOT / ".py2" / "env" / "bin" / "python2.7")
+    for candidate in (os.environ.get("ALEXNET_ARCHIVE_PYTHON2"), made, shutil.which("python2.7"), shutil.which("python2")):
         if candidate and _has_numpy(candidate):
             return candidate
     return None
