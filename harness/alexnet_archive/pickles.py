@@ -8,6 +8,7 @@ old-style Python 2 classes (python-and-data sections 1.5 and 5.2, table of rule 
 from __future__ import annotations
 
 import gzip
+import importlib
 import io
 import pickle
 import struct
@@ -77,13 +78,8 @@ def _latin1(text: Any, encoding: Any = "latin1") -> bytes:
 
 
 def _rebuild_array(*arguments: Any) -> Any:
-    return np.core.multiarray._reconstruct(*arguments) if not hasattr(np, "_core") else _rebuild_array_2(*arguments)
-
-
-def _rebuild_array_2(*arguments: Any) -> Any:
-    from numpy._core import multiarray
-
-    return multiarray._reconstruct(*arguments)
+    core = "numpy._core" if int(np.__version__.split(".")[0]) >= 2 else "numpy.core"
+    return importlib.import_module(core + ".multiarray")._reconstruct(*arguments)
 
 
 def _rebuild_scalar(dtype: Any, raw: Any = None) -> Any:
@@ -127,8 +123,8 @@ class RestrictedUnpickler(pickle.Unpickler):
             ) from None
 
 
-def load(stream: IO[bytes], *, encoding: str, path: str | Path | None = None) -> Any:
-    """Read one pickle. `encoding` is `latin1` for checkpoints and `bytes` for batch files (section 3.5).
+def load(stream: Any, *, encoding: str, path: str | Path | None = None) -> Any:
+    """Read one pickle from a binary stream. `encoding` is `latin1` for checkpoints and `bytes` for batch files (section 3.5).
 
     Raises UnsafePickleError for anything truncated, damaged or outside the allow-list.
     """
@@ -165,10 +161,14 @@ def load_file(path: Path, *, encoding: str) -> Any:
         raise UnsafePickleError(f"cannot read {path}: {error}", path=path) from error
 
 
-class Python2Pickler(pickle._Pickler):
+# The pure-Python pickler is the only one whose opcodes can be chosen; the type stubs do not know it.
+_PurePickler: Any = pickle._Pickler  # type: ignore[attr-defined]
+
+
+class Python2Pickler(_PurePickler):  # type: ignore[misc]
     """Protocol 2 with byte strings as Python 2 `str`, native text too (ASCII or latin1), and old-style instances."""
 
-    dispatch: dict[type, Callable[..., None]] = dict(pickle._Pickler.dispatch)
+    dispatch: dict[type, Callable[..., None]] = dict(_PurePickler.dispatch)
 
     def __init__(self, stream: IO[bytes]) -> None:
         super().__init__(stream, protocol=2)
@@ -187,7 +187,7 @@ class Python2Pickler(pickle._Pickler):
         try:
             self._save_byte_string(text.encode("latin1"), text)
         except UnicodeEncodeError:
-            pickle._Pickler.save_str(self, text)
+            _PurePickler.save_str(self, text)
 
     def save_type(self, obj: type) -> None:
         if issubclass(obj, Python2Instance):

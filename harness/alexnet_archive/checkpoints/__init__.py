@@ -1,1 +1,25 @@
+"""Checkpoints of 2012: a safe reader for both layer containers, a writer whose files Python 2.7 and the release load.
 
+Format: python-and-data section 3; checked against real Python 2.7 and against files damaged on disk.
+"""
+
+from alexnet_archive.checkpoints.export import export
+from alexnet_archive.checkpoints.folder import newest, prune, run_folder_name, sweep
+from alexnet_archive.checkpoints.options import OptionRow, OptionType, options_from_pickle, options_to_pickle
+from alexnet_archive.checkpoints.store import Checkpoint, Position, load, save
+
+__all__ = [
+    "Checkpoint",
+    "OptionRow",
+    "OptionType",
+    "Position",
+    "export",
+    "load",
+    "newest",
+    "options_from_pickle",
+    "options_to_pickle",
+    "prune",
+    "run_folder_name",
+    "save",
+    "sweep",
+]

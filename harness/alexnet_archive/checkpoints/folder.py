@@ -1,0 +1,71 @@
+"""A run directory: names, order, pruning (python-and-data sections 2.6 and 3.1)."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import re
+from pathlib import Path
+
+from alexnet_archive.errors import CheckpointError
+from alexnet_archive.files import TEMPORARY_PREFIX
+
+
+def run_folder_name(now: datetime.datetime, model: str = "ConvNet") -> str:
+    """`ConvNet__YYYY-mm-dd_HH.MM.SS` in local time: two underscores, since the file name options are empty."""
+    return f"{model}__{now:%Y-%m-%d_%H.%M.%S}"
+
+
+def natural_key(name: str) -> list[tuple[int, int | str]]:
+    """Sort key under which 4.10 follows 4.9: digit runs compare as numbers."""
+    return [(0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", name) if part]
+
+
+def checkpoint_files(folder: Path) -> list[Path]:
+    """The files of a run directory in natural order; unfinished writes and hidden files are not among them."""
+    found = [f for f in folder.iterdir() if f.is_file() and not f.name.startswith(".")]
+    return sorted(found, key=lambda f: natural_key(f.name))
+
+
+def newest(path: Path) -> Path:
+    """The checkpoint file meant by a path: itself, or the naturally last file of a run directory.
+
+    A folder without checkpoints of its own may hold run directories: then the latest one counts.
+    Raises CheckpointError when there is none.
+    """
+    path = Path(path)
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        raise CheckpointError(f"there is no checkpoint {path}", path=path, remedy="name a checkpoint or run directory")
+    files = checkpoint_files(path)
+    if not files:
+        runs = sorted((f for f in path.glob("ConvNet__*") if f.is_dir() and checkpoint_files(f)), key=lambda f: f.name)
+        if runs:
+            return newest(runs[-1])
+        raise CheckpointError(
+            f"{path} holds no checkpoint", path=path, remedy="nothing was saved there yet; start without --resume"
+        )
+    return files[-1]
+
+
+def prune(folder: Path, keep: Path, max_megabytes: int) -> list[Path]:
+    """Delete old checkpoints in natural order while the folder is over its budget; stop at the first one kept.
+
+    The budget is in MiB; 0 keeps the newest only. The file `keep` is never deleted.
+    """
+    removed = []
+    for file in checkpoint_files(folder):
+        total = sum(f.stat().st_size for f in checkpoint_files(folder))
+        if file == keep or total <= max_megabytes << 20:
+            break
+        file.unlink()
+        removed.append(file)
+    return removed
+
+
+def sweep(folder: Path) -> None:
+    """Remove what a killed writer left behind."""
+    for file in folder.glob(TEMPORARY_PREFIX + "*"):
+        with contextlib.suppress(OSError):
+            file.unlink()

@@ -1,0 +1,187 @@
+"""`doctor`: what this machine can do, what is missing, and the command that mends it. Never fails on a bare machine."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from alexnet_archive import paths
+from alexnet_archive.cli.main import emit_json
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the report: what was looked for, whether it is there, what was seen, what would mend it."""
+
+    name: str
+    ok: bool
+    detail: str
+    remedy: str = ""
+
+
+def _first_line(*command: str) -> str | None:
+    """The first line a program prints, or None when it is absent or fails."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    text = (done.stdout or done.stderr).strip()
+    return text.splitlines()[0] if done.returncode == 0 and text else None
+
+
+def check_python() -> Check:
+    version = ".".join(map(str, sys.version_info[:3]))
+    return Check("Python", (3, 11) <= sys.version_info[:2] < (3, 14), version, "use Python 3.11 to 3.13")
+
+
+def check_reference() -> Check:
+    import numpy as np
+    from threadpoolctl import threadpool_info
+
+    np.dot(np.ones(2), np.ones(2))
+    pools = [p for p in threadpool_info() if p["user_api"] == "blas"]
+    blas = ", ".join(f"{p['internal_api']} {p.get('version', '')} with {p['num_threads']} threads" for p in pools)
+    detail = f"NumPy {np.__version__}, BLAS: {blas or 'unknown'}, {os.cpu_count()} processors"
+    return Check("reference engine", bool(pools), detail, "install NumPy's own wheel: it brings a BLAS")
+
+
+def check_compiler() -> Check:
+    line = _first_line("g++", "--version")
+    return Check("C++ compiler", line is not None, line or "no g++", "install g++ (native engine, host toolchain)")
+
+
+def check_build_tools() -> Check:
+    found = []
+    for name in ("cmake", "ninja"):
+        beside = Path(sys.executable).parent / name
+        tool = str(beside) if beside.exists() else shutil.which(name)
+        found.append(f"{name}: {_first_line(tool, '--version') if tool else 'missing'}")
+    ok = not any("missing" in item for item in found)
+    return Check("CMake and Ninja", ok, "; ".join(found), "pip install 'alexnet-archive[build]'")
+
+
+def check_blas() -> Check:
+    try:
+        import scipy_openblas32
+
+        return Check("BLAS for the native engine", True, f"scipy-openblas32 {scipy_openblas32.__version__}")
+    except ImportError:
+        system = _first_line("pkg-config", "--modversion", "openblas")
+        detail = f"system OpenBLAS {system}" if system else "none"
+        return Check("BLAS for the native engine", bool(system), detail, "pip install 'alexnet-archive[build]'")
+
+
+def find_python2() -> str | None:
+    """Python 2.7 by name: `ALEXNET_ARCHIVE_PYTHON2`, the checkout's `make python2`, `python2.7`, `python2`."""
+    made = paths.archive_root() / ".py2" / "env" / "bin" / "python2.7"
+    named = (os.environ.get("ALEXNET_ARCHIVE_PYTHON2"), str(made), shutil.which("python2.7"), shutil.which("python2"))
+    for candidate in named:
+        if candidate and _first_line(candidate, "-c", "import sys; print(sys.version.split()[0])"):
+            return candidate
+    return None
+
+
+def check_python2() -> Check:
+    python = find_python2()
+    remedy = "make python2 PYTHON2=/path/to/python2.7, or use a container: --toolchain cpu"
+    if python is None:
+        return Check("Python 2.7", False, "not found", remedy)
+    report = "import sys, numpy; print(sys.version.split()[0] + ', NumPy ' + numpy.__version__)"
+    line = _first_line(python, "-c", report)
+    return Check("Python 2.7", line is not None, f"{python}: {line or 'without NumPy'}", remedy)
+
+
+def check_cuda() -> Check:
+    line = _first_line("nvcc", "--version") and subprocess.run(["nvcc", "--version"], capture_output=True, text=True)
+    detail = "none" if not line else line.stdout.strip().splitlines()[-1]
+    return Check("CUDA compiler", bool(line), detail, "install CUDA, or use a container: --toolchain cuda-13.0")
+
+
+def check_gpus() -> Check:
+    try:
+        done = subprocess.run(
+            ["nvidia-smi", "--query-gpu=name,compute_cap,memory.total", "--format=csv,noheader"],
+            capture_output=True, text=True, timeout=20,
+        )  # fmt: skip
+        names = [line.strip() for line in done.stdout.splitlines() if line.strip()] if done.returncode == 0 else []
+    except (OSError, subprocess.SubprocessError):
+        names = []
+    return Check("GPUs", bool(names), "; ".join(names) or "none", "the cpu flavour and the reference engine need none")
+
+
+def check_docker() -> Check:
+    try:
+        import docker
+
+        client = docker.from_env(timeout=5)
+        version = client.version().get("Version", "?")
+        client.close()
+        return Check("Docker engine", True, f"version {version}")
+    except Exception as error:  # whatever the SDK raises means: not usable here
+        detail = str(error).splitlines()[0][:100] if str(error) else type(error).__name__
+        return Check("Docker engine", False, detail, "install and start Docker, or set DOCKER_HOST")
+
+
+def check_release() -> Check:
+    source = paths.original_source()
+    if not source.is_dir():
+        return Check("the 2012 release", False, "not acquired", "alexnet-archive acquire")
+    from alexnet_archive.archive import verify_quick
+    from alexnet_archive.errors import ArchiveError
+
+    try:
+        verify_quick()
+    except ArchiveError as error:
+        return Check("the 2012 release", False, str(error).splitlines()[0], "alexnet-archive verify")
+    return Check("the 2012 release", True, str(source))
+
+
+def check_disk() -> Check:
+    root = paths.archive_root()
+    while not root.exists():
+        root = root.parent
+    free = shutil.disk_usage(root).free / 2**30
+    return Check("disk", free > 5, f"{free:.1f} GiB free at {root}", "make room: builds and images need 5 GiB or more")
+
+
+CHECKS: tuple[Callable[[], Check], ...] = (
+    check_python, check_reference, check_compiler, check_build_tools, check_blas, check_python2, check_cuda, check_gpus,
+    check_docker, check_release, check_disk,
+)  # fmt: skip
+
+
+def examine() -> list[Check]:
+    """Every check's outcome; one that breaks is reported as missing with what it said."""
+    results = []
+    for check in CHECKS:
+        try:
+            results.append(check())
+        except Exception as error:  # a report must come out whatever this machine is like
+            results.append(Check(check.__name__.removeprefix("check_"), False, f"{type(error).__name__}: {error}"))
+    return results
+
+
+@click.command(epilog="Example: alexnet-archive doctor --json")
+@click.option("--json", "as_json", is_flag=True, help="print the report as JSON")
+def doctor(as_json: bool) -> None:
+    """What this machine can do, what is missing, and the command that mends it. Always exits 0."""
+    results = examine()
+    if as_json:
+        emit_json([dataclasses.asdict(result) for result in results])
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("", "what", "found", "to mend it")
+    for result in results:
+        mark = "[green]ok[/]" if result.ok else "[yellow]--[/]"
+        table.add_row(mark, result.name, result.detail, "" if result.ok else result.remedy)
+    Console().print(table)

@@ -1,0 +1,61 @@
+"""What a checkpoint tells without an engine: its costs, its first-layer filters, its layers as rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from alexnet_archive.checkpoints import Checkpoint
+from alexnet_archive.errors import UserInputError
+from alexnet_archive.exhibit.figures import FilterBlock
+
+
+def cost_names(checkpoint: Checkpoint) -> list[str]:
+    return [name for name, layer in checkpoint.layers.items() if layer["type"].startswith("cost.")]
+
+
+def softmax_name(layers: dict[str, dict[str, Any]]) -> str:
+    """The layer whose output is the prediction: the input of the first logistic-regression cost."""
+    for layer in layers.values():
+        if layer["type"] == "cost.logreg":
+            return str(layer["inputs"][1])
+    raise UserInputError("the network has no cost.logreg layer, so it predicts no classes")
+
+
+def first_layer_blocks(layers: dict[str, dict[str, Any]], name: str = "", input_index: int = 0) -> list[FilterBlock]:
+    """The filters of the named conv layer, or of every conv layer that looks at the data: one block per GPU."""
+    found = []
+    for layer_name, layer in layers.items():
+        if layer["type"] != "conv":
+            continue
+        looks = layers[layer["inputs"][0]]["type"] == "data"
+        if layer_name == name or (not name and looks):
+            found.append(
+                FilterBlock(
+                    layer_name, int(layer["gpu"]), np.asarray(layer["weights"][input_index]),
+                    int(layer["filterChannels"][input_index]), int(layer["filterSize"][input_index]),
+                )
+            )  # fmt: skip
+    if not found:
+        raise UserInputError(
+            f"no conv layer {name}" if name else "no conv layer looks at the data",
+            expected=", ".join(n for n, layer in layers.items() if layer["type"] == "conv") or "a conv layer",
+            found=name or None,
+        )
+    return sorted(found, key=lambda block: block.gpu)
+
+
+def layer_rows(layers: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """Name, type, GPU, inputs, units and parameters of every layer, in file order."""
+    return [
+        {
+            "name": name,
+            "type": layer["type"],
+            "gpu": int(layer.get("gpu", -1)),
+            "inputs": list(layer.get("inputs", [])),
+            "outputs": int(layer["outputs"]),
+            "parameters": sum(w.size for w in layer.get("weights", [])) + getattr(layer.get("biases"), "size", 0),
+        }
+        for name, layer in layers.items()
+    ]

@@ -1,0 +1,71 @@
+"""What a run reports while it goes on. Costs are means per case, in the order of engine-semantics section 2.18."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+Costs = dict[str, tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class BatchTrained:
+    """One training batch is done. `seconds` covers this batch, `remaining` estimates the rest of the run."""
+
+    epoch: int
+    batch: int
+    costs: Costs
+    cases: int
+    seconds: float
+    cases_per_second: float
+    remaining: float | None
+    skipped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LayerWeights:
+    """Mean absolute weight and increment of each matrix of a layer, and of its biases."""
+
+    name: str
+    matrices: tuple[tuple[float, float], ...]
+    biases: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A test during training: the latest costs, their averages over the last tests, and the state of the weights."""
+
+    epoch: int
+    batch: int
+    costs: Costs
+    cases: int
+    averages: Costs
+    averaged_tests: int
+    weights: tuple[LayerWeights, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Saved:
+    path: Path
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """Stopped on request; `path` is what --resume takes."""
+
+    path: Path
+    epoch: int
+    batch: int
+    minibatch: int
+
+
+@dataclass(frozen=True)
+class Finished:
+    path: Path | None
+    batches: int
+    seconds: float
+    cases_per_second: float
+
+
+Event = BatchTrained | Tested | Saved | Stopped | Finished

@@ -1,0 +1,72 @@
+"""The log: for people the quantities of the 2012 log in their order, for programs one JSON object per event and line.
+
+python-and-data section 2.5. Cases per second and the time left are ours.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+from typing import IO
+
+from alexnet_archive.errors import WriteError
+from alexnet_archive.training.events import BatchTrained, Costs, Event, Tested
+
+
+def _values(costs: Costs) -> str:
+    return ", ".join(f"{name}: " + ", ".join(f"{value:.6f}" for value in values) for name, values in costs.items())
+
+
+def duration(seconds: float) -> str:
+    """Seconds as h:mm:ss."""
+    whole = round(seconds)
+    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+
+
+def batch_line(event: BatchTrained) -> str:
+    """`1.3... logprob: 2.302585, 0.900000, 0.500000 (1.234 sec)` and then our own rate and time left."""
+    line = f"{event.epoch}.{event.batch}... {_values(event.costs)} ({event.seconds:.3f} sec)"
+    line += f"  {event.cases_per_second:.1f} cases/s"
+    if event.remaining is not None:
+        line += f", {duration(event.remaining)} left"
+    if event.skipped:
+        line += f"  skipped {len(event.skipped)}: {', '.join(event.skipped[:3])}"
+    return line
+
+
+def test_lines(event: Tested) -> list[str]:
+    """The block after a test: latest costs, averages, weight and increment magnitudes by layer."""
+    lines = [
+        "======== test ========",
+        f"{_values(event.costs)} ({event.seconds:.3f} sec)",
+        f"averages of the last {event.averaged_tests}: {_values(event.averages)}",
+    ]
+    for layer in event.weights:
+        for index, (weight, increment) in enumerate(layer.matrices):
+            lines.append(f"layer {layer.name} weights[{index}]: {weight:e} [{increment:e}]")
+        lines.append(f"layer {layer.name} biases: {layer.biases[0]:e} [{layer.biases[1]:e}]")
+    return lines
+
+
+class JsonLog:
+    """Appends one JSON object per event to a file; each line is flushed to disk before the run goes on."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._stream: IO[str] = Path(path).open("a", encoding="utf-8")
+        except OSError as error:
+            raise WriteError(f"cannot write the log {path}: {error.strerror}", path=path) from error
+
+    def write(self, event: Event) -> None:
+        record = {"event": type(event).__name__, **dataclasses.asdict(event)}
+        try:
+            self._stream.write(json.dumps(record, default=str) + "\n")
+            self._stream.flush()
+            os.fsync(self._stream.fileno())
+        except OSError as error:
+            raise WriteError(f"cannot write the log: {error.strerror}", path=self._stream.name) from error
+
+    def close(self) -> None:
+        self._stream.close()

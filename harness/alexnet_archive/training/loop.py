@@ -1,0 +1,239 @@
+"""The loop itself, checked against uninterrupted runs bit for bit after stops and kills.
+
+Two deliberate differences from section 2.3 (listed in FIDELITY.md): the run ends with the last batch of the last epoch,
+where the 2012 loop trained one batch more, and it is saved there, where the 2012 loop lost what came after the last test.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from alexnet_archive.batches import Batch, Provider
+from alexnet_archive.checkpoints import Checkpoint, OptionRow, Position, save
+from alexnet_archive.engines.base import BatchResult, Engine
+from alexnet_archive.errors import NonFiniteError
+from alexnet_archive.training.events import BatchTrained, Costs, Event, Finished, Saved, Stopped, Tested
+from alexnet_archive.training.testing import test_batch
+from alexnet_archive.training.weights import weight_summary
+
+Outputs = list[tuple[dict[str, list[float]], int]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run shall do. Frequencies are in batches, `max_megabytes` is the budget of the run directory in MiB."""
+
+    epochs: int
+    save_folder: Path
+    test_frequency: int = 50
+    multiview: bool = False
+    max_megabytes: int = 0
+    zipped: bool = False
+    options: tuple[OptionRow, ...] = ()
+    extension: dict[str, Any] = field(default_factory=dict)
+
+
+class Trainer:
+    """One run: an engine, a training provider, perhaps a test provider, a plan."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        train: Provider,
+        test: Provider | None,
+        plan: Plan,
+        *,
+        resume: Checkpoint | None = None,
+        report: Callable[[Event], None] = lambda event: None,
+        on_minibatch: Callable[[int, int], None] = lambda done, total: None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.engine, self.train, self.test, self.plan = engine, train, test, plan
+        self.report, self.on_minibatch, self.stop = report, on_minibatch, stop
+        self.position = Position(1, train.batch_range[0])
+        self.partial = BatchResult({}, 0)
+        self.train_outputs: Outputs = []
+        self.test_outputs: Outputs = []
+        self.trained_cases = 0
+        self.trained_seconds = 0.0
+        if resume is not None:
+            self._resume(resume)
+
+    # -- where a run stands ------------------------------------------------------------------------------------------
+
+    def _resume(self, checkpoint: Checkpoint) -> None:
+        self.train_outputs = checkpoint.train_outputs
+        self.test_outputs = checkpoint.test_outputs
+        ours = checkpoint.extension
+        if "position" in ours:
+            self.position = Position(**ours["position"])
+            partial = ours["partial"]
+            self.partial = BatchResult({k: tuple(v) for k, v in partial["costs"].items()}, partial["cases"])
+            self.engine.set_state(ours["engine"])
+        else:  # saved by the release: the next batch follows the last one trained (section 2.6)
+            self.position = self._after(checkpoint.epoch, checkpoint.batchnum)
+        if self.position.batch not in self.train.batch_range:
+            self.position = Position(self.position.epoch, self.train.batch_range[0])
+            self.partial = BatchResult({}, 0)
+        if self.test is not None and "test_position" in ours:
+            number = ours["test_position"]["batch"]
+            if number in self.test.batch_range:
+                self.test.seek(ours["test_position"]["epoch"], number)
+        self.train.seek(self.position.epoch, self.position.batch)
+
+    def _after(self, epoch: int, batch: int) -> Position:
+        numbers = list(self.train.batch_range)
+        if batch not in numbers:
+            return Position(epoch, numbers[0])
+        index = numbers.index(batch) + 1
+        return Position(epoch, numbers[index]) if index < len(numbers) else Position(epoch + 1, numbers[0])
+
+    def batches_done(self, position: Position) -> int:
+        """Batches trained so far, counting the one at `position` as done."""
+        numbers = list(self.train.batch_range)
+        return len(numbers) * (position.epoch - 1) + numbers.index(position.batch) + 1
+
+    def progress(self) -> float:
+        """Clipped to 0..1; schedules of learning rates read it (engine-semantics section 1.5)."""
+        total = self.plan.epochs * len(self.train.batch_range)
+        return min(1.0, max(0.0, (self.batches_done(self.position) - 1) / total)) if total else 0.0
+
+    # -- the loop ----------------------------------------------------------------------------------------------------
+
+    def run(self) -> Finished | Stopped:
+        """Train until the last epoch is done, or until `stop` asks for a checkpoint. Returns the last event."""
+        started = time.perf_counter()
+        saved: Path | None = None
+        while self.position.epoch <= self.plan.epochs:
+            if self.stop():
+                return self._stop()
+            batch = self.train.next()
+            begun = time.perf_counter()
+            result = self.engine.train_batch(
+                batch.matrices,
+                self.progress(),
+                first_minibatch=self.position.minibatch,
+                stop=self.stop,
+                hook=lambda done, total, _: self.on_minibatch(done, total),
+            )
+            self.trained_seconds += time.perf_counter() - begun
+            self.trained_cases += result.cases
+            self.partial = self.partial.plus(result)
+            if not result.complete:
+                minibatch = self.position.minibatch + result.minibatches
+                self.position = Position(self.position.epoch, self.position.batch, minibatch)
+                return self._stop()
+            saved = self._batch_done(batch, time.perf_counter() - begun)
+        if saved is None:
+            saved = self._save()
+        finished = Finished(saved, len(self.train_outputs), time.perf_counter() - started, self._rate())
+        self.report(finished)
+        return finished
+
+    def _rate(self) -> float:
+        return self.trained_cases / self.trained_seconds if self.trained_seconds else 0.0
+
+    def _batch_done(self, batch: Batch, seconds: float) -> Path | None:
+        """Record, report, and every `test_frequency` batches test and save; returns the checkpoint if one was saved."""
+        done = self.position
+        means = self._finite(self.partial, batch)
+        self.train_outputs.append(({name: list(values) for name, values in means.items()}, self.partial.cases))
+        left = self.plan.epochs * len(self.train.batch_range) - self.batches_done(done)
+        per_batch = self.trained_seconds / max(1, self.trained_cases) * self.partial.cases
+        rate = self.partial.cases / seconds if seconds else 0.0
+        self.report(
+            BatchTrained(done.epoch, done.batch, means, self.partial.cases, seconds, rate, left * per_batch, batch.skipped)
+        )
+        self.position = self._after(done.epoch, done.batch)
+        self.partial = BatchResult({}, 0)
+        if self.batches_done(done) % self.plan.test_frequency:
+            return None
+        self.engine.sync()
+        if self.test is not None:
+            self._test(done)
+        return self._save()
+
+    def _finite(self, result: BatchResult, batch: Batch) -> Costs:
+        means = result.means()
+        for name, values in means.items():
+            if not all(map(math.isfinite, values)):
+                raise NonFiniteError(
+                    f"cost {name} became {values} in epoch {batch.epoch}, batch {batch.number}",
+                    found=name,
+                    remedy="lower the learning rates (epsW, epsB) or the initial weights, or resume an older checkpoint",
+                )
+        return means
+
+    def _test(self, trained: Position) -> None:
+        assert self.test is not None
+        batch = self.test.next()
+        begun = time.perf_counter()
+        result = test_batch(self.engine, self.test, batch, multiview=self.plan.multiview, progress=self.progress())
+        means = result.means()
+        self.test_outputs.append(({name: list(values) for name, values in means.items()}, result.cases))
+        last = self.test_outputs[-len(self.test.batch_range) :]
+        self.report(
+            Tested(
+                trained.epoch, trained.batch, means, result.cases, _averages(last), len(last),
+                weight_summary(self.engine.layers), time.perf_counter() - begun,
+            )
+        )  # fmt: skip
+
+    # -- saving ------------------------------------------------------------------------------------------------------
+
+    def _stop(self) -> Stopped:
+        path = self._save()
+        event = Stopped(path, self.position.epoch, self.position.batch, self.position.minibatch)
+        self.report(event)
+        return event
+
+    def _save(self) -> Path:
+        self.engine.sync()
+        path = save(
+            self.plan.save_folder,
+            self.checkpoint(),
+            self.plan.options,
+            max_megabytes=self.plan.max_megabytes,
+            zipped=self.plan.zipped,
+        )
+        self.report(Saved(path))
+        return path
+
+    def checkpoint(self) -> Checkpoint:
+        """The run as it stands. Epoch and batch number are those of the last whole batch, as the release has them."""
+        last = self._before(self.position)
+        extension = {
+            **self.plan.extension,
+            "position": vars(self.position),
+            "partial": {"costs": {k: list(v) for k, v in self.partial.costs.items()}, "cases": self.partial.cases},
+            "engine": self.engine.state(),
+        }
+        if self.test is not None:
+            extension["test_position"] = {"epoch": self.test.position[0], "batch": self.test.position[1]}
+        return Checkpoint(
+            last.epoch, last.batch, self.engine.layers, self.train_outputs, self.test_outputs, extension=extension
+        )
+
+    def _before(self, position: Position) -> Position:
+        """The last whole batch; before the first one its number less one, which the release's resume skips over."""
+        numbers = list(self.train.batch_range)
+        index = numbers.index(position.batch)
+        if index:
+            return Position(position.epoch, numbers[index - 1])
+        if position.epoch > 1:
+            return Position(position.epoch - 1, numbers[-1])
+        return Position(1, numbers[0] - 1)
+
+
+def _averages(outputs: Iterable[tuple[dict[str, list[float]], int]]) -> Costs:
+    """Plain means of the already normalised test results, as the 2012 log has them (section 2.5)."""
+    rows = [costs for costs, _ in outputs]
+    return {
+        name: tuple(sum(row[name][i] for row in rows) / len(rows) for i in range(len(rows[0][name])))
+        for name in (rows[0] if rows else {})
+    }
