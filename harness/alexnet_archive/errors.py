@@ -69,9 +69,16 @@ class AcquireError(ArchiveError):
 
 
 class FixityError(ArchiveError):
-    """The acquired release is not what its manifest says (several kinds at once)."""
+    """The acquired release is not what its manifest says (several kinds at once); carries every finding as plain values."""
 
     exit_code = 12
+
+    def __init__(self, message: str, *, findings: Iterable[dict[str, Any]] = (), **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.findings = tuple(findings)
+
+    def facts(self) -> dict[str, Any]:
+        return {**super().facts(), "findings": list(self.findings)}
 
 
 class MissingFileFixityError(FixityError):
