@@ -4,7 +4,7 @@ BIN := .venv/bin
 EXTRAS := demo,build,imagenet,export,cluster,test
 WORKERS ?= auto
 
-.PHONY: demo test test-containers test-gpu bench bench-convert bench-native lint python2 setup setup-bench clean
+.PHONY: demo test test-containers test-gpu bench bench-convert bench-native lint python2 setup setup-bench clean docs
 
 setup: .venv/.ready
 
@@ -58,3 +58,6 @@ lint: setup
 
 clean:
 	rm -rf .venv build demo-out
+
+docs: setup
+	$(BIN)/python -m tests.docs.commands

@@ -44,7 +44,7 @@ def _parser(kind: OptionType) -> Any:
     outer, _, inner = kind.value.partition(":")
     if not inner:
         return python2_class("options", outer)
-    return python2_class("options", outer)(parser=python2_class("options", inner), sepchar=",")
+    return python2_class("options", outer)(parsers=python2_class("options", inner), sepchar=",")
 
 
 def options_to_pickle(rows: Iterable[OptionRow]) -> Python2Instance:

@@ -99,8 +99,8 @@ def suggested_border(values: dict[str, Any]) -> int:
     return int(getattr(facts, "crop_border", 0) or 4) if facts is not None else 4
 
 
-def train_open_run(run: Run, log_file: Path | None, as_json: bool) -> None:
-    """The loop with its reports; ends the process with 130 after a polite stop."""
+def train_open_run(run: Run, log_file: Path | None, as_json: bool, report: Any = None) -> None:
+    """The loop with its reports (or the given one); ends the process with 130 after a polite stop."""
     from alexnet_archive import training
 
     values = run.values
@@ -122,7 +122,7 @@ def train_open_run(run: Run, log_file: Path | None, as_json: bool) -> None:
         with session.polite_stop() as stop, progress_bar("training", unit="minibatches") as bar:
             trainer = training.Trainer(
                 run.engine, run.data.train, run.data.test, plan, resume=run.checkpoint,
-                report=reporter(log, as_json), on_minibatch=lambda done, total: bar(done, total, ""), stop=stop,
+                report=report or reporter(log, as_json), on_minibatch=lambda done, total: bar(done, total, ""), stop=stop,
             )  # fmt: skip
             last = trainer.run()
     finally:

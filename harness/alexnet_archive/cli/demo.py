@@ -1,0 +1,96 @@
+"""`demo`: photographs, batch files, a two-column network, a test, figures, a page: the code of every command in one."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+
+import click
+
+from alexnet_archive.cli.progress import progress_bar
+
+SEED = 2012
+EPOCHS = 8
+SIZE, BORDER = 64, 4
+
+
+@click.command(epilog="Example: alexnet-archive demo --out demo-out")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("demo-out"), show_default=True, help="folder to fill")
+@click.option("--epochs", type=int, default=EPOCHS, show_default=True)
+@click.option("--seed", type=int, default=SEED, show_default=True, help="of crops, weights and dropout")
+def demo(out: Path, epochs: int, seed: int) -> None:
+    """Everything in two minutes, on the photographs bundled with scikit-image: no network, no GPU."""
+    from alexnet_archive.files import make_folder
+
+    started = time.perf_counter()
+    make_folder(out)
+    data = prepare_data(out, seed)
+    click.echo(f"data: {data} ({time.perf_counter() - started:.1f} s)")
+    for old in out.glob("runs/ConvNet__*"):
+        shutil.rmtree(old)
+    run_folder, rate = train_demo(out, data, epochs, seed)
+    error, cases = test_demo(run_folder)
+    page = make_page(out, run_folder, data)
+    click.echo(f"total: {time.perf_counter() - started:.1f} s, {cases} test cases")
+    click.echo(f"demo: top-1 error {error * 100:.1f} %, {rate:.0f} cases/s, page {page}")
+
+
+def prepare_data(out: Path, seed: int) -> Path:
+    """Cut the photographs and convert the JPEG tree into batch files; returns the data folder."""
+    from alexnet_archive import batches
+    from alexnet_archive.batches.photographs import CropPlan, write_crops
+
+    pictures, data = out / "pictures", out / "batches"
+    for folder in (pictures, data):
+        if folder.exists():
+            shutil.rmtree(folder)
+    with progress_bar("photographs", unit="classes") as bar:
+        write_crops(pictures, size=SIZE, plan=CropPlan(seed=seed), progress=bar)
+    with progress_bar("converting", unit="pictures") as bar:
+        batches.convert(pictures, data, batches.ConvertOptions(size=SIZE, seed=seed), progress=bar)
+    return data
+
+
+def train_demo(out: Path, data: Path, epochs: int, seed: int) -> tuple[Path, float]:
+    """Train the demo's net with the `train` command's own code; returns the run folder and cases per second."""
+    from alexnet_archive import training
+    from alexnet_archive.cli import train as train_command
+
+    typed = {
+        "layer_def": "demo", "data_path": str(data), "num_epochs": str(epochs), "testing_freq": "4",
+        "save_path": str(out / "runs"), "crop_border": str(BORDER), "test_one": "1",
+    }  # fmt: skip
+    run = train_command.open_run(typed, seed=seed)
+    rates: list[float] = []
+    say = train_command.reporter(None, as_json=False)
+
+    def report(event: training.Event) -> None:
+        if isinstance(event, training.Finished):
+            rates.append(event.cases_per_second)
+        elif isinstance(event, training.BatchTrained):
+            say(event)
+        elif isinstance(event, training.Tested):
+            click.echo(training.test_lines(event)[1] + "  (test)")
+
+    train_command.train_open_run(run, None, False, report=report)
+    return run.folder, rates[-1]
+
+
+def test_demo(run_folder: Path) -> tuple[float, int]:
+    """Top-1 error over the whole test range, and its number of cases."""
+    from alexnet_archive import training
+    from alexnet_archive.cli.train import open_run
+
+    run = open_run({"load_file": str(run_folder)}, seed=None, training=False)
+    assert run.data.test is not None
+    total = training.test_range(run.engine, run.data.test)
+    run.close()
+    return total.means()["logprob"][1], total.cases
+
+
+def make_page(out: Path, run_folder: Path, data: Path) -> Path:
+    from alexnet_archive.cli.pages import exhibit_run
+
+    title = "A two-column network of 2012, trained on photographs"
+    return exhibit_run(run_folder, out / "index.html", data_path=str(data), title=title, keep=out)
