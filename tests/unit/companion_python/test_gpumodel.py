@@ -1,0 +1,130 @@
+"""The life of a model: construction order, loop, tests, checkpoints, resuming (python-and-data sections 1.7 and 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+MODEL = """
+import sys
+sys.path.insert(0, '.')
+from util import *
+from data import *
+from options import *
+from gpumodel import *
+from util import pickle
+class Module:
+    def initModel(self, *arguments): log.append('initModel')
+    def startBatch(self, data, progress, test=0): log.append('%s%d' % ('test' if test else 'train', data['data'][0, 0])); self.last = data
+    def finishBatch(self): return {'cost': [float(self.last['data'].sum()), 1.0]}, 2
+    def syncWithHost(self): log.append('sync')
+log = []
+class Model(IGPUModel):
+    def __init__(self, op, load_dic):
+        IGPUModel.__init__(self, 'Tiny', op, load_dic, [])
+    def get_gpus(self):
+        log.append('get_gpus'); IGPUModel.get_gpus(self)
+    def fill_excused_options(self): log.append('fill')
+    def init_data_providers(self):
+        log.append('providers'); IGPUModel.init_data_providers(self)
+    def init_model_state(self):
+        log.append('state')
+        self.model_state['layers'] = self.model_state.get('layers') or {'a': {'weights': n.zeros((2, 2), dtype=n.float32)}}
+    def import_model(self): log.append('import'); self.libmodel = Module()
+    def init_model_lib(self): self.libmodel.initModel()
+def make(*arguments):
+    del log[:]
+    sys.argv = ['tiny'] + list(arguments)
+    op, load_dic = IGPUModel.parse_options(IGPUModel.get_options_parser())
+    return Model(op, load_dic)
+def ends(action):
+    try: action()
+    except SystemExit as end: return end.code
+def folder():
+    os.makedirs('d')
+    pickle('d/batches.meta', {'num_vis': 4, 'label_names': ['a', 'b']})
+    for k in range(1, 8):
+        pickle('d/data_batch_%d' % k, {'data': n.full((4, 2), k, dtype=n.float32), 'labels': [0, 1]})
+if not os.path.exists('d'): folder()
+ARGS = ['--data-path=d', '--save-path=runs', '--train-range=1-3', '--test-range=6-7', '--data-provider=default']
+"""
+
+
+def test_construction_order_and_gpus(either: Callable[..., str]) -> None:
+    out = either(
+        MODEL + "model = make(*(ARGS + ['--num-gpus=2']))\nprint(log)\n"
+        "print(model.device_ids, model.device_cpus, model.epoch, model.batchnum, model.train_outputs, model.layers is model.model_state['layers'])\n"
+        "print(model.dp_params['convnet'] is model, model.test_data_provider.test, model.train_data_provider.test)\n"
+        "print(make(*(ARGS + ['--num-gpus=2', '--gpu=3,1'])).device_ids)\n"
+        "print(model.save_file)\n"
+    ).splitlines()
+    assert out[0] == "['get_gpus', 'fill', 'providers', 'state', 'import', 'initModel']"
+    assert out[1:4] == ["[0, 1] [[-1], [-1]] 1 1 [] True", "True True False", "[3, 1]"]
+    assert out[4].startswith("Tiny__20") and len(out[4]) == len("Tiny__2012-08-03_14.28.23")
+
+
+def test_too_few_boards_are_refused(either: Callable[..., str]) -> None:
+    out = either(MODEL + "print(ends(lambda: make(*(ARGS + ['--num-gpus=2', '--gpu=3']))))")
+    assert out.splitlines()[-1] == "1"
+
+
+def test_loop_saves_only_at_multiples_and_trains_one_batch_more(either: Callable[..., str]) -> None:
+    out = either(
+        MODEL + "model = make(*(ARGS + ['--epochs=1', '--test-freq=2', '--max-filesize=0']))\n"
+        "status = ends(model.start)\nprint('')\nprint(status, log[6:], len(model.train_outputs), len(model.test_outputs))\n"
+        "print(sorted(os.listdir(os.path.join('runs', model.save_file))))\n"
+    ).splitlines()
+    # Batch 1 of epoch 2 is trained before the loop ends (section 2.3); 4 batches are a multiple of 2 as well.
+    assert out[-2] == "0 ['train1', 'train2', 'sync', 'test6', 'train3', 'train1', 'sync', 'test7'] 4 2"
+    assert out[-1] == "['2.1']"
+
+
+def test_a_roomy_run_keeps_every_checkpoint(either: Callable[..., str]) -> None:
+    out = either(
+        MODEL + "model = make(*(ARGS + ['--epochs=3', '--test-freq=1', '--max-filesize=1']))\nends(model.start)\n"
+        "print(''); print(sorted(os.listdir(os.path.join('runs', model.save_file)), key=alphanum_key))"
+    )
+    kept = "['1.1', '1.2', '1.3', '2.1', '2.2', '2.3', '3.1', '3.2', '3.3', '4.1']"
+    assert out.splitlines()[-1] == kept
+
+
+def test_resuming_goes_on_behind_the_stored_batch(either: Callable[..., str]) -> None:
+    either(
+        MODEL
+        + "model = make(*(ARGS + ['--epochs=1', '--test-freq=2']))\nends(model.start)\nos.rename(os.path.join('runs', model.save_file), 'run')\n"
+    )
+    out = either(
+        MODEL + "open('run/.writing-9.9', 'w').close()\n"
+        "model = make('-f', 'run', '--epochs=2', '--save-path=.')\n"
+        "print(model.epoch, model.batchnum, model.save_file, model.op.get_value('data_path'), len(model.train_outputs))\n"
+        "print(ends(model.start), log[6:], sorted(os.listdir('run')))\n"
+    ).splitlines()
+    assert "2 1 run d 4" in out
+    trained, kept = "['train2', 'train3', 'sync', 'test6', 'train1']", ".writing-9.9 1.2 2.1 2.3"
+    assert out[-1] == f"0 {trained} {kept.split()}"
+
+
+def test_resuming_without_a_checkpoint_says_so(either: Callable[..., str]) -> None:
+    out = either(MODEL + "print(ends(lambda: make('-f', 'nowhere')))")
+    assert out.startswith("No checkpoint") and out.splitlines()[-1] == "1"
+
+
+def test_test_only_prints_one_line_per_batch_over_the_whole_range(either: Callable[..., str]) -> None:
+    out = either(
+        MODEL + "print(ends(make(*(ARGS + ['--test-only=1', '--test-one=0', '--test-range=5-7'])).start))"
+    ).splitlines()
+    assert out[:3] == [f"batch {k}: ({{'cost': [{8.0 * k}, 1.0]}}, 2)" for k in (5, 6, 7)]
+    assert out[-1] == "0"
+
+
+def test_an_unknown_provider_lists_what_there_is(either: Callable[..., str]) -> None:
+    out = either(MODEL + "print(ends(lambda: make(*(ARGS[:-1] + ['--data-provider=absent']))))")
+    assert "dummy-labeled-n" in out and out.splitlines()[-1] == "1"
+
+
+def test_variables_travel_in_the_checkpoint(either: Callable[..., str]) -> None:
+    out = either(
+        MODEL + "model = make(*ARGS)\nmodel.set_var('extra', 5); model.epoch = 1; model.zip_save = 1; model.save_state()\n"
+        "back = IGPUModel.load_checkpoint(os.path.join('runs', model.save_file))\n"
+        "print(back['model_state']['extra'], model.has_var('extra'), model.get_var('extra'), back['op'].get_value('test_batch_range'))"
+    )
+    assert out == "5 True 5 [6, 7]\n"
