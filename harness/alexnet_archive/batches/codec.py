@@ -1,0 +1,80 @@
+"""The one door to image codecs: JPEG bytes to pixels and back, and any other picture format to RGB.
+
+Decoding is libjpeg-turbo (simplejpeg) with Pillow behind it for what that refuses. Checked against: python-and-data
+sections 4.6 (decode: RGB, EXIF orientation ignored) and 5.2 (JPEG baseline RGB), and in the tests against Pillow.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from alexnet_archive.errors import ConvertError
+
+Pixels = NDArray[np.uint8]
+"""Pixels of one picture, uint8 (height, width, 3), RGB."""
+
+DEFAULT_MAX_PIXELS = 128_000_000
+
+
+class PictureError(ConvertError):
+    """A picture that cannot be used; `kind` is a short word for reports."""
+
+    def __init__(self, kind: str, message: str, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.kind = kind
+
+
+def decode(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Pixels:
+    """Decode a picture of any format to RGB at its full size; raises PictureError.
+
+    Pillow's word is final: what simplejpeg refuses (CMYK, YCCK, a corrupt marker) is accepted if Pillow accepts it.
+    """
+    if is_jpeg(data):
+        try:
+            height, width, space, _ = simplejpeg.decode_jpeg_header(data)
+            _refuse_bomb(width, height, max_pixels)
+            if space != "CMYK":
+                return simplejpeg.decode_jpeg(data)
+        except ValueError:
+            pass  # refused or damaged: the next decoder decides
+    return np.asarray(open_with_pillow(data, max_pixels=max_pixels))
+
+
+def open_with_pillow(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Image.Image:
+    """Decode with Pillow to an RGB image; raises PictureError."""
+    try:
+        with Image.open(io.BytesIO(data)) as picture:
+            _refuse_bomb(*picture.size, max_pixels)
+            picture.load()
+            return picture if picture.mode == "RGB" else picture.convert("RGB")
+    except PictureError:
+        raise
+    except UnidentifiedImageError as error:
+        raise PictureError("not a picture", "no picture format is recognised") from error
+    except Image.DecompressionBombError as error:
+        raise PictureError("too large", str(error)) from error
+    except Exception as error:  # Pillow's decoders raise nearly anything on hostile bytes
+        raise PictureError("undecodable", f"{type(error).__name__}: {error}") from error
+
+
+def is_jpeg(data: bytes) -> bool:
+    return data[:3] == b"\xff\xd8\xff"
+
+
+def _refuse_bomb(width: int, height: int, max_pixels: int) -> None:
+    if width * height > max_pixels:
+        raise PictureError(
+            "too large", f"{width} x {height} pixels", expected=f"at most {max_pixels} pixels", found=width * height
+        )
+
+
+def encode_jpeg(pixels: Pixels, quality: int) -> bytes:
+    """Baseline JPEG with 4:2:0 chroma, the subsampling of PIL's default, which the 2012 tools used."""
+    encoded: bytes = simplejpeg.encode_jpeg(np.ascontiguousarray(pixels), quality=quality, colorsubsampling="420")
+    return encoded

@@ -1,0 +1,246 @@
+"""What every provider shares: options, position, reading ahead, the mean, the arrays handed to an engine.
+
+Checked against: python-and-data sections 1.6, 4.2 and 4.8. Unlike the release, every draw has its own seed per batch
+and epoch, so neither the read-ahead thread nor a resume nor the number of decoding threads changes a number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alexnet_archive.batches import crops, store
+from alexnet_archive.errors import BatchFileError, UserInputError
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class ProviderOptions:
+    """How a provider cuts and varies its pictures; the names of the release's options."""
+
+    crop_border: int = 4
+    color_noise: float = 0.0
+    multiview: bool = False
+    scalar_mean: bool = False
+    seed: int = 0
+    threads: int = 2
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One batch: float32 matrices (features, cases), one per data index, and the images that could not be decoded.
+
+    Matrices of cropped pictures are Fortran-ordered (each case contiguous), as the release's are.
+    """
+
+    epoch: int
+    number: int
+    matrices: tuple[Array, ...]
+    skipped: tuple[str, ...] = ()
+
+
+class Provider:
+    """Batches of a range, in order, over and over; a subclass loads one. Not safe for several callers at once.
+
+    Training reads exactly one batch ahead in a thread, wrapping at the end of the range (section 4.8). Testing reads
+    ahead within the range only, and not with several views, so as not to hold what may never be asked for.
+    """
+
+    num_views = 1
+
+    def __init__(
+        self,
+        folder: Path | None,
+        meta: dict[str, Any],
+        batch_range: Sequence[int],
+        *,
+        test: bool,
+        options: ProviderOptions,
+        start: tuple[int, int] | None,
+    ) -> None:
+        self.folder = folder
+        self.meta = meta
+        self.batch_range = list(batch_range)
+        self.test = test
+        self.options = options
+        self.label_names: list[str] = list(meta.get("label_names", []))
+        self._loader = ThreadPoolExecutor(1, thread_name_prefix="batch-ahead")
+        self._pending: tuple[tuple[int, int], Future[Batch]] | None = None
+        self._epoch, self._index = 1, 0
+        if start is not None:
+            self.seek(*start)
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.label_names)
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """(epoch, batch number) that `next` will give."""
+        return self._epoch, self.batch_range[self._index]
+
+    def dims(self, idx: int) -> int:
+        """Rows of the matrix with data index `idx` (section 4.2)."""
+        raise NotImplementedError
+
+    def load(self, epoch: int, number: int) -> Batch:
+        """Read and prepare one batch; runs in the loader thread and depends on nothing but its arguments."""
+        raise NotImplementedError
+
+    def next(self) -> Batch:
+        """The batch at the position, then advance; starts loading the one after it."""
+        position = self.position
+        if self._pending is None or self._pending[0] != position:
+            self._drop_pending()
+            self._pending = (position, self._loader.submit(self.load, *position))
+        future = self._pending[1]
+        self._pending = None
+        batch = future.result()
+        self._advance()
+        if self.num_views == 1 and (not self.test or self._index != 0):
+            self._pending = (self.position, self._loader.submit(self.load, *self.position))
+        return batch
+
+    def seek(self, epoch: int, batchnum: int) -> None:
+        """Go to a batch; a number outside the range means its first one (as in the release, section 1.6.1)."""
+        self._epoch = epoch
+        self._index = self.batch_range.index(batchnum) if batchnum in self.batch_range else 0
+
+    def close(self) -> None:
+        """Stop reading ahead; safe to call twice."""
+        self._drop_pending()
+        self._loader.shutdown(wait=True, cancel_futures=True)
+
+    def __enter__(self) -> Provider:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def plottable(self, matrix: Array) -> Array:
+        """(cases, side, side, 3) in 0..1, mean added back, of a data matrix (3 * side * side, cases)."""
+        side = square_side(matrix.shape[0], "the data matrix")
+        pictures = matrix.T.reshape(-1, 3, side, side) + self._plot_mean(side)
+        return np.ascontiguousarray(np.clip(pictures / np.float32(255), 0, 1).transpose(0, 2, 3, 1), np.float32)
+
+    def _plot_mean(self, side: int) -> Any:
+        """Broadcastable to (cases, 3, side, side): what `load` subtracted."""
+        return np.float32(0)
+
+    def _advance(self) -> None:
+        self._index = (self._index + 1) % len(self.batch_range)
+        self._epoch += self._index == 0
+
+    def _drop_pending(self) -> None:
+        if self._pending is not None:
+            self._pending[1].cancel()
+            self._pending = None
+
+    def _rng(self, epoch: int, number: int, purpose: crops.Purpose) -> np.random.Generator:
+        return crops.generator(self.options.seed, epoch, number, purpose)
+
+    def _path(self, number: int) -> Path:
+        assert self.folder is not None
+        return store.batch_path(self.folder, number)
+
+
+class PictureProvider(Provider):
+    """A provider of square RGB pictures with a mean and, if it crops, an inner window."""
+
+    crops_pictures = True
+    has_color_pca = True
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.border = self.options.crop_border if self.crops_pictures else 0
+        self.side = square_side(int(required(self.meta, "num_vis", self.folder)), "num_vis of batches.meta")
+        self.inner = self.side - 2 * self.border
+        if self.border < 0 or self.inner < 1:
+            raise UserInputError(
+                f"a crop border of {self.border} leaves nothing of a {self.side} x {self.side} picture",
+                expected=f"0 to {(self.side - 1) // 2}",
+                found=self.border,
+                remedy="choose a smaller --crop-border",
+            )
+        mean = np.asarray(required(self.meta, "data_mean", self.folder), np.float32)
+        if mean.size != 3 * self.side**2:
+            raise BatchFileError(
+                "data_mean of batches.meta does not fit num_vis", path=self.folder, expected=3 * self.side**2, found=mean.size
+            )
+        self.full_mean = mean.reshape(3, self.side, self.side)
+        centre = crops.Crop(self.border, self.border)
+        # Whatever the crop's position, the mean of the centre window is subtracted (section 4.5).
+        self.mean: Array = np.ascontiguousarray(crops.cut(self.full_mean, centre, self.inner))
+        if self.options.scalar_mean:
+            self.mean = np.full_like(self.mean, self.mean.mean(dtype=np.float64))
+        if self.has_color_pca:
+            self._read_colour_axes()
+
+    def _read_colour_axes(self) -> None:
+        try:
+            deviations, vectors = (np.asarray(part, np.float32) for part in required(self.meta, "color_pca", self.folder))
+            self.deviations, self.vectors = deviations.reshape(3), vectors.reshape(3, 3)
+        except (TypeError, ValueError) as error:
+            raise BatchFileError(
+                "color_pca of batches.meta is not (3 deviations, 3 x 3 vectors)", path=self.folder, found=error
+            ) from error
+
+    def dims(self, idx: int) -> int:
+        return 3 * self.inner**2 if idx == 0 else 1
+
+    def _plot_mean(self, side: int) -> Any:
+        return self.mean[None] if side == self.inner else np.float32(self.mean.mean())
+
+    def _varied(self, pictures: NDArray[Any], epoch: int, number: int, run: int = crops.RUN) -> Array:
+        """Crop, flip, mean and noise of a batch (cases, 3, side, side) -> (features, cases * views), Fortran order."""
+        if self.test and self.options.multiview:
+            return crops.view_major(pictures, self._views(), self.inner, self.mean).T
+        if self.test:
+            centre = [crops.Crop(self.border, self.border)] * len(pictures)
+            return crops.crop_cases(pictures, centre, self.inner, self.mean).T
+        chosen = crops.training_crops(len(pictures), self.border, self._rng(epoch, number, crops.Purpose.CROP), run)
+        data = crops.crop_cases(pictures, chosen, self.inner, self.mean)
+        if self.options.color_noise > 0 and self.has_color_pca:
+            noise = self._rng(epoch, number, crops.Purpose.NOISE)
+            crops.add_colour_noise(data, self.options.color_noise, self.deviations, self.vectors, noise)
+        return data.T
+
+    def _views(self) -> list[crops.Crop]:
+        return crops.ten_views(self.border)
+
+    def _labels(self, values: Sequence[Any] | NDArray[Any], number: int) -> Array:
+        """Class indices as float32 (1, cases * views), tiled over the views; refuses what is outside the classes."""
+        labels = np.asarray(values, np.float32).reshape(1, -1)
+        outside = (labels < 0) | (labels >= self.num_classes)
+        if outside.any():
+            case = int(np.argmax(outside))
+            raise BatchFileError(
+                f"label {labels[0, case]:g} of image {case} is not one of the {self.num_classes} classes",
+                path=self._path(number),
+                expected=f"0 to {self.num_classes - 1} after label_offset",
+                found=f"{labels[0, case]:g}",
+                remedy="label_offset in batches.meta is added to every raw label: check it with `batches check`",
+            )
+        return np.tile(labels, (1, self.num_views))
+
+
+def required(meta: dict[str, Any], key: str, folder: Path | None) -> Any:
+    """A key of `batches.meta`, or BatchFileError."""
+    if key not in meta:
+        raise BatchFileError(f"batches.meta has no {key}", path=folder, expected=key, found=", ".join(sorted(map(str, meta))))
+    return meta[key]
+
+
+def square_side(values: int, what: str) -> int:
+    """Side of a square RGB picture with that many values."""
+    side = round((values / 3) ** 0.5)
+    if values <= 0 or 3 * side * side != values:
+        raise BatchFileError(f"{what} is not 3 x side x side", expected="3 x side x side", found=values)
+    return side

@@ -1,0 +1,376 @@
+"""The providers of the release by their registered names (python-and-data section 4.2), and `open_provider`.
+
+Checked against: python-and-data sections 4.4 to 4.11 and layer-language section 2.1 (dimensions per data index).
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alexnet_archive.batches import codec, crops, store
+from alexnet_archive.batches.codec import PictureError
+from alexnet_archive.batches.provider import (
+    Array,
+    Batch,
+    PictureProvider,
+    Provider,
+    ProviderOptions,
+    required,
+)
+from alexnet_archive.errors import BatchFileError, UserInputError
+
+DUMMY_SHAPES = {"dummy-lr": (10, 512), "dummy-ce": (16, 16)}
+"""Classes and cases of the dummies (section 4.11)."""
+
+DUMMY_TREE = {
+    **{node: [] for node in range(10)},
+    10: [0, 1, 2], 11: [3, 4, 5], 12: [6, 7], 13: [8, 9], 14: [10, 11], 15: [12, 13], 16: [14, 15],
+}  # fmt: skip
+
+
+class RawProvider(PictureProvider):
+    """Dictionary batches: `data` (features, cases) and `labels` (sections 4.4, 4.5, 4.9)."""
+
+    def _raw(self, number: int) -> tuple[dict[str, Any], NDArray[Any], NDArray[Any]]:
+        """The dictionary, its pictures as (cases, 3, side, side) and its labels."""
+        path = self._path(number)
+        value = store.read_batch(path)
+        if not isinstance(value, dict) or not {"data", "labels"} <= set(value):
+            raise BatchFileError(
+                f"{path.name} is no raw batch",
+                path=path,
+                expected="a dictionary with data and labels",
+                found=type(value).__name__,
+                remedy="JPEG batches are read by the provider inet-lr-cropped-jpeg",
+            )
+        data, labels = np.asarray(value["data"]), np.asarray(value["labels"]).reshape(-1)
+        expected = (3 * self.side**2, labels.size)
+        if data.shape != expected:
+            raise BatchFileError(f"{path.name} has data of another shape", path=path, expected=expected, found=data.shape)
+        return value, data.T.reshape(-1, 3, self.side, self.side), labels
+
+
+class UncroppedImageNet(RawProvider):
+    """`inet-lr`: data minus mean, labels, wordpres (section 4.4)."""
+
+    crops_pictures = False
+
+    def dims(self, idx: int) -> int:
+        return {0: 3 * self.side**2, 2: 100}.get(idx, 1)
+
+    def load(self, epoch: int, number: int) -> Batch:
+        value, pictures, labels = self._raw(number)
+        if "wordpres" not in value:
+            raise BatchFileError(f"batch {number} has no wordpres", path=self._path(number), expected="wordpres")
+        data = np.ascontiguousarray((pictures - self.full_mean).reshape(len(labels), -1).T, np.float32)
+        return Batch(epoch, number, (data, self._labels(labels, number), np.asarray(value["wordpres"], np.float32)))
+
+
+class CroppedImageNet(RawProvider):
+    """`inet-lr-cropped`: raw pictures, one crop and flip per 32 cases (section 4.5)."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.num_views = 10 if self.test and self.options.multiview else 1
+
+    def load(self, epoch: int, number: int) -> Batch:
+        _, pictures, labels = self._raw(number)
+        return Batch(epoch, number, (self._varied(pictures, epoch, number), self._labels(labels, number)))
+
+
+class Cifar(RawProvider):
+    """`cifar`: data minus mean, labels, one-hot matrix (section 4.9).
+
+    The release's third matrix fills every row whose class occurs in the batch; the one-hot matrix it was meant to be is
+    given here.
+    """
+
+    crops_pictures = False
+    has_color_pca = False
+
+    def __init__(self, folder: Path | None, meta: dict[str, Any], *rest: Any, **named: Any) -> None:
+        meta.setdefault("num_vis", 3072)
+        super().__init__(folder, meta, *rest, **named)
+
+    def dims(self, idx: int) -> int:
+        return (3 * self.side**2, 1, self.num_classes)[idx]
+
+    def load(self, epoch: int, number: int) -> Batch:
+        _, pictures, values = self._raw(number)
+        data = np.ascontiguousarray((pictures - self.full_mean).reshape(len(values), -1).T, np.float32)
+        labels = self._labels(values, number)
+        return Batch(epoch, number, (data, labels, one_hot(labels, self.num_classes)))
+
+
+class CroppedCifar(RawProvider):
+    """`cifar-cropped`: every image has its own crop; nine unmirrored views (section 4.9)."""
+
+    has_color_pca = False
+
+    def __init__(self, folder: Path | None, meta: dict[str, Any], *rest: Any, **named: Any) -> None:
+        meta.setdefault("num_vis", 3072)
+        super().__init__(folder, meta, *rest, **named)
+        self.num_views = 9 if self.test and self.options.multiview else 1
+
+    def _views(self) -> list[crops.Crop]:
+        return crops.nine_views(self.border)
+
+    def load(self, epoch: int, number: int) -> Batch:
+        _, pictures, labels = self._raw(number)
+        return Batch(epoch, number, (self._varied(pictures, epoch, number, run=1), self._labels(labels, number)))
+
+
+class FlatMemory(RawProvider):
+    """`flatmem`: any flat vectors, in memory; data minus mean and a one-hot matrix (section 4.11)."""
+
+    crops_pictures = False
+    has_color_pca = False
+
+    def __init__(self, folder: Path | None, meta: dict[str, Any], *rest: Any, **named: Any) -> None:
+        Provider.__init__(self, folder, meta, *rest, **named)
+        self.values = int(required(meta, "num_vis", folder))
+        self.column_mean = np.asarray(required(meta, "data_mean", folder), np.float32).reshape(-1, 1)
+        self._memory: dict[int, tuple[Array, ...]] = {}
+
+    def dims(self, idx: int) -> int:
+        return self.values if idx == 0 else self.num_classes
+
+    def load(self, epoch: int, number: int) -> Batch:
+        if number not in self._memory:
+            value = store.read_batch(self._path(number))
+            data = np.asarray(value["data"], np.float32)
+            if data.shape[0] != self.values:
+                raise BatchFileError(
+                    f"batch {number} has vectors of another length", path=self._path(number), expected=self.values,
+                    found=data.shape[0],
+                )  # fmt: skip
+            labels = self._labels(np.asarray(value["labels"]).reshape(-1), number)
+            self._memory[number] = (np.ascontiguousarray(data - self.column_mean), one_hot(labels, self.num_classes))
+        return Batch(epoch, number, self._memory[number])
+
+    def _plot_mean(self, side: int) -> Any:
+        return self.column_mean.reshape(1, 3, side, side)
+
+
+class JpegImageNet(PictureProvider):
+    """`inet-lr-cropped-jpeg`: the AlexNet provider (section 4.6)."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.num_views = 10 if self.test and self.options.multiview else 1
+        self.offset = int(self.meta.get("label_offset", 0))
+        self.no_crop = bool(self.meta.get("no_crop", False))
+        if self.no_crop:
+            self.scalar = float(self.full_mean.mean(dtype=np.float64))
+            self.mean = np.full_like(self.mean, self.scalar)
+        self._decoders = ThreadPoolExecutor(max(1, self.options.threads), thread_name_prefix="decode")
+
+    def close(self) -> None:
+        super().close()
+        self._decoders.shutdown(wait=True, cancel_futures=True)
+
+    def load(self, epoch: int, number: int) -> Batch:
+        strings, labels = self._tuple(number)
+        pictures, kept, skipped = self._decode(strings, number)
+        values = [self._class(labels[case], number) for case in kept]
+        data = self._varied(pictures, epoch, number)
+        return Batch(epoch, number, (data, self._labels(values, number)), skipped)
+
+    def _tuple(self, number: int) -> tuple[list[bytes], list[Any]]:
+        path = self._path(number)
+        value = store.read_batch(path)
+        if not isinstance(value, tuple) or len(value) != 3 or len(value[0]) != len(value[2]):
+            raise BatchFileError(
+                f"{path.name} is no JPEG batch",
+                path=path,
+                expected="a tuple (JPEG strings, sizes, labels)",
+                found=type(value).__name__,
+                remedy="raw batches are read by inet-lr-cropped; cuda-convnet2's are imported by `convert`",
+            )
+        return list(value[0]), list(value[2])
+
+    def _class(self, label: Any, number: int) -> int:
+        try:
+            raw = label[1]
+        except (TypeError, IndexError) as error:
+            raise BatchFileError(
+                f"batch {number} has a label that is no (wnid, number) pair", path=self._path(number), found=repr(label)
+            ) from error
+        return 0 if raw is None else int(raw) + self.offset
+
+    def _decode(self, strings: Sequence[bytes], number: int) -> tuple[NDArray[np.uint8], list[int], tuple[str, ...]]:
+        """Pictures (cases, 3, side, side), the images they are, and the names of those that do not decode.
+
+        As in the release, an undecodable image is skipped and the rest move up; one of another size is an error.
+        """
+        pictures = np.empty((len(strings), 3, self.side, self.side), np.uint8)
+
+        def one(case: int) -> str | None:
+            try:
+                pixels = codec.decode(strings[case])
+            except PictureError as error:
+                return f"data_batch_{number} image {case}: {error.message}"
+            self._place(pixels, pictures[case], case, number)
+            return None
+
+        failures = list(self._decoders.map(one, range(len(strings))))
+        kept = [case for case, failure in enumerate(failures) if failure is None]
+        if not kept:
+            raise BatchFileError(f"no image of batch {number} can be decoded", path=self._path(number))
+        usable = pictures if len(kept) == len(strings) else pictures[kept]
+        return usable, kept, tuple(failure for failure in failures if failure is not None)
+
+    def _place(self, pixels: NDArray[np.uint8], out: NDArray[np.uint8], case: int, number: int) -> None:
+        height, width = pixels.shape[:2]
+        fits = height <= self.side and width <= self.side if self.no_crop else height == width == self.side
+        if not fits:
+            raise BatchFileError(
+                f"image {case} of batch {number} is {width} x {height}",
+                path=self._path(number),
+                expected=f"{'at most ' if self.no_crop else ''}{self.side} x {self.side}",
+                found=f"{width} x {height}",
+                remedy="convert the pictures again with the size batches.meta states",
+            )
+        if (height, width) != (self.side, self.side):
+            out[:] = int(self.scalar)
+        top, left = (self.side - height) // 2, (self.side - width) // 2
+        out[:, top : top + height, left : left + width] = pixels.transpose(2, 0, 1)
+
+
+class Flickr(JpegImageNet):
+    """`flickr-ce-cropped`: JPEG pictures with lists of tags, multi-hot labels (section 4.10)."""
+
+    def __init__(self, folder: Path | None, meta: dict[str, Any], *rest: Any, **named: Any) -> None:
+        super().__init__(folder, {**meta, "no_crop": False}, *rest, **named)
+        self.tags = {store.text(tag): int(index) for tag, index in required(meta, "freq_to_id", folder).items()}
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.label_names) or len(self.meta["freq_to_id"])
+
+    def dims(self, idx: int) -> int:
+        return (3 * self.inner**2, self.num_classes)[idx]
+
+    def load(self, epoch: int, number: int) -> Batch:
+        strings, labels = self._tuple(number)
+        pictures, kept, skipped = self._decode(strings, number)
+        hot = np.zeros((self.num_classes, len(kept)), np.float32)
+        for column, case in enumerate(kept):
+            for tag in labels[case]:
+                index = self.tags.get(re.sub(r"\s", "", store.text(tag).lower()))
+                if index is not None:
+                    hot[index, column] = 1
+        return Batch(epoch, number, (self._varied(pictures, epoch, number), np.tile(hot, (1, self.num_views))), skipped)
+
+
+class Dummy(Provider):
+    """`dummy-lr-<D>` and `dummy-ce-<D>`: random numbers without files (section 4.11).
+
+    The first epoch is 1, where public code of the time counted from 2.
+    """
+
+    def __init__(self, kind: str, values: int, *, test: bool, options: ProviderOptions, start: tuple[int, int] | None) -> None:
+        classes, self.cases = DUMMY_SHAPES[kind]
+        self.kind, self.values = kind, values
+        meta: dict[str, Any] = {"num_vis": values, "label_names": [str(k) for k in range(classes)], "data_in_rows": True}
+        if kind == "dummy-lr":
+            meta |= {"tree": {node: list(below) for node, below in DUMMY_TREE.items()}, "all_wnids": {"gproot": 16}}
+        super().__init__(None, meta, [1], test=test, options=options, start=start)
+
+    def dims(self, idx: int) -> int:
+        if idx == 0:
+            return self.values
+        return 1 if self.kind == "dummy-lr" else self.num_classes
+
+    def load(self, epoch: int, number: int) -> Batch:
+        rng = self._rng(epoch, number, crops.Purpose.DUMMY)
+        data = rng.random((self.values, self.cases), np.float32)
+        labels = rng.integers(self.num_classes, size=(1, self.cases)).astype(np.float32)
+        if self.kind == "dummy-ce":
+            return Batch(epoch, number, (data, one_hot(labels, self.num_classes)))
+        return Batch(epoch, number, (data, labels, rng.random((1, self.cases), np.float32)))
+
+
+def one_hot(labels: Array, classes: int) -> Array:
+    """(1, cases) class indices as (classes, cases)."""
+    return (np.arange(classes)[:, None] == labels.reshape(1, -1)).astype(np.float32)
+
+
+PROVIDERS: dict[str, type[Provider]] = {
+    "inet-lr-cropped-jpeg": JpegImageNet,
+    "inet-lr-cropped": CroppedImageNet,
+    "inet-lr": UncroppedImageNet,
+    "flickr-ce-cropped": Flickr,
+    "flatmem": FlatMemory,
+    "cifar": Cifar,
+    "cifar-cropped": CroppedCifar,
+}
+BROKEN = {"inet-rs-lr-cropped": "its cropping method takes no data argument and is called with one"}
+
+
+def open_provider(
+    name: str,
+    folder: Path | None,
+    batch_range: Sequence[int] | None,
+    *,
+    test: bool = False,
+    options: ProviderOptions = ProviderOptions(),  # noqa: B008 (frozen)
+    start: tuple[int, int] | None = None,
+) -> Provider:
+    """Open a provider by its registered name, at (epoch, batch number) `start`.
+
+    `batch_range` None means every batch of the folder. Raises UserInputError for an unknown or broken name and for a
+    missing folder, BatchFileError for a missing batch or an unfit `batches.meta`.
+    """
+    dummy = re.fullmatch(r"(dummy-lr|dummy-ce)-(\d+)", name)
+    if dummy and int(dummy[2]) > 0:
+        return Dummy(dummy[1], int(dummy[2]), test=test, options=options, start=start)
+    if name in BROKEN:
+        raise UserInputError(
+            f"provider {name} never worked in the release: {BROKEN[name]}",
+            found=name,
+            remedy="use inet-lr-cropped-jpeg or inet-lr-cropped",
+        )
+    if name not in PROVIDERS:
+        raise _unknown(name)
+    if folder is None:
+        raise UserInputError(f"provider {name} needs a data folder", remedy="name one with --data")
+    meta = store.read_meta(Path(folder))
+    numbers = _present(Path(folder), batch_range)
+    required(meta, "freq_to_id" if name == "flickr-ce-cropped" else "label_names", Path(folder))
+    return PROVIDERS[name](Path(folder), meta, numbers, test=test, options=options, start=start)
+
+
+def _unknown(name: str) -> UserInputError:
+    known = [*PROVIDERS, *(f"{kind}-<D>" for kind in DUMMY_SHAPES)]
+    near = difflib.get_close_matches(name, known, 1)
+    return UserInputError(
+        f"there is no data provider {name!r}",
+        expected=", ".join(known),
+        found=name,
+        remedy=f"did you mean {near[0]}?" if near else "choose one of those listed",
+    )
+
+
+def _present(folder: Path, batch_range: Sequence[int] | None) -> list[int]:
+    """The range, each number checked to exist."""
+    found = store.batch_numbers(folder)
+    wanted = list(found if batch_range is None else batch_range)
+    missing = sorted(set(wanted) - set(found))
+    if missing or not wanted:
+        raise BatchFileError(
+            f"{folder} lacks {len(missing)} of the batches asked for" if missing else f"{folder} holds no batches",
+            path=store.batch_path(folder, missing[0]) if missing else folder,
+            expected=f"{len(wanted)} batches: {wanted[0]} to {wanted[-1]}" if wanted else "data_batch_N files",
+            found=f"{found[0]} to {found[-1]}" if found else "none",
+            remedy="choose a range of the batches that are there (`batches info` lists them)",
+        )
+    return wanted
