@@ -1,0 +1,23 @@
+// checkCudaErrors and getLastCudaError: report file, line, device and error, then end the program (companion-native 5.6).
+#ifndef COMPANION_HELPER_CUDA_H
+#define COMPANION_HELPER_CUDA_H
+
+#include <cuda_runtime.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+inline void companionCheckCuda(cudaError_t error, const char* what, const char* file, int line) {
+    if (error == cudaSuccess) {
+        return;
+    }
+    int device = -1;
+    cudaGetDevice(&device);
+    fprintf(stderr, "%s:%d: CUDA error %d on device %d: %s (%s)\n", file, line, static_cast<int>(error), device,
+            cudaGetErrorString(error), what);
+    exit(EXIT_FAILURE);
+}
+
+#define checkCudaErrors(expression) companionCheckCuda((expression), #expression, __FILE__, __LINE__)
+#define getLastCudaError(message) companionCheckCuda(cudaGetLastError(), (message), __FILE__, __LINE__)
+
+#endif
