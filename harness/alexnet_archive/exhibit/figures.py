@@ -148,7 +148,7 @@ def prediction_figure(predictions: Sequence[Prediction], names: Sequence[str], *
     rows = math.ceil(len(predictions) / columns)
     figure, axes = plt.subplots(
         rows * 2, columns, figsize=(2.6 * columns, 3.6 * rows), squeeze=False,
-        gridspec_kw={"height_ratios": [1.7, 1] * rows, "hspace": 0.12, "wspace": 0.15},
+        gridspec_kw={"height_ratios": [1.7, 1] * rows, "hspace": 0.2, "wspace": 0.15},
     )  # fmt: skip
     for axis in axes.flat:
         axis.set_axis_off()

@@ -1,0 +1,65 @@
+"""A tiny data folder made by `convert` from pictures drawn here, and a way to run the command as a user types it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+DATA = Path(__file__).resolve().parents[1] / "data"
+SIDE, BORDER = 20, 2
+
+
+def draw(rng: np.random.Generator, kind: int) -> Image.Image:
+    """Stripes of one of four directions, with noise and a random phase."""
+    y, x = np.mgrid[:SIDE, :SIDE]
+    wave = np.sin((x, y, x + y, x - y)[kind] * 0.9 + rng.uniform(0, 6))
+    colour = rng.uniform(0.4, 1, 3)
+    pixels = (wave[..., None] * 0.4 + 0.5) * colour + rng.normal(0, 0.05, (SIDE, SIDE, 3))
+    return Image.fromarray((pixels.clip(0, 1) * 255).astype(np.uint8))
+
+
+@pytest.fixture(scope="session")
+def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four classes, three training batches of 64 and one validation batch, 20 pixels square."""
+    from alexnet_archive import batches
+
+    folder = tmp_path_factory.mktemp("tiny")
+    rng = np.random.default_rng(5)
+    for part, count in (("train", 48), ("val", 12)):
+        for kind in range(4):
+            target = folder / "pictures" / part / f"stripes{kind}"
+            target.mkdir(parents=True)
+            for i in range(count):
+                draw(rng, kind).save(target / f"{i}.jpg", quality=92)
+    batches.convert(folder / "pictures", folder / "batches", batches.ConvertOptions(size=SIDE, batch_size=64, seed=1))
+    return folder / "batches"
+
+
+@pytest.fixture
+def command() -> Callable[..., subprocess.CompletedProcess[str]]:
+    def run(*words: str, check: int | None = 0, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "alexnet_archive", *words], capture_output=True, text=True, timeout=timeout,
+            env={**os.environ, "COLUMNS": "160"},
+        )  # fmt: skip
+        assert check is None or done.returncode == check, done.stdout + done.stderr
+        return done
+
+    return run
+
+
+@pytest.fixture
+def train_words(tiny_data: Path) -> list[str]:
+    """The words of a training run of six batches that saves after every batch."""
+    return [
+        "train", "--layers", str(DATA / "tiny.cfg"), "--params", str(DATA / "tiny.params.cfg"), "--data", str(tiny_data),
+        "--minibatch", "16", "--epochs", "2", "--test-freq", "1", "--seed", "7", "--crop-border", str(BORDER),
+        "--color-noise", "0.05",
+    ]  # fmt: skip

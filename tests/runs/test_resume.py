@@ -1,0 +1,156 @@
+"""Stopped, killed, resumed: always the numbers of an uninterrupted run, bit for bit."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from alexnet_archive import checkpoints
+from alexnet_archive.checkpoints import Checkpoint
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def same(a: Checkpoint, b: Checkpoint) -> None:
+    """Weights, increments, histories and random streams agree to the bit."""
+    assert (a.epoch, a.batchnum) == (b.epoch, b.batchnum)
+    assert a.train_outputs == b.train_outputs and a.test_outputs == b.test_outputs
+    for name, layer in a.layers.items():
+        for key in ("weights", "weightsInc"):
+            for mine, other in zip(layer.get(key, []), b.layers[name].get(key, [])):
+                np.testing.assert_array_equal(mine, other)
+        for key in ("biases", "biasesInc"):
+            if key in layer:
+                np.testing.assert_array_equal(layer[key], b.layers[name][key])
+    assert a.extension["engine"] == b.extension["engine"] and a.extension["position"] == b.extension["position"]
+
+
+@pytest.fixture(scope="session")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return {"folder": tmp_path_factory.mktemp("whole"), "checkpoint": None}
+
+
+@pytest.fixture
+def whole(uninterrupted: dict[str, Any], train_words: list[str], command: Command) -> Checkpoint:
+    if uninterrupted["checkpoint"] is None:
+        command(*train_words, "--save", str(uninterrupted["folder"]))
+        uninterrupted["checkpoint"] = checkpoints.load(uninterrupted["folder"])
+    loaded: Checkpoint = uninterrupted["checkpoint"]
+    return loaded
+
+
+def start(words: list[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "alexnet_archive", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_polite_stop_saves_and_says_how_to_go_on(
+    number: int, whole: Checkpoint, train_words: list[str], tmp_path: Path, command: Command
+) -> None:
+    process = start([*train_words, "--save", str(tmp_path)])
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("1.2..."):
+            break
+    process.send_signal(number)
+    rest = process.stdout.read()
+    assert process.wait(60) == 130, rest
+    assert "--resume" in rest
+    stopped = rest.split("--resume")[1].split()[0]
+    command("train", "--resume", stopped)
+    same(checkpoints.load(tmp_path), whole)
+
+
+def test_stopping_inside_a_batch_loses_no_minibatch(
+    whole: Checkpoint, train_words: list[str], tmp_path: Path, tiny_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asks for a stop after every single minibatch: twenty-four stops in one run."""
+    from alexnet_archive.cli import session
+    from alexnet_archive.cli import train as train_command
+
+    typed = {
+        "layer_def": train_words[2], "layer_params": train_words[4], "data_path": str(tiny_data), "minibatch_size": "16",
+        "num_epochs": "2", "testing_freq": "1", "save_path": str(tmp_path), "crop_border": "2", "color_noise": "0.05",
+    }  # fmt: skip
+
+    import contextlib
+
+    @contextlib.contextmanager
+    def impatient() -> Any:
+        asked = iter([False, True])
+        yield lambda: next(asked, True)
+
+    monkeypatch.setattr(session, "polite_stop", impatient)
+    stops = 0
+    resume: dict[str, Any] = dict(typed)
+    while True:
+        run = train_command.open_run(resume, seed=7 if stops == 0 else None)
+        try:
+            train_command.train_open_run(run, None, True)
+        except SystemExit as stop:
+            assert stop.code == 130
+            stops += 1
+            resume = {"load_file": str(tmp_path)}
+            continue
+        break
+    assert stops >= 20
+    same(checkpoints.load(tmp_path), whole)
+
+
+@pytest.mark.slow
+def test_killed_at_any_instant(whole: Checkpoint, train_words: list[str], tmp_path: Path, command: Command) -> None:
+    """At least twenty kills at random instants; what is left always loads, and the run ends in the same numbers."""
+    rng = random.Random(11)
+    kills = 0
+    while kills < 20:
+        saved = list(tmp_path.glob("ConvNet__*/[0-9]*"))
+        words = ["train", "--resume", str(tmp_path)] if saved else [*train_words, "--save", str(tmp_path)]
+        process = start(words)
+        time.sleep(rng.uniform(0.9, 1.9))
+        process.send_signal(signal.SIGKILL)
+        output = process.communicate()[0]
+        if process.returncode != -signal.SIGKILL:
+            assert process.returncode == 0, output
+            assert "finished" in output
+        kills += 1
+        for folder in tmp_path.glob("ConvNet__*"):
+            if any(not f.name.startswith(".") for f in folder.iterdir()):
+                checkpoints.load(folder)
+            else:
+                for leftover in folder.iterdir():
+                    os.unlink(leftover)
+                folder.rmdir()
+    command("train", "--resume", str(tmp_path))
+    same(checkpoints.load(tmp_path), whole)
+
+
+def test_a_full_disk_keeps_the_last_checkpoint(train_words: list[str], tmp_path: Path, command: Command) -> None:
+    import resource
+
+    command(*train_words[:-2], "--epochs", "1", "--save", str(tmp_path))
+    before = checkpoints.newest(tmp_path)
+    content = before.read_bytes()
+
+    def small_files() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+
+    words = [sys.executable, "-m", "alexnet_archive", "train", "--resume", str(tmp_path), "--epochs", "2"]
+    done = subprocess.run(words, capture_output=True, text=True, preexec_fn=small_files)
+    from alexnet_archive.errors import WriteError
+
+    assert done.returncode == WriteError.exit_code, done.stdout + done.stderr
+    assert checkpoints.newest(tmp_path).read_bytes() == content
+    assert not list(tmp_path.glob("*/.writing-*"))
