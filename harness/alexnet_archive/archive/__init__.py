@@ -1,1 +1,47 @@
+"""The archive: the release's identity, acquisition, fixity, inventory and notebook.
 
+`original/source` is read through here and by `assembly`; only `acquire` ever writes there, and only by renaming a checked
+tree into place. Heavy imports (dulwich, bagit) wait until they are needed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from alexnet_archive import paths
+from alexnet_archive.archive.fixity import Finding, error_for, verify, verify_quick
+from alexnet_archive.archive.manifests import FileRecord, Identity, Manifest
+from alexnet_archive.archive.manifests import load as manifest
+from alexnet_archive.archive.release import Release, load_release
+
+if TYPE_CHECKING:
+    from alexnet_archive.archive.acquisition import Acquisition
+
+
+def identity() -> Identity:
+    """What has been acquired: status, revision, tree id, source, date. Raises MissingOriginalError, FixityError."""
+    return manifest().identity
+
+
+def acquire(source: str | None = None, **options: Any) -> Acquisition:
+    """See `archive.acquisition.acquire`."""
+    from alexnet_archive.archive import acquisition
+
+    return acquisition.acquire(source, **options)
+
+
+__all__ = [
+    "FileRecord",
+    "Finding",
+    "Identity",
+    "Manifest",
+    "Release",
+    "acquire",
+    "error_for",
+    "identity",
+    "load_release",
+    "manifest",
+    "paths",
+    "verify",
+    "verify_quick",
+]

@@ -16,8 +16,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from alexnet_archive import paths
-from alexnet_archive.archive import manifest as manifests
-from alexnet_archive.archive.manifest import EXECUTABLE_MODE, LINK_MODE, FileRecord, Manifest
+from alexnet_archive.archive import manifests
+from alexnet_archive.archive.manifests import EXECUTABLE_MODE, LINK_MODE, FileRecord, Manifest
+from alexnet_archive.archive.progress import Progress, silent
 from alexnet_archive.errors import (
     AlteredFileFixityError,
     FixityError,
@@ -27,7 +28,6 @@ from alexnet_archive.errors import (
     UnexpectedFileFixityError,
 )
 
-Progress = Callable[[int, int | None, str], None]
 WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 EXECUTABLE = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
 SMALL = 1 << 20  # below this a file is read in one go: opening costs more than hashing
@@ -61,7 +61,7 @@ def verify(
     *,
     source: Path | None = None,
     manifest: Manifest | None = None,
-    progress: Progress = lambda done, total, text="": None,
+    progress: Progress = silent,
 ) -> list[Finding]:
     """Compare the acquired release with its manifest; the findings, sorted by path, empty when all is well.
 
@@ -204,9 +204,7 @@ def _digest_findings(source: Path, items: list[FileRecord], progress: Progress) 
             yield finding
 
 
-def _map(
-    check: Callable[[FileRecord], Finding | None], items: list[FileRecord], *, threads: bool
-) -> Iterator[Finding | None]:
+def _map(check: Callable[[FileRecord], Finding | None], items: list[FileRecord], *, threads: bool) -> Iterator[Finding | None]:
     if not threads:
         yield from map(check, items)
         return

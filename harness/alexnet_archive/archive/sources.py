@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from alexnet_archive.archive.staging import CHUNK, Limits, Stager, refuse
+from alexnet_archive.archive.staging import Limits, Stager, chunks_of, refuse
 from alexnet_archive.errors import AcquireError
 
 MAGIC = ((b"PK\x03\x04", "zip"), (b"PK\x05\x06", "zip"), (b"\x1f\x8b", "tar"), (b"\xfd7zXZ\0", "tar"), (b"BZh", "tar"))
@@ -71,7 +71,7 @@ def _stage_entry(path: Path, name: str, stager: Stager) -> None:
             stager.add_link(name, os.readlink(path), mtime=found.st_mtime)  # noqa: PTH115
         elif stat.S_ISREG(found.st_mode):
             with path.open("rb") as stream:
-                stager.add_file(name, _chunks(stream), executable=bool(found.st_mode & 0o111), mtime=found.st_mtime)
+                stager.add_file(name, chunks_of(stream), executable=bool(found.st_mode & 0o111), mtime=found.st_mtime)
         else:
             raise refuse(f"{name!r} is neither a file, a folder nor a link", path, found=stat.filemode(found.st_mode))
     except OSError as error:
@@ -104,7 +104,7 @@ def stage_zip(path: Path, stager: Stager, *, unwrap: bool) -> Origin:
                 if kind == stat.S_IFLNK:
                     stager.add_link(name, stream.read(4096).decode(), mtime=mtime)
                 else:
-                    stager.add_file(name, _chunks(stream), executable=bool(mode & 0o111), mtime=mtime)
+                    stager.add_file(name, chunks_of(stream), executable=bool(mode & 0o111), mtime=mtime)
     return Origin(str(path), "zip")
 
 
@@ -119,7 +119,7 @@ def stage_tar(path: Path, stager: Stager, *, unwrap: bool) -> Origin:
             if member.issym():
                 stager.add_link(name, member.linkname, mtime=member.mtime)
             elif member.isreg() and stream is not None:
-                stager.add_file(name, _chunks(stream), executable=bool(member.mode & 0o111), mtime=member.mtime)
+                stager.add_file(name, chunks_of(stream), executable=bool(member.mode & 0o111), mtime=member.mtime)
             else:
                 what = "a hard link" if member.islnk() else "neither a file, a folder nor a link"
                 raise refuse(f"{full!r} is {what}", path)
@@ -182,11 +182,6 @@ def _wrapper(names: Iterable[str], path: Path, unwrap: bool) -> str:
             remedy=f"run again with --unwrap to take what lies in {top!r}",
         )
     return top + "/"
-
-
-def _chunks(stream: IO[bytes]) -> Iterator[bytes]:
-    while chunk := stream.read(CHUNK):
-        yield chunk
 
 
 @contextmanager

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
-from alexnet_archive.archive.manifest import EXECUTABLE_MODE, FILE_MODE, LINK_MODE, FileRecord, git_id
-from alexnet_archive.errors import AcquireError
+from alexnet_archive.archive.manifests import EXECUTABLE_MODE, FILE_MODE, LINK_MODE, FileRecord, git_id
+from alexnet_archive.archive.progress import Progress, silent
+from alexnet_archive.errors import AcquireError, WriteError
 
-Progress = Callable[[int, int | None, str], None]
 CHUNK = 1 << 16
+REFUSED = "nothing was placed; use a source that holds the release alone, or unpack it and give the folder"
 
 
 @dataclass(frozen=True)
@@ -35,11 +37,11 @@ class Limits:
 
 def refuse(message: str, path: str | Path | None = None, **facts: object) -> AcquireError:
     """An AcquireError for content that is not admitted; nothing of it has been placed."""
-    facts.setdefault("remedy", "nothing was placed; use a source that holds the release alone, or unpack it and give the folder")
+    facts.setdefault("remedy", REFUSED)
     return AcquireError(message, path=path, **facts)  # type: ignore[arg-type]
 
 
-def check_name(name: str, limits: Limits = Limits()) -> tuple[str, ...]:
+def check_name(name: str, limits: Limits) -> tuple[str, ...]:
     """The parts of a relative path, or AcquireError for one that escapes, is absolute or cannot be kept as it is."""
     try:
         size = len(name.encode())
@@ -57,14 +59,51 @@ def check_name(name: str, limits: Limits = Limits()) -> tuple[str, ...]:
     if any(part.lower() == ".git" for part in parts):
         raise refuse(f"{name!r} lies in a .git folder", remedy="give the repository itself, not an archive of it")
     if size > limits.path_bytes or len(parts) > limits.depth:
-        raise refuse(f"the path {name[:60]!r}... is too long or too deep", expected=f"{limits.path_bytes} bytes, {limits.depth} levels")
+        raise refuse(
+            f"the path {name[:60]!r}... is too long or too deep", expected=f"{limits.path_bytes} bytes, {limits.depth} levels"
+        )
     return parts
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Failures of our own disk, told apart from those of the source (`Unreadable`)."""
+    try:
+        yield
+    except Unreadable as error:
+        raise error.cause from None
+    except OSError as error:
+        raise WriteError(
+            f"cannot write {path}: {error.strerror or error}",
+            path=path,
+            remedy="check the free space and the permissions of the archive's folder",
+        ) from error
+
+
+class Unreadable(Exception):
+    """Carries a source's own failure through `_writing`."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+def chunks_of(stream: IO[bytes]) -> Iterator[bytes]:
+    """The stream piece by piece; a failure to read comes out of the Stager as it was raised here."""
+    while True:
+        try:
+            chunk = stream.read(CHUNK)
+        except Exception as error:
+            raise Unreadable(error) from error
+        if not chunk:
+            return
+        yield chunk
 
 
 class Stager:
     """Writes admitted content under `root`, an empty folder. Every method raises AcquireError for what is not admitted."""
 
-    def __init__(self, root: Path, limits: Limits, progress: Progress = lambda done, total, text="": None) -> None:
+    def __init__(self, root: Path, limits: Limits, progress: Progress = silent) -> None:
         self.root = root
         self.limits = limits
         self.progress = progress
@@ -78,7 +117,7 @@ class Stager:
         """Write a regular file; counts what arrives, whatever was announced."""
         target = self._admit(name, EXECUTABLE_MODE if executable else FILE_MODE, mtime)
         size = 0
-        with target.open("xb") as stream:
+        with _writing(target), target.open("xb") as stream:
             for chunk in chunks:
                 size += len(chunk)
                 self.total += len(chunk)
@@ -96,7 +135,8 @@ class Stager:
             raise refuse(f"the symbolic link {name!r} leads out of the release", found=target)
         place = self._admit(name, LINK_MODE, mtime)
         self.links[name] = target
-        place.symlink_to(target)
+        with _writing(place):
+            place.symlink_to(target)
 
     def finish(self) -> tuple[FileRecord, ...]:
         """Judge the links, set the times, read every byte back from disk and return its records, sorted by path."""
@@ -121,7 +161,8 @@ class Stager:
         target = self.root.joinpath(*parts)
         if target.is_dir():
             raise refuse(f"{name!r} is a file and a folder")
-        target.parent.mkdir(parents=True, exist_ok=True)
+        with _writing(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
         self.modes[name] = mode
         self.times[name] = max(0, int(mtime))
         return target
@@ -161,17 +202,10 @@ class Stager:
         return FileRecord(name, hashlib.sha256(data).hexdigest(), len(data), mode, git_id("blob", data), mtime)
 
 
-def seal(root: Path) -> None:
-    """Make everything under `root`, and `root`, read-only; executable files stay executable."""
-    for folder, _, names in os.walk(root, topdown=False):
-        for name in names:
-            path = Path(folder, name)
-            if not path.is_symlink():
-                path.chmod(0o555 if path.stat().st_mode & stat.S_IXUSR else 0o444)
-        Path(folder).chmod(0o555)
-
-
-def set_modes(root: Path, records: Iterable[FileRecord]) -> None:
+def seal(root: Path, records: Iterable[FileRecord]) -> None:
+    """Make everything under `root`, and `root`, read-only; files that were executable stay executable."""
     for item in records:
         if item.mode != LINK_MODE:
-            (root / item.path).chmod(0o755 if item.mode == EXECUTABLE_MODE else 0o644)
+            (root / item.path).chmod(0o555 if item.mode == EXECUTABLE_MODE else 0o444)
+    for folder, _, _ in os.walk(root, topdown=False):
+        Path(folder).chmod(0o555)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from alexnet_archive import files, paths
-from alexnet_archive.archive.identity import read_toml, record
+from alexnet_archive.archive.release import read_toml, record
 from alexnet_archive.errors import FixityError, MissingOriginalError
 
 SCHEMA = 1
@@ -116,14 +116,18 @@ def check_chain(manifest: Manifest) -> None:
     identity = manifest.identity
     computed = tree_id(manifest.files)
     if computed != identity.tree:
-        raise FixityError("the manifest contradicts itself: its files do not give its tree id", expected=identity.tree, found=computed)
+        raise FixityError(
+            "the manifest contradicts itself: its files do not give its tree id", expected=identity.tree, found=computed
+        )
     if identity.commit_object is None:
         if identity.status == "pinned":
             raise FixityError("the manifest says `pinned` but holds no commit object", remedy="acquire again with --replace")
         return
     raw = base64.b64decode(identity.commit_object)
     if git_id("commit", raw) != identity.revision:
-        raise FixityError("the manifest's commit object does not give its revision", expected=identity.revision, found=git_id("commit", raw))
+        raise FixityError(
+            "the manifest's commit object does not give its revision", expected=identity.revision, found=git_id("commit", raw)
+        )
     if commit_tree(raw) != identity.tree:
         raise FixityError("the manifest's commit names another tree", expected=identity.tree, found=commit_tree(raw))
 
