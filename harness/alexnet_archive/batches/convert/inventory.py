@@ -1,0 +1,133 @@
+"""What a source holds: pictures by role, each addressed by container, offset and size, in a few bytes per picture.
+
+ImageNet has 1.28 million pictures, so they lie in flat arrays; a task is handed only its own 1024 as `Entry` objects.
+Checked against: the memory bound of tests/bench/convert.py and tests/unit/batches/test_inventory.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from alexnet_archive.batches import store
+
+ROLES = {"training": store.TRAINING_FROM, "validation": store.VALIDATION_FROM, "test": store.TEST_FROM}
+"""Role -> number of its first batch (python-and-data section 4.1)."""
+
+NO_LABEL = 0
+"""Raw label of an unlabelled picture; ILSVRC ids count from 1."""
+
+
+class Finding(NamedTuple):
+    """One picture, or archive, that was not used as it stands, and why."""
+
+    picture: str
+    kind: str
+    reason: str
+
+
+class Entry(NamedTuple):
+    """One picture: where its bytes lie, its name for reports, its wnid and ILSVRC id (`NO_LABEL` if unknown).
+
+    `container` is relative to the source; a picture that is a file of its own has offset -1, one inside a cuda-convnet2
+    sub-batch has its index as offset and size -1.
+    """
+
+    container: str
+    offset: int
+    size: int
+    name: str
+    wnid: str
+    label: int
+
+
+class Pictures:
+    """A growing list of pictures in flat arrays."""
+
+    def __init__(self) -> None:
+        self._containers: dict[str, int] = {}
+        self._container = array("i")
+        self._offset = array("q")
+        self._size = array("q")
+        self._label = array("i")
+        self._names = bytearray()
+        self._name_end = array("q", [0])
+
+    def add(self, name: str, label: int, *, container: str = "", offset: int = -1, size: int = -1) -> None:
+        self._container.append(self._containers.setdefault(container, len(self._containers)))
+        self._offset.append(offset)
+        self._size.append(size)
+        self._label.append(label)
+        self._names += name.encode("utf-8", "surrogateescape")
+        self._name_end.append(len(self._names))
+
+    def __len__(self) -> int:
+        return len(self._label)
+
+    def name(self, index: int) -> str:
+        return bytes(self._names[self._name_end[index] : self._name_end[index + 1]]).decode("utf-8", "surrogateescape")
+
+    def label(self, index: int) -> int:
+        return self._label[index]
+
+    def sorted_by_name(self) -> np.ndarray:
+        return np.array(sorted(range(len(self)), key=self.name), np.int64)
+
+    def entries(self, indices: Iterable[int], wnids: Sequence[str]) -> list[Entry]:
+        containers = list(self._containers)
+        return [
+            Entry(
+                containers[self._container[i]],
+                self._offset[i],
+                self._size[i],
+                self.name(i),
+                wnids[self._label[i] - 1] if self._label[i] != NO_LABEL else "",
+                self._label[i],
+            )
+            for i in map(int, indices)
+        ]
+
+    def digest(self, order: np.ndarray) -> str:
+        """SHA-256 of the listing and of the order it is used in."""
+        sha = hashlib.sha256("\0".join(self._containers).encode("utf-8", "surrogateescape"))
+        for part in (self._container, self._offset, self._size, self._label, self._name_end):
+            sha.update(part.tobytes())
+        sha.update(bytes(self._names))
+        sha.update(np.asarray(order, "<i8").tobytes())
+        return sha.hexdigest()
+
+
+@dataclass
+class Inventory:
+    """A source read through: `wnids[i]` and `label_names[i]` belong to ILSVRC id i + 1.
+
+    `shuffled` names the roles whose pictures are put in a seeded order; the others keep the order of their names.
+    `verbatim`: pictures are JPEG strings of the right size that are taken over as they are (cuda-convnet2).
+    """
+
+    root: Path
+    kind: str
+    wnids: list[str]
+    label_names: list[str]
+    pictures: dict[str, Pictures] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    shuffled: frozenset[str] = frozenset({"training"})
+    verbatim: bool = False
+
+    def order(self, role: str, seed: int, limit: int | None) -> np.ndarray:
+        """Indices of the pictures of a role in the order they are written.
+
+        The permutation sorts by raw PCG64 output, whose stream NumPy guarantees not to change.
+        """
+        pictures = self.pictures[role]
+        order = pictures.sorted_by_name()
+        if role in self.shuffled:
+            raw = np.random.PCG64([seed, ROLES[role]]).random_raw(len(order))
+            order = order[np.argsort(raw, kind="stable")]
+        return order[:limit]

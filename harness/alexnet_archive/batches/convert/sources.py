@@ -1,0 +1,33 @@
+"""What kind of source a path is, and its inventory.
+
+Checked against: tests/unit/batches/test_convert.py and test_imagenet.py, one source of each kind.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alexnet_archive.batches.convert import folders
+from alexnet_archive.batches.convert.inventory import Inventory
+from alexnet_archive.batches.convert.options import ConvertOptions
+from alexnet_archive.errors import ConvertError
+
+
+def read_source(source: Path, options: ConvertOptions) -> Inventory:
+    """List every picture of a source, without reading one. Raises ConvertError."""
+    if not source.is_dir():
+        raise ConvertError(f"there is no folder {source}", path=source, remedy="check the path of the pictures")
+    try:
+        inventory = folders.read_class_folders(source, options)
+    except OSError as error:
+        raise ConvertError(f"cannot list {source}: {error.strerror or error}", path=error.filename or source) from error
+    inventory.pictures = {role: pictures for role, pictures in inventory.pictures.items() if len(pictures)}
+    if "training" not in inventory.pictures:
+        raise ConvertError(
+            f"{source} holds no training pictures",
+            path=source,
+            expected="pictures in class folders",
+            found=f"{len(inventory.wnids)} class folders without any",
+            remedy="the mean and the colour axes come from training pictures: add some",
+        )
+    return inventory

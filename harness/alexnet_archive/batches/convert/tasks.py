@@ -1,0 +1,156 @@
+"""The unit of work: one batch file and its record. The same function runs here, in a worker process, or on a cluster.
+
+A task writes the batch file first and its record second, each atomically, so a record that exists says that its batch
+file is whole. Checked against: python-and-data section 5.2 and the kill tests of tests/unit/batches.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from alexnet_archive import files
+from alexnet_archive.batches import store
+from alexnet_archive.batches.codec import PictureError
+from alexnet_archive.batches.convert.inventory import NO_LABEL, Entry, Finding
+from alexnet_archive.batches.convert.options import ConvertOptions
+from alexnet_archive.batches.convert.pictures import prepare
+from alexnet_archive.batches.convert.readers import Reader
+from alexnet_archive.batches.convert.statistics import Statistics
+from alexnet_archive.errors import ConvertError
+
+WORK_FOLDER = ".convert"
+
+
+@dataclass(frozen=True)
+class Task:
+    """One batch file to make: from which entries of `root`, into which folder, how."""
+
+    root: str
+    out: str
+    role: str
+    number: int
+    entries: Sequence[Entry]
+    options: ConvertOptions
+    verbatim: bool = False
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of a task: pictures used and not used, oddities that were handled, digests, and what it cost.
+
+    `bytes_read` and `seconds` are for the progress line; they are not part of the record.
+    """
+
+    role: str
+    number: int
+    images: int
+    findings: tuple[Finding, ...]
+    oddities: tuple[Finding, ...]
+    file_bytes: int
+    file_sha256: str
+    input_sha256: str
+    bytes_read: int = 0
+    seconds: float = 0.0
+
+    def record(self) -> dict[str, Any]:
+        plain = {name: value for name, value in vars(self).items() if name not in ("bytes_read", "seconds")}
+        return {**plain, "findings": [list(f) for f in self.findings], "oddities": [list(f) for f in self.oddities]}
+
+    @classmethod
+    def from_record(cls, value: dict[str, Any]) -> Done:
+        findings, oddities = (tuple(Finding(*f) for f in value[name]) for name in ("findings", "oddities"))
+        return cls(**{**value, "findings": findings, "oddities": oddities})
+
+
+def run(task: Task) -> Done:
+    """Make one batch file and its record. Raises WriteError, and ConvertError if no picture of the batch is usable."""
+    started = time.perf_counter()
+    strings: list[bytes] = []
+    sizes: list[tuple[int, int]] = []
+    labels: list[tuple[str, int | None]] = []
+    findings: list[Finding] = []
+    oddities: list[Finding] = []
+    statistics = Statistics(task.options.size) if task.role == "training" else None
+    inputs, bytes_read = hashlib.sha256(), 0
+    with Reader(Path(task.root)) as reader:
+        for entry in task.entries:
+            try:
+                data = reader.read(entry)
+                inputs.update(hashlib.sha256(data).digest())
+                bytes_read += len(data)
+                picture = _prepare(data, entry, task)
+            except PictureError as error:
+                findings.append(Finding(entry.name, error.kind, error.message))
+                continue
+            if statistics is not None:
+                statistics.add(picture.pixels)
+            if picture.oddity:
+                oddities.append(Finding(entry.name, "handled", picture.oddity))
+            strings.append(picture.jpeg)
+            sizes.append(picture.size)
+            labels.append((entry.wnid, None if entry.label == NO_LABEL else entry.label))
+    if not strings:
+        raise ConvertError(
+            f"no picture of batch {task.number} ({task.role}) can be used",
+            path=task.root,
+            expected=f"{len(task.entries)} pictures",
+            found="; ".join(f"{f.picture}: {f.reason}" for f in findings[:3]),
+            remedy="take the pictures named here out of the source, or mend them",
+        )
+    path = store.batch_path(Path(task.out), task.number)
+    store.write_batch(path, (strings, sizes, labels))
+    content = path.read_bytes()
+    done = Done(
+        task.role,
+        task.number,
+        len(strings),
+        tuple(findings),
+        tuple(oddities),
+        len(content),
+        hashlib.sha256(content).hexdigest(),
+        inputs.hexdigest(),
+    )
+    write_record(Path(task.out), done, statistics)
+    return replace(done, bytes_read=bytes_read, seconds=time.perf_counter() - started)
+
+
+def _prepare(data: bytes, entry: Entry, task: Task) -> Any:
+    options = task.options
+    return prepare(data, entry.name, options.size, options.fit, options.quality, options.max_pixels)
+
+
+def record_path(out: Path, number: int) -> Path:
+    return out / WORK_FOLDER / f"batch-{number}.npz"
+
+
+def write_record(out: Path, done: Done, statistics: Statistics | None) -> None:
+    described = np.frombuffer(json.dumps(done.record(), sort_keys=True).encode(), np.uint8)
+    arrays = statistics.arrays() if statistics is not None else {}
+    with files.atomic_writer(record_path(out, done.number)) as stream:
+        np.savez(stream, record=described, **arrays)  # type: ignore[arg-type]
+
+
+def read_record(out: Path, number: int) -> Done | None:
+    """The record of a batch whose file is there in its full size, else None."""
+    path = record_path(out, number)
+    if not path.is_file():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            done = Done.from_record(json.loads(archive["record"].tobytes()))
+        return done if store.batch_path(out, number).stat().st_size == done.file_bytes else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def merge_record(out: Path, number: int, statistics: Statistics) -> None:
+    with np.load(record_path(out, number), allow_pickle=False) as archive:
+        statistics.merge(archive)

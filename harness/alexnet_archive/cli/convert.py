@@ -1,0 +1,83 @@
+"""`alexnet-archive convert`: pictures or ImageNet into batch files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from alexnet_archive.cli.progress import progress_bar
+
+EXAMPLES = """\b
+Examples:
+  alexnet-archive convert pictures/ data/ --size 64 --val-fraction 0.1
+  alexnet-archive convert imagenet-tars/ data/ --workers 8
+  alexnet-archive convert imagenet-tars/ trial/ --limit 2048 --json
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@click.argument("source", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("out", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--size", default=256, show_default=True, help="Side of the stored pictures, in pixels.")
+@click.option("--quality", default=85, show_default=True, help="JPEG quality; the names of 2012 folders say 85.")
+@click.option("--batch-size", default=1024, show_default=True, help="Pictures per batch file.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the training order and of --val-fraction.")
+@click.option(
+    "--fit", type=click.Choice(["crop", "letterbox"]), default="crop", show_default=True,
+    help="Shorter side to --size and the central square, or the whole picture, padded when it is read.",
+)  # fmt: skip
+@click.option("--limit", type=int, help="At most this many pictures of each role, for trials.")
+@click.option("--val-fraction", default=0.0, show_default=True, help="Share of each class held out for validation.")
+@click.option("--max-pixels", type=int, help="Refuse pictures with more pixels than this.  [default: 128 million]")
+@click.option("--workers", type=int, help="Worker processes.  [default: one per core]")
+@click.option("--scheduler", metavar="ADDRESS", help="Hand the work to a Dask cluster over shared storage.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON event per line on standard output.")
+def convert(source: Path, out: Path, max_pixels: int | None, scheduler: str | None, as_json: bool, **given: Any) -> None:
+    """Turn the pictures of SOURCE into 2012 batch files in OUT.
+
+    Killed at any moment, the same command goes on where it stopped and ends with the same bytes.
+    """
+    from alexnet_archive.batches.convert import ConvertOptions
+    from alexnet_archive.batches.convert import convert as run
+
+    if max_pixels is not None:
+        given["max_pixels"] = max_pixels
+    options = ConvertOptions(**given)
+
+    def event(value: dict[str, Any]) -> None:
+        if as_json:
+            click.echo(json.dumps(value))
+
+    with progress_bar("convert", unit="pictures", enabled=False if as_json else None) as progress:
+        report = run(source, out, options, progress, events=event, scheduler=scheduler)
+    if as_json:
+        summary = {key: value for key, value in report.as_dict().items() if key not in ("batches", "oddities")}
+        click.echo(json.dumps({"event": "report", "seconds": round(report.seconds, 2), "out": str(out), **summary}))
+    else:
+        print_report(report, out)
+
+
+def print_report(report: Any, out: Path) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    table = Table("role", "pictures", "batches", title=f"{report.kind}, {report.classes} classes")
+    for role, images in report.images.items():
+        files = sum(batch["role"] == role for batch in report.batches.values())
+        table.add_row(role, f"{images:,}", str(files))
+    console.print(table)
+    if report.findings:
+        refused = Table("not used", "kind", "why", title=f"{len(report.findings)} not used")
+        for finding in report.findings[:20]:
+            refused.add_row(*map(str, finding))
+        console.print(refused)
+        if len(report.findings) > 20:
+            console.print(f"... and {len(report.findings) - 20} more, all in {out / 'convert-report.json'}")
+    if report.oddities:
+        console.print(f"{len(report.oddities)} odd pictures were taken nevertheless; convert-report.json names them")
+    rate = report.converted / report.seconds if report.seconds else 0.0
+    console.print(f"{report.converted:,} pictures converted in {report.seconds:.1f} s ({rate:.0f} images/s) into {out}")
