@@ -109,9 +109,9 @@ def load_release(path: Path | None = None) -> Release:
 def _load_release(path: Path) -> Release:
     data = read_toml(path)
     where = path.name
-    _only(data, {"release", "licence", "needs", "inventory"}, where)
-    _only(data["needs"], {"missing"}, f"{where} [needs]")
-    _only(data["inventory"], {"files"}, f"{where} [inventory]")
+    only(data, {"release", "licence", "needs", "inventory"}, where)
+    only(data["needs"], {"missing"}, f"{where} [needs]")
+    only(data["inventory"], {"files"}, f"{where} [inventory]")
     return record(
         Release,
         {
@@ -124,7 +124,7 @@ def _load_release(path: Path) -> Release:
     )
 
 
-def _only(table: Mapping[str, Any], keys: set[str], where: str) -> None:
+def only(table: Mapping[str, Any], keys: set[str], where: str) -> None:
     for key in table:
         if key not in keys:
             near = difflib.get_close_matches(key, keys, n=1)
