@@ -1,0 +1,268 @@
+"""Judging a data folder: every file read, every picture decoded, everything wrong reported at once.
+
+Checked against: python-and-data sections 4.1, 4.3, 4.6 and 5.2; the tests damage a folder in each way named here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from alexnet_archive import files
+from alexnet_archive.batches import codec, store
+from alexnet_archive.batches.codec import PictureError
+from alexnet_archive.batches.provider import square_side
+from alexnet_archive.errors import ArchiveError
+
+Progress = Callable[[int, int | None, str], None]
+
+REPORT_NAME = "convert-report.json"
+WORK_FOLDER = ".convert"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing wrong: the file, a short kind, and what was found."""
+
+    file: str
+    kind: str
+    message: str
+
+
+@dataclass
+class Summary:
+    """A data folder in numbers. `images` and `files` are per role, `per_class` counts labelled training images."""
+
+    folder: str
+    format: str = "empty"
+    side: int = 0
+    classes: int = 0
+    label_offset: int = 0
+    batch_size: int = 0
+    mean: float = float("nan")
+    color_deviations: tuple[float, ...] = ()
+    files: dict[str, int] | None = None
+    images: dict[str, int] | None = None
+    bytes: int = 0
+    per_class_least: int = 0
+    per_class_most: int = 0
+
+
+class Checker:
+    """Reads a folder once; `faults` and `summary` are what it found."""
+
+    def __init__(self, folder: Path, *, decode: bool = True) -> None:
+        self.folder = Path(folder)
+        self.decode = decode
+        self.faults: list[Fault] = []
+        self.numbers = store.batch_numbers(self.folder)
+        self.meta: dict[str, Any] = {}
+        self.side = 0
+        self.counts: Counter[int] = Counter()
+        self.summary = Summary(str(folder))
+
+    def run(self, progress: Progress = lambda done, total, text: None) -> list[Fault]:
+        """Check everything, or only what `info` needs when `decode` is False."""
+        self._check_meta()
+        self._check_folder()
+        roles = store.numbers_by_role(self.numbers)
+        images = dict.fromkeys(roles, 0)
+        for done, number in enumerate(self.numbers):
+            progress(done, len(self.numbers), f"data_batch_{number}")
+            role = next(name for name, members in roles.items() if number in members)
+            images[role] += self._check_batch(number, role)
+        progress(len(self.numbers), len(self.numbers), "")
+        self._check_report()
+        self.summary.files = {role: len(members) for role, members in roles.items()}
+        self.summary.images = images
+        if self.counts:
+            every = [self.counts.get(label, 0) for label in range(self.summary.classes)]
+            self.summary.per_class_least, self.summary.per_class_most = min(every, default=0), max(every, default=0)
+        return self.faults
+
+    def fault(self, file: str, kind: str, message: str) -> None:
+        self.faults.append(Fault(file, kind, message))
+
+    def _check_meta(self) -> None:
+        name = store.META_NAME
+        try:
+            self.meta = store.read_meta(self.folder)
+            self.side = square_side(int(self.meta.get("num_vis", 3072)), "num_vis")
+        except (ArchiveError, TypeError, ValueError) as error:
+            self.fault(name, "unreadable", str(error))
+            return
+        summary = self.summary
+        summary.side = self.side
+        names = self.meta.get("label_names", [])
+        summary.classes = len(names)
+        summary.label_offset = int(self.meta.get("label_offset", 0))
+        summary.batch_size = int(self.meta.get("batch_size", 0))
+        for problem in self._meta_problems():
+            self.fault(name, "meta", problem)
+
+    def _meta_problems(self) -> Iterator[str]:
+        meta = self.meta
+        values = 3 * self.side**2
+        if not meta.get("label_names"):
+            yield "label_names is missing or empty"
+        elif len(set(meta["label_names"])) != len(meta["label_names"]) and "wnids" not in meta:
+            yield "label_names holds a name twice"
+        if "data_mean" not in meta:
+            yield "data_mean is missing"
+        else:
+            mean = np.asarray(meta["data_mean"])
+            self.summary.mean = float(mean.mean()) if mean.size else float("nan")
+            if mean.size != values:
+                yield f"data_mean has {mean.size} values, num_vis asks for {values}"
+            elif not np.isfinite(mean).all() or mean.min() < 0 or mean.max() > 255:
+                yield "data_mean leaves 0..255"
+        yield from self._colour_problems()
+
+    def _colour_problems(self) -> Iterator[str]:
+        if "color_pca" not in self.meta:
+            if self._is_jpeg_folder():
+                yield "color_pca is missing; the JPEG providers ask for it even without colour noise"
+            return
+        try:
+            deviations, vectors = (np.asarray(part, np.float64) for part in self.meta["color_pca"])
+        except (TypeError, ValueError):
+            yield "color_pca is not a pair of arrays"
+            return
+        if deviations.size != 3 or vectors.shape != (3, 3):
+            yield f"color_pca has shapes {deviations.shape} and {vectors.shape}, not (3,) and (3, 3)"
+            return
+        self.summary.color_deviations = tuple(deviations.reshape(3).tolist())
+        if (deviations < 0).any() or not np.allclose(vectors.T @ vectors, np.eye(3), atol=1e-3):
+            yield "color_pca is not three deviations and three orthonormal columns"
+
+    def _is_jpeg_folder(self) -> bool:
+        return "batch_size" in self.meta
+
+    def _check_folder(self) -> None:
+        if not self.numbers:
+            self.fault(".", "empty", "there is no data_batch_N file")
+        for name, first in (("training", 1), ("validation", store.VALIDATION_FROM), ("test", store.TEST_FROM)):
+            members = store.numbers_by_role(self.numbers)[name]
+            missing = sorted(set(range(first, members[-1] + 1)) - set(members)) if members else []
+            if missing:
+                shown = ", ".join(map(str, missing[:5])) + (" ..." if len(missing) > 5 else "")
+                self.fault(".", "gap", f"{name} batches are missing: {shown}")
+        for leftover in sorted(self.folder.glob(files.TEMPORARY_PREFIX + "*")):
+            self.fault(leftover.name, "leftover", "a write that was interrupted")
+        if (self.folder / WORK_FOLDER).exists():
+            self.fault(WORK_FOLDER, "unfinished", "a conversion has not finished: run the same convert command again")
+
+    def _check_batch(self, number: int, role: str) -> int:
+        """Images in one batch file; every fault in it is noted."""
+        path = store.batch_path(self.folder, number)
+        try:
+            self.summary.bytes += path.stat().st_size
+            value = store.read_batch(path)
+        except (ArchiveError, OSError) as error:
+            self.fault(path.name, "unreadable", str(error))
+            return 0
+        if isinstance(value, tuple):
+            self.summary.format = "JPEG"
+            return self._check_jpeg(path.name, value, role)
+        if isinstance(value, dict) and "data" in value:
+            self.summary.format = "raw"
+            return self._check_raw(path.name, value, role)
+        self.fault(path.name, "format", f"neither a tuple of three lists nor a dictionary, but {type(value).__name__}")
+        return 0
+
+    def _check_jpeg(self, name: str, value: tuple[Any, ...], role: str) -> int:
+        lengths = [len(part) if isinstance(part, list | tuple) else -1 for part in value]
+        if len(value) != 3 or len(set(lengths)) != 1 or -1 in lengths:
+            self.fault(name, "format", f"not three lists of one length: {lengths}")
+            return 0
+        if lengths[0] > self.summary.batch_size:
+            self.fault(name, "size", f"{lengths[0]} images, but batch_size is {self.summary.batch_size}")
+        tags = "freq_to_id" in self.meta
+        for case, (data, label) in enumerate(zip(value[0], value[2])):
+            if not tags:
+                self._check_pair(name, case, label, role)
+            if self.decode:
+                self._check_picture(name, case, data)
+        return lengths[0]
+
+    def _check_pair(self, name: str, case: int, label: Any, role: str) -> None:
+        if not isinstance(label, list | tuple) or len(label) != 2:
+            self.fault(name, "label", f"image {case}: {label!r} is no (wnid, number) pair")
+        elif label[1] is None:
+            if role != "test":
+                self.fault(name, "label", f"image {case} of {role} has no label")
+        else:
+            self._check_label(name, case, int(label[1]) + self.summary.label_offset, role)
+
+    def _check_label(self, name: str, case: int, label: int, role: str) -> None:
+        if 0 <= label < self.summary.classes:
+            self.counts[label] += role == "training"
+        else:
+            self.fault(name, "label", f"image {case}: class {label} is not in 0..{self.summary.classes - 1}")
+
+    def _check_picture(self, name: str, case: int, data: Any) -> None:
+        try:
+            height, width = codec.decode(bytes(data)).shape[:2]
+        except (PictureError, TypeError) as error:
+            self.fault(name, "picture", f"image {case}: {error}")
+            return
+        no_crop = bool(self.meta.get("no_crop"))
+        fits = max(height, width) <= self.side if no_crop else height == width == self.side
+        if not fits:
+            self.fault(name, "picture", f"image {case} is {width} x {height}, not {self.side} x {self.side}")
+
+    def _check_raw(self, name: str, value: dict[str, Any], role: str) -> int:
+        data, labels = np.asarray(value["data"]), np.asarray(value.get("labels", [])).reshape(-1)
+        if data.ndim != 2 or data.shape[1] != labels.size:
+            self.fault(name, "format", f"data of shape {data.shape} with {labels.size} labels")
+        elif data.shape[0] != 3 * self.side**2:
+            self.fault(name, "size", f"{data.shape[0]} values per image, num_vis asks for {3 * self.side**2}")
+        for case, label in enumerate(labels.tolist()):
+            self._check_label(name, case, int(label), role)
+        return int(labels.size)
+
+    def _check_report(self) -> None:
+        """The batch files against the digests `convert` left, if it did."""
+        path = self.folder / REPORT_NAME
+        if not path.is_file() or not self.decode:
+            return
+        try:
+            batches = json.loads(path.read_text())["batches"]
+            digests = {int(number): batch["file_sha256"] for number, batch in batches.items()}
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            self.fault(REPORT_NAME, "unreadable", f"not a report of convert: {error}")
+            return
+        for number in sorted(set(digests) | set(self.numbers)):
+            name = f"data_batch_{number}"
+            if number not in self.numbers:
+                self.fault(name, "missing", "convert wrote it, it is gone")
+            elif number not in digests:
+                self.fault(name, "unexpected", "convert did not write it")
+            elif _sha256(self.folder / name) != digests[number]:
+                self.fault(name, "altered", "its digest is not the one convert recorded")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def check_folder(folder: Path, progress: Progress = lambda done, total, text: None) -> tuple[list[Fault], Summary]:
+    """Every fault of a data folder, and its summary. Raises BatchFileError only when there is no such folder."""
+    checker = Checker(Path(folder))
+    return checker.run(progress), checker.summary
+
+
+def summarise(folder: Path, progress: Progress = lambda done, total, text: None) -> Summary:
+    """A data folder in numbers, without decoding pictures. Raises BatchFileError when it is none."""
+    store.read_meta(Path(folder))
+    checker = Checker(Path(folder), decode=False)
+    checker.run(progress)
+    return checker.summary
