@@ -1,1 +1,40 @@
+"""The layer language of 2012: read, check and print definition and parameter files; the typed network; layer dictionaries.
 
+Checked against all of the layer-language specification; nets/ holds our own networks.
+"""
+
+from alexnet_archive.layerdefs.finding import (
+    NetFacts,
+    cropped_shape,
+    find_definition,
+    find_parameters,
+    net_facts,
+    our_nets,
+)
+from alexnet_archive.layerdefs.model import DataShape, Layer, Parameters
+from alexnet_archive.layerdefs.network import Crossing, Network, NetworkTotals, Totals, read_network
+from alexnet_archive.layerdefs.parameters import apply_parameters
+from alexnet_archive.layerdefs.transform import conv_to_local, unshare_weights
+from alexnet_archive.layerdefs.values import Neuron, Schedule
+
+__all__ = [
+    "Crossing",
+    "DataShape",
+    "Layer",
+    "NetFacts",
+    "Network",
+    "NetworkTotals",
+    "Neuron",
+    "Parameters",
+    "Schedule",
+    "Totals",
+    "apply_parameters",
+    "conv_to_local",
+    "cropped_shape",
+    "find_definition",
+    "find_parameters",
+    "net_facts",
+    "our_nets",
+    "read_network",
+    "unshare_weights",
+]

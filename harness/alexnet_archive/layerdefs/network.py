@@ -1,0 +1,252 @@
+"""The network as a whole: reading the two files, totals, GPU crossings, layer dictionaries, equivalent files.
+
+Checked against layer-language sections 7, 8 and 9 (totals and crossings of the worked example).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from alexnet_archive.errors import LayerFileError, Problem
+from alexnet_archive.layerdefs.collecting import Collector
+from alexnet_archive.layerdefs.definition import DefinitionReader
+from alexnet_archive.layerdefs.model import BlurLayer, DataShape, FilterLayer, Layer, WeightedLayer
+from alexnet_archive.layerdefs.parameters import ParameterReader, read_layer_file
+from alexnet_archive.layerdefs.printing import print_definition, print_parameters
+from alexnet_archive.layerdefs.weights import Functions, WeightMaker, load_functions
+
+FLOAT_BYTES = 4
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Sums over the layers of one GPU, or of all; multiply-adds are per case, forward, weights only."""
+
+    weights: int = 0
+    biases: int = 0
+    multiply_adds: int = 0
+
+    @property
+    def parameters(self) -> int:
+        return self.weights + self.biases
+
+    def __add__(self, other: Totals) -> Totals:
+        return Totals(self.weights + other.weights, self.biases + other.biases, self.multiply_adds + other.multiply_adds)
+
+    def as_dict(self) -> dict[str, int]:
+        return {
+            "weights": self.weights,
+            "biases": self.biases,
+            "parameters": self.parameters,
+            "multiply_adds": self.multiply_adds,
+        }
+
+
+@dataclass(frozen=True)
+class NetworkTotals:
+    per_gpu: tuple[Totals, ...]
+    both: Totals
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"per_gpu": [t.as_dict() for t in self.per_gpu], "both": self.both.as_dict()}
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """One copy of a layer's output to another device: -1 is the host. `gradient` says whether one comes back."""
+
+    source: str
+    consumers: tuple[str, ...]
+    from_gpu: int
+    to_gpu: int
+    bytes: int
+    gradient: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**vars(self), "consumers": list(self.consumers)}
+
+
+@dataclass(frozen=True)
+class Network:
+    """A checked network. `layers` in file order, each detached neuron layer right behind its source.
+
+    `notes` are remarks of kind W (harmless or advisory) and X (the 2012 parser accepts it and the module fails later).
+    """
+
+    layers: tuple[Layer, ...]
+    num_gpus: int
+    shape: DataShape
+    conserve_mem: int = 0
+    has_parameters: bool = True
+    name: str = field(default="", compare=False)
+    notes: tuple[Problem, ...] = field(default=(), compare=False)
+    functions: Functions = field(default_factory=dict, compare=False, repr=False)
+
+    def by_name(self) -> dict[str, Layer]:
+        return {layer.name: layer for layer in self.layers}
+
+    def consumers(self) -> dict[str, list[Layer]]:
+        """Layer name -> the layers that read it, in file order, once each."""
+        found: dict[str, list[Layer]] = {layer.name: [] for layer in self.layers}
+        for layer in self.layers:
+            for name in dict.fromkeys(layer.inputs):
+                found[name].append(layer)
+        return found
+
+    def totals(self) -> NetworkTotals:
+        """Shared matrices are counted once, at their owner."""
+        sums = [Totals() for _ in range(self.num_gpus)]
+        for layer in self.layers:
+            if isinstance(layer, WeightedLayer):
+                sums[layer.gpu] += Totals(layer.weight_count, layer.bias_count, layer.multiply_adds)
+        return NetworkTotals(tuple(sums), sum(sums, Totals()))
+
+    def takes_gradient(self) -> dict[str, bool]:
+        """Layer name -> whether it or anything below it trains; by the rates where the parameter file is known."""
+        found: dict[str, bool] = {}
+        for layer in self.layers:
+            own = layer.weighted and (not self.has_parameters or layer.parameters is None or layer.parameters.trains)
+            found[layer.name] = own or any(found[name] for name in layer.inputs)
+        return found
+
+    def crossings(self, minibatch: int = 128) -> tuple[Crossing, ...]:
+        """Every copy between devices in one forward pass, one per destination (section 9); bytes per minibatch."""
+        gradients = self.takes_gradient()
+        result: list[Crossing] = []
+        for layer in self.layers:
+            readers = self.consumers()[layer.name]
+            for gpu in sorted({reader.gpu for reader in readers} - {layer.gpu}):
+                names = tuple(reader.name for reader in readers if reader.gpu == gpu)
+                size = layer.outputs * minibatch * FLOAT_BYTES
+                result.append(Crossing(layer.name, names, layer.gpu, gpu, size, gradients[layer.name]))
+        return tuple(result)
+
+    def to_dicts(self, rng: np.random.RandomState) -> dict[str, dict[str, Any]]:
+        """The dictionaries of section 7 with initial weights drawn from `rng`, in file order.
+
+        Raises LayerFileError without a parameter file, for anything marked X, and when an external initialiser fails.
+        """
+        if not self.has_parameters:
+            raise LayerFileError(
+                f"network {self.name} was read without a parameter file", remedy="name one beside the definition"
+            )
+        hazards = [note for note in self.notes if note.kind == "X"]
+        if hazards:
+            raise LayerFileError(
+                "the 2012 parser accepts this network, but nothing can run it",
+                hazards,
+                path=self.name,
+                remedy="mend the keys named here",
+            )
+        maker = WeightMaker(self.layers, self.functions, rng, self.name)
+        result: dict[str, dict[str, Any]] = {}
+        for layer in self.layers:
+            values = layer.as_dict(self.conserve_mem)
+            if isinstance(layer, WeightedLayer):
+                values.update(maker.make(layer))
+            if isinstance(layer, BlurLayer):
+                values["filter"] = layer.filter()
+            result[layer.name] = values
+        for values in result.values():
+            if "inputs" in values:
+                values["inputLayers"] = [result[name] for name in values["inputs"]]
+        return result
+
+    def definition_text(self) -> str:
+        """An equivalent definition file: reading it gives this network again."""
+        return print_definition(self.layers)
+
+    def parameters_text(self) -> str:
+        """An equivalent parameter file."""
+        return print_parameters(self.layers)
+
+    def summary(self, minibatch: int = 128) -> dict[str, Any]:
+        """Everything `layers show` prints, as plain values."""
+        return {
+            "name": self.name,
+            "num_gpus": self.num_gpus,
+            "minibatch": minibatch,
+            "layers": [_row(layer, minibatch) for layer in self.layers],
+            "totals": self.totals().as_dict(),
+            "crossings": [crossing.as_dict() for crossing in self.crossings(minibatch)],
+            "notes": [vars(note) for note in self.notes],
+        }
+
+
+def _row(layer: Layer, minibatch: int) -> dict[str, Any]:
+    weighted = isinstance(layer, WeightedLayer)
+    image = layer.image()
+    return {
+        "name": layer.name,
+        "type": layer.type,
+        "gpu": layer.gpu,
+        "inputs": list(layer.inputs),
+        "outputs": layer.outputs,
+        "image": None if image is None else {"channels": image[0], "side": image[1]},
+        "bytes": layer.outputs * minibatch * FLOAT_BYTES,
+        "weights": [list(shape) for shape in layer.weight_shapes()] if isinstance(layer, WeightedLayer) else [],
+        "weight_count": layer.weight_count if isinstance(layer, WeightedLayer) else 0,
+        "bias_count": layer.bias_count if isinstance(layer, WeightedLayer) else 0,
+        "multiply_adds": layer.multiply_adds if weighted else 0,
+        "modules": layer.modules if isinstance(layer, FilterLayer) else None,
+    }
+
+
+def read_network(
+    definition: Path,
+    parameters: Path | None,
+    shape: DataShape,
+    *,
+    num_gpus: int | None = None,
+    lenient: bool = False,
+    init_modules: Sequence[Path] = (),
+    conserve_mem: int = 0,
+) -> Network:
+    """Read, check and type a network (section 8). `num_gpus` None: as many as the definition uses.
+
+    Raises LayerFileError with every problem found in both files, the one the release stops at marked as first.
+    """
+    definition = Path(definition)
+    for path, what in ((definition, "definition"), (parameters, "parameter")):
+        if path is not None and not Path(path).exists():
+            raise LayerFileError(f"layer {what} file {path} does not exist", path=path, remedy="check the path")
+    collector = Collector()
+    ini = read_layer_file(definition, collector, what="definition", lenient=lenient)
+    collector.raise_if_any(definition)
+    reader = DefinitionReader(ini, shape, num_gpus, collector)
+    layers = reader.run()
+    functions: Mapping[str, Any] = {}
+    if not collector.problems:
+        functions = load_functions(layers, init_modules, ini.name, collector)
+    if parameters is not None:
+        layers = _with_parameters(layers, Path(parameters), collector, lenient, reader.broken)
+    collector.raise_if_any(definition)
+    used = max([1, *(layer.gpu + 1 for layer in layers)])
+    return Network(
+        layers,
+        used if num_gpus is None else num_gpus,
+        shape,
+        int(conserve_mem),
+        parameters is not None,
+        definition.name,
+        tuple(collector.notes),
+        functions,
+    )
+
+
+def _with_parameters(
+    layers: tuple[Layer, ...], path: Path, collector: Collector, lenient: bool, broken: set[str]
+) -> tuple[Layer, ...]:
+    before = len(collector.problems)
+    ini = read_layer_file(path, collector, what="parameter", lenient=lenient)
+    if len(collector.problems) > before:
+        return layers
+    reader = ParameterReader(ini, collector, lenient=lenient)
+    result = tuple(replace(layer, parameters=reader.layer(layer.as_dict())) for layer in layers)
+    reader.note_unknown_sections([layer.name for layer in layers] + sorted(broken))
+    return result
