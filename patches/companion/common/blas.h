@@ -1,5 +1,4 @@
-// The one BLAS function the CPU flavour needs, from whichever library CMake found: COMPANION_BLAS_PREFIX is what that
-// library puts before its names (nothing, or `scipy_` for the scipy-openblas32 wheel).
+// The one BLAS function the CPU flavour needs, from whichever library CMake found (nvmatrix/cpu_product.cpp).
 #ifndef COMPANION_BLAS_H
 #define COMPANION_BLAS_H
 

@@ -90,15 +90,6 @@ private:
     float _scaleB;
 };
 
-class ScaledAdd {
-public:
-    explicit ScaledAdd(float scaleB) : _scaleB(scaleB) {}
-    __device__ inline float operator()(float a, float b) const { return a + b * _scaleB; }
-
-private:
-    float _scaleB;
-};
-
 }  // namespace NVMatrixBinaryOps
 
 namespace NVMatrixAggs {

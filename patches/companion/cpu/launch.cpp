@@ -1,0 +1,238 @@
+// Running one block of a kernel launch. The first thread of a block runs as a fiber. If it ends without having met a
+// barrier the others are plain calls; else all become fibers and are resumed in turn from barrier to barrier. A block stays
+// on one thread of the operating system, so its `__shared__` variables can be thread-local (companion-native 7.4).
+#include <cuda_runtime.h>
+
+#include <ucontext.h>
+#include <memory>
+#include <vector>
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/common_interface_defs.h>
+#endif
+#if defined(__SANITIZE_THREAD__)
+#include <sanitizer/tsan_interface.h>
+#endif
+
+#include "errors.h"
+
+namespace companion_cpu {
+
+#define COMPANION_BUILTIN __thread __attribute__((tls_model("initial-exec")))
+COMPANION_BUILTIN uint3 currentThread;
+COMPANION_BUILTIN uint3 currentBlock;
+COMPANION_BUILTIN uint3 currentBlockSize;
+COMPANION_BUILTIN uint3 currentGrid;
+
+namespace {
+
+const size_t STACK_BYTES = 128 * 1024;
+const long MAX_THREADS = 1024;
+
+// A context with its own stack. The sanitizers are told of every switch, for they follow stacks.
+class Fiber {
+public:
+    Fiber() : _stack(new char[STACK_BYTES]), _finished(true) {
+#if defined(__SANITIZE_THREAD__)
+        _tsanFiber = __tsan_create_fiber(0);
+#endif
+    }
+
+    ~Fiber() {
+#if defined(__SANITIZE_THREAD__)
+        __tsan_destroy_fiber(_tsanFiber);
+#endif
+    }
+
+    Fiber(const Fiber&) = delete;
+    Fiber& operator=(const Fiber&) = delete;
+
+    void prepare(void (*entry)()) {
+        getcontext(&_context);
+        _context.uc_stack.ss_sp = _stack.get();
+        _context.uc_stack.ss_size = STACK_BYTES;
+        _context.uc_link = nullptr;
+        makecontext(&_context, entry, 0);
+        _finished = false;
+    }
+
+    // From the owner of the block into the fiber; comes back at a barrier or at the end. True when it has ended.
+    bool resume() {
+#if defined(__SANITIZE_THREAD__)
+        _tsanOwner = __tsan_get_current_fiber();
+        __tsan_switch_to_fiber(_tsanFiber, 0);
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+        void* fake = nullptr;
+        __sanitizer_start_switch_fiber(&fake, _stack.get(), STACK_BYTES);
+#endif
+        swapcontext(&_owner, &_context);
+#if defined(__SANITIZE_ADDRESS__)
+        __sanitizer_finish_switch_fiber(fake, nullptr, nullptr);
+#endif
+        return _finished;
+    }
+
+    // First thing on the fiber.
+    void entered() {
+#if defined(__SANITIZE_ADDRESS__)
+        __sanitizer_finish_switch_fiber(nullptr, &_ownerStack, &_ownerStackBytes);
+#endif
+    }
+
+    // Back to the owner.
+    void leave(bool finished) {
+        _finished = finished;
+#if defined(__SANITIZE_THREAD__)
+        __tsan_switch_to_fiber(_tsanOwner, 0);
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+        void* fake = nullptr;
+        __sanitizer_start_switch_fiber(finished ? nullptr : &fake, _ownerStack, _ownerStackBytes);
+#endif
+        swapcontext(&_context, &_owner);
+#if defined(__SANITIZE_ADDRESS__)
+        __sanitizer_finish_switch_fiber(fake, &_ownerStack, &_ownerStackBytes);
+#endif
+    }
+
+private:
+    ucontext_t _context;
+    ucontext_t _owner;
+    std::unique_ptr<char[]> _stack;
+    bool _finished;
+#if defined(__SANITIZE_ADDRESS__)
+    const void* _ownerStack;
+    size_t _ownerStackBytes;
+#endif
+#if defined(__SANITIZE_THREAD__)
+    void* _tsanFiber;
+    void* _tsanOwner;
+#endif
+};
+
+// Runs blocks on one thread of the operating system; stacks and shared memory are kept for the next block.
+class BlockRunner {
+public:
+    BlockRunner() : _task(nullptr), _fiber(nullptr) {}
+
+    void run(dim3 block, size_t sharedBytes, Task& task) {
+        if (_shared.size() * sizeof(double) < sharedBytes) {
+            _shared.resize((sharedBytes + sizeof(double) - 1) / sizeof(double));
+        }
+        _task = &task;
+        _block = block;
+        const long count = static_cast<long>(block.x) * block.y * block.z;
+        if (resume(0, true)) {
+            for (long n = 1; n < count; n++) {
+                setThread(n);
+                task.run();
+            }
+        } else {
+            finish(count);
+        }
+    }
+
+    void wait() {
+        if (_fiber == nullptr) {
+            fprintf(stderr, "__syncthreads: a thread waits for another of its block that has already ended\n");
+            abort();
+        }
+        _fiber->leave(false);
+    }
+
+    void* shared() { return _shared.data(); }
+
+private:
+    // The first thread waits at a barrier: bring the others there, then all together to the next.
+    void finish(long count) {
+        std::vector<bool> ended(count, false);
+        long running = count;
+        for (bool first = true; running > 0; first = false) {
+            for (long n = first ? 1 : 0; n < count; n++) {
+                if (!ended[n] && resume(n, first)) {
+                    ended[n] = true;
+                    running--;
+                }
+            }
+        }
+    }
+
+    // Lets thread n run to its next barrier or its end; true at its end.
+    bool resume(long n, bool isNew) {
+        while (static_cast<long>(_fibers.size()) <= n) {
+            _fibers.emplace_back(new Fiber());
+        }
+        if (isNew) {
+            _fibers[n]->prepare(&BlockRunner::enter);
+        }
+        setThread(n);
+        _fiber = _fibers[n].get();
+        const bool ended = _fiber->resume();
+        _fiber = nullptr;
+        return ended;
+    }
+
+    void setThread(long n) {
+        currentThread.x = n % _block.x;
+        currentThread.y = n / _block.x % _block.y;
+        currentThread.z = n / _block.x / _block.y;
+    }
+
+    static void enter();
+
+    Task* _task;
+    Fiber* _fiber;
+    dim3 _block;
+    std::vector<std::unique_ptr<Fiber>> _fibers;
+    std::vector<double> _shared;
+};
+
+BlockRunner& runner() {
+    static thread_local BlockRunner mine;
+    return mine;
+}
+
+void BlockRunner::enter() {
+    Fiber* const fiber = runner()._fiber;
+    fiber->entered();
+    runner()._task->run();
+    fiber->leave(true);
+}
+
+uint3 unravel(long index, dim3 extent) {
+    uint3 position;
+    position.x = index % extent.x;
+    position.y = index / extent.x % extent.y;
+    position.z = index / extent.x / extent.y;
+    return position;
+}
+
+uint3 extentOf(dim3 d) {
+    const uint3 extent = {d.x, d.y, d.z};
+    return extent;
+}
+
+}  // namespace
+
+void syncThreads() { runner().wait(); }
+
+void* dynamicShared() { return runner().shared(); }
+
+bool launchIsValid(dim3 grid, dim3 block) {
+    const long threadCount = static_cast<long>(block.x) * block.y * block.z;
+    const bool valid = threadCount > 0 && threadCount <= MAX_THREADS && grid.x > 0 && grid.y > 0 && grid.z > 0;
+    if (!valid) {
+        remember(cudaErrorInvalidConfiguration);
+    }
+    return valid;
+}
+
+void runBlock(dim3 grid, dim3 block, size_t sharedBytes, long index, Task& task) {
+    currentGrid = extentOf(grid);
+    currentBlockSize = extentOf(block);
+    currentBlock = unravel(index, grid);
+    runner().run(block, sharedBytes, task);
+}
+
+}  // namespace companion_cpu
