@@ -1,0 +1,212 @@
+"""Convolution (engine-semantics section 2.3): products of filters with gathered windows, in chunks of the output.
+
+Correlation, not flipped; padding and the overhang of the last window are zero. Checked against central differences
+(tests/unit/engines/test_gradients.py), a direct loop (test_geometry.py) and PyTorch (test_torch.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from alexnet_archive.engines.base import Pass
+from alexnet_archive.engines.reference.layer import Context, Matrix, Settings
+from alexnet_archive.engines.reference.update import Constraint, ball, contrast
+from alexnet_archive.engines.reference.weighted import WeightLayer
+from alexnet_archive.engines.reference.windows import Grid, gather
+
+PARTIAL_SUMS = 16
+"""Weight gradients are added up in this many runs of chunks, then the runs in order: the same for any worker count."""
+
+
+@dataclass(frozen=True)
+class Input:
+    """Geometry of one input: `connections[g]` lists the channels that group g sees."""
+
+    channels: int
+    side: int
+    filter: int
+    padding: int
+    stride: int
+    connections: tuple[tuple[int, ...], ...]
+    random: bool
+
+    @classmethod
+    def read(cls, s: Settings, i: int) -> Input:
+        groups, depth = s["groups"][i], s["filterChannels"][i]
+        order = s["filterConns"][i] if s["randSparse"][i] else range(s["channels"][i])
+        connections = tuple(tuple(order[g * depth : (g + 1) * depth]) for g in range(groups))
+        # The dictionary carries the padding negated (layer-language 2.4).
+        side, padding = s["imgSize"][i], -s["padding"][i]
+        return cls(s["channels"][i], side, s["filterSize"][i], padding, s["stride"][i], connections, bool(s["randSparse"][i]))
+
+    def grid(self, modules: int) -> Grid:
+        return Grid(-self.padding, -self.padding, self.stride, self.filter, self.filter, modules, modules)
+
+    def pick(self, image: Matrix, group: int) -> Matrix:
+        """The channels of a group: a view, or for random connections a copy."""
+        listed = self.connections[group]
+        if self.random:
+            return image[list(listed)]
+        return image[listed[0] : listed[-1] + 1]
+
+
+class Convolution(WeightLayer):
+    """`conv`: weights (filterChannels·F², K), row c'·F² + fy·F + fx; output row f·M + my·Mx + mx."""
+
+    types = ("conv",)
+
+    def __init__(self, settings: Settings, context: Context) -> None:
+        super().__init__(settings, context)
+        s = settings
+        self.filters: int = s["filters"]
+        self.modules: int = s["modulesX"]
+        self.parts = [Input.read(s, i) for i in range(len(s["weights"]))]
+
+    def constraint(self, index: int) -> Constraint | None:
+        s, rules = self.settings, []
+        if s["wcNormMax"][index] > 0:
+            rules.append(contrast(s["wcNormMin"][index], s["wcNormMax"][index]))
+        if s["wballNormed"][index] > 0:
+            rules.append(ball(s["wballNormed"][index]))
+
+        def apply(w: Matrix) -> None:
+            for rule in rules:
+                rule(w)
+
+        return apply if rules else None
+
+    def forward(self, inputs: list[Matrix], pass_type: Pass) -> Matrix:
+        cases, m = inputs[0].shape[1], self.modules
+        y = self.take(cases)
+        bias = np.broadcast_to(self.biases.value.reshape(self.filters, -1), (self.filters, m * m))
+        bias = bias.reshape(self.filters, m, m, 1)
+        for i, (x, part) in enumerate(zip(inputs, self.parts)):
+            for group in range(len(part.connections)):
+                own = self._own(i, group)
+                self._correlate(
+                    part.pick(image(x, part.channels), group),
+                    self.matrix(i)[:, own].T,
+                    part.grid(m),
+                    y.reshape(self.filters, m, m, cases)[own],
+                    bias[own] if i == 0 else None,
+                    add=i > 0,
+                )
+        return y
+
+    def _own(self, index: int, group: int) -> slice:
+        """The filters of a group."""
+        width = self.filters // len(self.parts[index].connections)
+        return slice(group * width, (group + 1) * width)
+
+    def _correlate(self, source: Matrix, filters: Matrix, grid: Grid, out: Matrix, bias: Matrix | None, add: bool) -> None:
+        """out (K, rows, columns, N) ← (or += with `add`) filters (K, C·height·width) · windows of source + bias."""
+        channels, cases = source.shape[0], source.shape[-1]
+        blocks = list(grid.blocks(channels, cases))
+
+        def chunk(k: int) -> None:
+            row, rows, column, columns = blocks[k]
+            seen = self.context.scratch("windows", (channels, grid.height, grid.width, rows, columns, cases))
+            gather(source, grid, blocks[k], seen)
+            place = out[:, row : row + rows, column : column + columns]
+            into = place if not add and flat_inside(place) else self.context.scratch("product", place.shape)
+            np.matmul(filters, seen.reshape(filters.shape[1], -1), out=into.reshape(len(out), -1))
+            if bias is not None:
+                np.add(into, bias[:, row : row + rows, column : column + columns], out=into)
+            if add:
+                np.add(place, into, out=place)
+            elif into is not place:
+                place[...] = into
+
+        self.context.workers.each(chunk, len(blocks))
+
+    def backward(
+        self, index: int, inputs: list[Matrix], output: Matrix, gradient: Matrix, target: Matrix, add: bool, pass_type: Pass
+    ) -> None:
+        """Every input pixel gathers the gradients of the modules that saw it: again a correlation, filters reversed.
+
+        With a stride s the pixels fall into s² classes by their distance from the grid, each with its own taps.
+        """
+        part, m, cases = self.parts[index], self.modules, gradient.shape[1]
+        g, t = gradient.reshape(self.filters, m, m, cases), target.reshape(part.channels, part.side, part.side, cases)
+        if part.random and not add:
+            t[...] = 0  # every channel is then reached once per sample of the connections; with add, O17 is mended
+        covered = len({c for group in part.connections for c in group}) == part.channels
+        assert covered, "filter connections leave a channel out"
+        for group, listed in enumerate(part.connections):
+            own = self._own(index, group)
+            w = self.matrix(index)[:, own].reshape(len(listed), part.filter, part.filter, -1)
+            into = t[list(listed)] if part.random else t[listed[0] : listed[-1] + 1]
+            for py in range(part.stride):
+                for px in range(part.stride):
+                    self._phase(w, g[own], into, part, py, px, add or part.random)
+            if part.random:
+                t[list(listed)] = into
+
+    def _phase(self, w: Matrix, g: Matrix, into: Matrix, part: Input, py: int, px: int, add: bool) -> None:
+        """The pixels whose row and column are py and px (mod stride) past the corner of the padded image."""
+        s = part.stride
+        taps = w[:, py::s, px::s]
+        y, x = (py - part.padding) % s, (px - part.padding) % s
+        place = into[:, y::s, x::s]
+        if 0 in place.shape or 0 in taps.shape:
+            if not add:
+                place[...] = 0
+            return
+        # Pixel y + s·r is seen by tap py + s·k of module (y + padding − py)/s + r − k; reversing the taps makes it a gather.
+        top, left = (y + part.padding - py) // s - taps.shape[1] + 1, (x + part.padding - px) // s - taps.shape[2] + 1
+        grid = Grid(top, left, 1, taps.shape[1], taps.shape[2], place.shape[1], place.shape[2])
+        turned = np.ascontiguousarray(taps[:, ::-1, ::-1].transpose(0, 3, 1, 2)).reshape(len(taps), -1)
+        self._correlate(g, turned, grid, place, None, add)
+
+    def weight_gradient(self, index: int, x: Matrix, gradient: Matrix, scale: float, checking: bool) -> None:
+        part, m, cases = self.parts[index], self.modules, gradient.shape[1]
+        g = gradient.reshape(self.filters, m, m, cases)
+        total = np.empty_like(self.weights[index].value)
+        for group in range(len(part.connections)):
+            own = self._own(index, group)
+            self._correlation(part.pick(image(x, part.channels), group), g[own], part.grid(m), total[:, own])
+        self.weights[index].contribute(total, scale, checking)
+
+    def _correlation(self, source: Matrix, g: Matrix, grid: Grid, total: Matrix) -> None:
+        """total (C·F², K) ← Σ windows · gᵀ over modules and cases, in PARTIAL_SUMS sums added in order."""
+        channels, cases = source.shape[0], source.shape[-1]
+        blocks = list(grid.blocks(channels, cases))
+        count = min(PARTIAL_SUMS, len(blocks))
+        partial: list[Matrix] = [np.empty((len(g), total.shape[0]), total.dtype) for _ in range(count)]
+
+        def run(k: int) -> None:
+            mine = range(k * len(blocks) // count, (k + 1) * len(blocks) // count)
+            for b in mine:
+                row, rows, column, columns = blocks[b]
+                seen = self.context.scratch("windows", (channels, grid.height, grid.width, rows, columns, cases))
+                gather(source, grid, blocks[b], seen)
+                sent = g[:, row : row + rows, column : column + columns].reshape(len(g), -1)
+                out = partial[k] if b == mine[0] else self.context.scratch("product", partial[k].shape)
+                np.matmul(sent, seen.reshape(total.shape[0], -1).T, out=out)
+                if out is not partial[k]:
+                    np.add(partial[k], out, out=partial[k])
+
+        self.context.workers.each(run, count)
+        for other in partial[1:]:
+            partial[0] += other
+        total[...] = partial[0].T
+
+    def bias_gradient(self, gradient: Matrix) -> Matrix:
+        """Per filter and module, or summed over modules too when biases are shared (divided by cases only)."""
+        sums = super().bias_gradient(gradient)
+        return sums.reshape(self.filters, -1).sum(axis=1) if self.biases.value.shape[0] == self.filters else sums
+
+
+def image(matrix: Matrix, channels: int) -> Matrix:
+    """(C·I², N) seen as (C, I, I, N)."""
+    side = round((matrix.shape[0] / channels) ** 0.5)
+    return matrix.reshape(channels, side, side, matrix.shape[1])
+
+
+def flat_inside(place: Matrix) -> bool:
+    """Whether (K, rows, columns, N) can be seen as (K, rows·columns·N) without a copy."""
+    _, rows, columns, cases = place.shape
+    steps, item = place.strides, place.itemsize
+    return steps[3] == item and steps[2] == cases * item and (rows == 1 or steps[1] == columns * cases * item)

@@ -1,0 +1,252 @@
+"""Cost layers (engine-semantics section 2.18): reported values, and gradients to the prediction.
+
+Values are sums over cases, never multiplied by `coeff`; gradients are. Checked against central differences where the
+release's gradient is the derivative, and against its own formula where it is not (O7, O22); ties as in Appendix B.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from alexnet_archive.engines.base import Pass
+from alexnet_archive.engines.reference.convolution import image
+from alexnet_archive.engines.reference.layer import Layer, Matrix, accumulate
+from alexnet_archive.engines.reference.normalisation import window_sum
+from alexnet_archive.errors import EngineError
+
+
+def safe_log(v: Matrix) -> Matrix:
+    """ln v, and −50 where v is not positive."""
+    return np.where(v > 0, np.log(np.where(v > 0, v, 1)), -50).astype(v.dtype)
+
+
+def read_labels(labels: Matrix, classes: int, name: str) -> np.ndarray:
+    """Labels truncated to integers; out of range is an error here, an out-of-range read in the release (O37)."""
+    index = np.trunc(labels[0])
+    if not ((index >= 0) & (index < classes)).all():
+        raise EngineError(f"layer {name}: a label is out of range", expected=f"0 to {classes - 1}", found=labels.min())
+    return index.astype(int)
+
+
+def top_one(p: Matrix, label: np.ndarray) -> float:
+    """Σ credit: 1/m where the label shares the maximum with m units, itself among them."""
+    best = p.max(axis=0)
+    shared = (p == best).sum(axis=0)
+    return float(np.sum((p[label, np.arange(len(label))] == best) / np.maximum(shared, 1)))
+
+
+def top_k(p: Matrix, label: np.ndarray, k: int) -> float:
+    """Σ credit with r = k − (units larger): 0 if r ≤ 0, 1 if all ties fit into r, else r/ties."""
+    if k == 1:
+        return top_one(p, label)
+    own = p[label, np.arange(len(label))]
+    left, ties = k - (p > own).sum(axis=0), (p == own).sum(axis=0)
+    return float(np.sum(np.where(left <= 0, 0, np.where(ties <= left, 1, left / np.maximum(ties, 1)))))
+
+
+class Cost(Layer):
+    """`values` are the sums reported for the last pass; the coefficient weighs gradients and the checker's total."""
+
+    def setup(self) -> None:
+        self.coeff: float = self.settings["coeff"]
+        self.producer = self.coeff != 0
+        self.values: tuple[float, ...] = ()
+
+    def answer(self, like: Matrix, rows: int | None = None) -> Matrix:
+        """A buffer for the layer's own activations, for traces."""
+        return self.context.pool.take((len(like) if rows is None else rows, like.shape[1]))
+
+
+class LogisticRegression(Cost):
+    """`cost.logreg`: labels (1, N), probabilities (J, N)."""
+
+    types = ("cost.logreg",)
+
+    def setup(self) -> None:
+        super().setup()
+        self.labels = np.zeros(0, int)
+        self.mean: Matrix | None = None
+        self.views = 0
+
+    @property
+    def silent(self) -> bool:
+        """Whether the softmax below computes the gradient itself."""
+        below = self.inputs[1]
+        return below.type == "softmax" and below.sole_consumer is self
+
+    def forward(self, inputs: list[Matrix], pass_type: Pass) -> Matrix:
+        labels, p = inputs
+        index = read_labels(labels, len(p), self.name)
+        self.labels = index
+        y = self.answer(p, 1)
+        if pass_type.has(Pass.MULTIVIEW_TEST):
+            started = pass_type.has(Pass.MULTIVIEW_TEST_START)
+            self.mean, self.views = (p.copy(), 1) if started or self.mean is None else (self.mean + p, self.views + 1)
+            if not pass_type.has(Pass.MULTIVIEW_TEST_END):
+                return y
+            p = self.mean = self.mean * (1 / self.views)  # the log is of the mean, with the last view's labels (O35)
+        with np.errstate(divide="ignore"):
+            np.log(p[index, np.arange(len(index))], out=y[0])  # O23: a probability of 0 costs infinity
+        total, topk = len(index), self.settings["topk"]
+        self.values = (-float(y.sum()), total - top_one(p, index), total - top_k(p, index, topk))
+        return y
+
+    def backward(
+        self, index: int, inputs: list[Matrix], output: Matrix, gradient: Matrix, target: Matrix, add: bool, pass_type: Pass
+    ) -> bool | None:
+        if index == 0 or self.silent:
+            return False
+        p = inputs[1]
+        hit = np.arange(len(p))[:, None] == self.labels
+        with np.errstate(divide="ignore", invalid="ignore"):
+            accumulate(target, (self.coeff * hit).astype(p.dtype) / p, add)
+        return None
+
+
+class CrossEntropy(Cost):
+    """`cost.crossent`: distributions of labels t and probabilities p, both (J, N); test only over a softmax (O6)."""
+
+    types = ("cost.crossent",)
+
+    def forward(self, inputs: list[Matrix], pass_type: Pass) -> Matrix:
+        t, p = inputs
+        y = self.answer(p, 1)
+        np.sum(t * safe_log(p), axis=0, out=y[0])
+        best = p == p.max(axis=0)
+        credit = np.where((best & (t > 0)).any(axis=0), 1 / np.maximum(best.sum(axis=0), 1), 0)
+        self.values = (-float(y.sum()), t.shape[1] - float(credit.sum()))
+        return y
+
+    def backward(
+        self, index: int, inputs: list[Matrix], output: Matrix, gradient: Matrix, target: Matrix, add: bool, pass_type: Pass
+    ) -> bool | None:
+        if index == 0:
+            return False
+        if self.inputs[1].type == "softmax" and len(self.inputs[1].consumers) == 1:
+            raise EngineError(
+                f"layer {self.name}: cost.crossent over a softmax cannot be trained (oddity O6)",
+                remedy="use cost.logreg, or set coeff to 0",
+            )
+        t, p = inputs
+        with np.errstate(divide="ignore", invalid="ignore"):
+            accumulate(target, self.coeff * t / p, add)
+        return None
+
+
+class CrossEntropyTwo(Cost):
+    """`cost.crossent2`: elementwise targets t and predictions y; unfused, the second term has the wrong sign (O7)."""
+
+    types = ("cost.crossent2",)
+
+    @property
+    def silent(self) -> bool:
+        return getattr(self.inputs[1], "fused_cost", None) is self
+
+    def forward(self, inputs: list[Matrix], pass_type: Pass) -> Matrix:
+        t, p = inputs
+        if self.silent:
+            np.copyto(self.hold("truth", t), t)
+        y = self.answer(p)
+        np.copyto(y, t * safe_log(p) + (1 - t) * safe_log(1 - p))
+        self.values = (-float(y.sum()),)
+        return y
+
+    def backward(
+        self, index: int, inputs: list[Matrix], output: Matrix, gradient: Matrix, target: Matrix, add: bool, pass_type: Pass
+    ) -> bool | None:
+        if index == 0 or self.silent:
+            return False
+        self.context.warn(f"layer {self.name}: without a lone logistic neuron below, the gradient has a wrong sign (O7)")
+        t, p = inputs
+        with np.errstate(divide="ignore", invalid="ignore"):
+            accumulate(target, self.coeff * (t / p + (1 - t) / (1 - p)), add)
+        return None
+
+
+class RobustDifference(Cost):
+    """`cost.rflickr`: Σ ln(1 + (y − t)²)."""
+
+    types = ("cost.rflickr",)
+
+    def forward(self, inputs: list[Matrix], pass_type: Pass) -> Matrix:
+        t, p = inputs
+        y = self.answer(p)
+        np.log(1 + (p - t) ** 2, out=y)
+        self.values = (float(y.sum()),)
+        return y
+
+    def backward(
+        self, index: int, inputs: list[Matrix], output: Matrix, gradient: Matrix, target: Matrix, add: bool, pass_type: Pass
+    ) -> bool | None:
+        if index == 0:
+            return False
+        d = inputs[1] - inputs[0]
+        accumulate(target, -self.coeff * 2 * d / (1 + d * d), add)
+        return None
+
+
+class SumOfSquares(Cost):
+    """`cost.sum2`: Σ x²."""
+
+    types = ("cost.sum2",)
+
+    def forward(self, inputs: list[Matrix], pass_type: Pass) -> Matrix:
+        y = self.answer(inputs[0])
+        np.multiply(inputs[0], inputs[0], out=y)
+        self.values = (float(y.sum()),)
+        return y
+
+    def backward(
+        self, index: int, inputs: list[Matrix], output: Matrix, gradient: Matrix, target: Matrix, add: bool, pass_type: Pass
+    ) -> None:
+        accumulate(target, -2 * self.coeff * inputs[0], add)
+
+
+class GatedSumOfSquares(Cost):
+    """`cost.gsum2`: gates (1, N) times Σ x²; both inputs may want a gradient."""
+
+    types = ("cost.gsum2",)
+
+    def forward(self, inputs: list[Matrix], pass_type: Pass) -> Matrix:
+        gates, x = inputs
+        y = self.answer(x)
+        np.multiply(gates, x * x, out=y)
+        self.values = (float(y.sum()),)
+        return y
+
+    def backward(
+        self, index: int, inputs: list[Matrix], output: Matrix, gradient: Matrix, target: Matrix, add: bool, pass_type: Pass
+    ) -> None:
+        gates, x = inputs
+        if index == 0:
+            accumulate(target, -self.coeff * (x * x).sum(axis=0, keepdims=True), add)
+        else:
+            accumulate(target, -2 * self.coeff * gates * x, add)
+
+
+class TopographicICA(Cost):
+    """`cost.tica`: Σ 1/(0.001 + √(local sum of squares)), which the release itself calls not the true cost (O22)."""
+
+    types = ("cost.tica",)
+
+    def _sum(self, values: Matrix) -> Matrix:
+        images = image(values, self.settings["channels"])
+        half, size = self.settings["sizeX"] // 2, self.settings["sizeX"]
+        rows, both = np.empty_like(images), np.empty_like(images)
+        window_sum(images, half, size - 1 - half, 2, rows)
+        window_sum(rows, half, size - 1 - half, 1, both)
+        return both.reshape(values.shape)
+
+    def forward(self, inputs: list[Matrix], pass_type: Pass) -> Matrix:
+        y = self.answer(inputs[0])
+        np.divide(1, 0.001 + np.sqrt(self._sum(inputs[0] * inputs[0])), out=y)
+        self.values = (float(y.sum()),)
+        return y
+
+    def backward(
+        self, index: int, inputs: list[Matrix], output: Matrix, gradient: Matrix, target: Matrix, add: bool, pass_type: Pass
+    ) -> None:
+        total = self._sum(output)
+        if add:
+            total = np.sqrt(total)  # the library's slip when adding (O22)
+        accumulate(target, -self.coeff * inputs[0] * total, add)

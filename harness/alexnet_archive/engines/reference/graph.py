@@ -1,0 +1,269 @@
+"""Wiring, placement and the two passes over the layers (engine-semantics sections 2.1, 5.3 and 5.4, Appendix A).
+
+Devices are placements: all memory is one, but every crossing is counted as the release would have copied it, and
+gradients from other devices are kept apart and added in a fixed order: own first, then devices ascending (O27).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from alexnet_archive.engines.base import LayerDicts, Pass
+from alexnet_archive.engines.reference import (
+    convolution,
+    costs,
+    dense,
+    dropout,
+    images,
+    local,
+    multisoftmax,
+    neurons,
+    normalisation,
+    pooling,
+    softmax,
+    structure,
+)
+from alexnet_archive.engines.reference.layer import Context, Layer, Matrix
+from alexnet_archive.engines.reference.weighted import WeightLayer
+from alexnet_archive.errors import EngineError
+
+MODULES = (
+    convolution, costs, dense, dropout, images, local, multisoftmax, neurons, normalisation, pooling, softmax, structure,
+)  # fmt: skip
+TYPES: dict[str, type[Layer]] = {
+    word: kind
+    for module in MODULES
+    for kind in vars(module).values()
+    if isinstance(kind, type) and issubclass(kind, Layer)
+    for word in kind.types
+}
+HOST = -1
+GradientHook = Callable[[Layer, Matrix], None]
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """Bytes of one layer's matrix copied from one device to another in one minibatch; −1 is the host."""
+
+    layer: str
+    direction: str
+    source: int
+    target: int
+    bytes: int
+
+
+@dataclass
+class Arrivals:
+    """What has come back to a layer in this pass: contributions counted, and one gradient per sending device."""
+
+    count: int = 0
+    gradients: dict[int, Matrix] = field(default_factory=dict)
+
+
+class Graph:
+    """The layers in construction order, and what one pass over them leaves behind."""
+
+    def __init__(self, settings: LayerDicts, context: Context, devices: int, peer_access: bool) -> None:
+        self.context, self.peer_access = context, peer_access
+        self.layers: dict[str, Layer] = {}
+        for name, s in settings.items():
+            if s["type"] not in TYPES:
+                raise EngineError(f"layer {name}: no such layer type", expected=", ".join(sorted(TYPES)), found=s["type"])
+            if s["type"] != "data" and not 0 <= s["gpu"] < devices:
+                raise EngineError(f"layer {name}: gpu out of range", expected=f"0 to {devices - 1}", found=s["gpu"])
+            self.layers[name] = TYPES[s["type"]](s, context)
+        self._wire()
+        self.order = self._topological()
+        self.costs = [layer for layer in self.layers.values() if isinstance(layer, costs.Cost)]
+        by_name = (self.layers[name] for name in sorted(self.layers, key=str.encode))
+        self.weighted = [layer for layer in by_name if isinstance(layer, WeightLayer)]
+        for layer in self.weighted:
+            layer.share(self.layers)
+        self._gradients_wanted()
+        self.activations: dict[str, Matrix] = {}
+        self._copies: dict[tuple[str, int], Matrix] = {}
+        self.transfers: list[Transfer] = []
+
+    def _wire(self) -> None:
+        for name, layer in self.layers.items():
+            layer.device = HOST if layer.type == "data" else layer.device
+            for source in layer.settings.get("inputs", ()):
+                if source not in self.layers:
+                    raise EngineError(f"layer {name}: input {source} does not exist")
+                layer.inputs.append(self.layers[source])
+        for name in sorted(self.layers, key=str.encode):
+            for source in self.layers[name].inputs:
+                source.consumers.append(self.layers[name])
+        for name, layer in self.layers.items():
+            if not layer.consumers and not isinstance(layer, costs.Cost):
+                raise EngineError(f"layer {name} has no consumer and is no cost: the release would wait for it (O28)")
+
+    def _topological(self) -> list[Layer]:
+        waiting = {name: len(layer.inputs) for name, layer in self.layers.items()}
+        ready, order = deque(layer for layer in self.layers.values() if not layer.inputs), []
+        while ready:
+            layer = ready.popleft()
+            order.append(layer)
+            for consumer in layer.consumers:
+                waiting[consumer.name] -= 1
+                if waiting[consumer.name] == 0:
+                    ready.append(consumer)
+        if len(order) < len(self.layers):
+            raise EngineError("the layers form a cycle", found=", ".join(sorted(n for n, w in waiting.items() if w)))
+        return order
+
+    def _gradients_wanted(self) -> None:
+        """Who needs a gradient, and how many contributions each layer waits for (section 2.1)."""
+        self.wants: dict[str, bool] = {}
+        for layer in self.order:
+            own = bool(layer.settings.get("gradConsumer"))
+            self.wants[layer.name] = own or any(self.wants[source.name] for source in layer.inputs)
+        reaches: dict[str, bool] = {}
+        self.expected: dict[str, int] = {}
+        for layer in reversed(self.order):
+            through = [reaches[consumer.name] for consumer in layer.consumers]
+            self.expected[layer.name] = sum(through)
+            reaches[layer.name] = layer.producer and (isinstance(layer, costs.Cost) or any(through))
+
+    def forward(self, minibatch: Sequence[Matrix], pass_type: Pass) -> None:
+        """Run every layer on the columns given, one matrix per data index."""
+        self.finish()
+        self.transfers = []
+        copies = self._copies
+        for layer in self.order:
+            if isinstance(layer, structure.Data):
+                self.activations[layer.name] = self._data(layer, minibatch)
+            else:
+                inputs = [copies.get((source.name, layer.device), self.activations[source.name]) for source in layer.inputs]
+                self._check(layer, inputs)
+                self.activations[layer.name] = layer.forward(inputs, pass_type)
+            for device in dict.fromkeys(c.device for c in layer.consumers if c.device != layer.device):
+                copies[layer.name, device] = self._cross(layer, "forward", layer.device, device)
+
+    def _data(self, layer: structure.Data, minibatch: Sequence[Matrix]) -> Matrix:
+        if layer.index >= len(minibatch):
+            raise EngineError(f"layer {layer.name}: data matrix {layer.index} was not given", found=len(minibatch))
+        matrix = minibatch[layer.index]
+        if matrix.shape[0] != layer.outputs:
+            raise EngineError(f"layer {layer.name}: the data has another size", expected=layer.outputs, found=matrix.shape[0])
+        return matrix
+
+    def _check(self, layer: Layer, inputs: list[Matrix]) -> None:
+        for source, x in zip(layer.inputs, inputs):
+            if x.shape[0] != source.outputs and not isinstance(source, costs.Cost):
+                raise EngineError(
+                    f"layer {layer.name}: its input {source.name} has another size than defined"
+                    " (rscale passes tests through at full size, oddity O2)",
+                    expected=source.outputs,
+                    found=x.shape[0],
+                )
+
+    def _cross(self, layer: Layer, direction: str, source: int, target: int) -> Matrix:
+        """Count a forward copy; only without peer access, and if asked for, it passes through half precision (O26)."""
+        matrix = self.activations[layer.name]
+        self.transfers.append(Transfer(layer.name, direction, source, target, matrix.size * 4))
+        return self._quantised(matrix, layer, "quantF") if layer.device != HOST else matrix
+
+    def _quantised(self, matrix: Matrix, layer: Layer, key: str) -> Matrix:
+        if self.peer_access or layer.settings.get(key, {}).get("type", "default") != "half":
+            return matrix
+        with np.errstate(over="ignore"):
+            return matrix.astype(np.float16).astype(matrix.dtype)
+
+    def backward(self, pass_type: Pass, hook: GradientHook | None = None, keep: bool = False) -> None:
+        """From every cost with a coefficient, in construction order, down to the layers with weights.
+
+        `hook` sees each layer's gradient before it is used. Unless `keep`, a layer's activations and gradient go back
+        to the pool as soon as its own backward is over, when nothing can need them any more.
+        """
+        self._arrived: dict[str, Arrivals] = {name: Arrivals() for name in self.layers}
+        self._ready: deque[Layer] = deque()
+        self._hook, self._keep = hook, keep
+        for cost in self.costs:
+            if cost.coeff != 0 and self.wants[cost.name]:
+                self._run(cost, pass_type)
+        while self._ready:
+            self._run(self._ready.popleft(), pass_type)
+
+    def _run(self, layer: Layer, pass_type: Pass) -> None:
+        """Backward of one layer: weights, then inputs in order; then remote inputs are told, then local ones run."""
+        output, gradient = self.activations[layer.name], self._collect(layer)
+        inputs = [self._copies.get((s.name, layer.device), self.activations[s.name]) for s in layer.inputs]
+        if self._hook is not None and gradient is not None:
+            self._hook(layer, gradient)
+        if isinstance(layer, WeightLayer) and gradient is not None:
+            layer.weight_gradients(inputs, gradient, pass_type)
+        wanting = [s for s in layer.inputs if self.wants[s.name] and s.producer]
+        fused = isinstance(layer, costs.Cost) or getattr(layer, "fused_cost", None) is not None
+        for index, source in enumerate(layer.inputs):
+            if source in wanting and (fused or gradient is not None):
+                self._send(layer, index, source, inputs, output, gradient, pass_type)
+        self.context.pool.give(gradient)
+        if not self._keep and not isinstance(layer, costs.Cost):
+            layer.release()
+            self.context.pool.give(output)
+        for source in sorted(wanting, key=lambda s: s.device == layer.device):
+            arrived = self._arrived[source.name]
+            arrived.count += 1
+            if arrived.count == self.expected[source.name]:
+                if source.device == layer.device:
+                    self._run(source, pass_type)
+                else:
+                    self._ready.append(source)
+
+    def _send(
+        self, layer: Layer, index: int, source: Layer, inputs: list[Matrix], output: Matrix, gradient: Matrix | None,
+        pass_type: Pass,
+    ) -> None:  # fmt: skip
+        gradients = self._arrived[source.name].gradients
+        add = layer.device in gradients
+        target = gradients[layer.device] if add else self.context.pool.take(inputs[index].shape)
+        own = output if gradient is None else gradient
+        written = layer.backward(index, inputs, output, own, target, add, pass_type)
+        if written is not False:
+            gradients[layer.device] = target
+        elif not add:
+            self.context.pool.give(target)
+
+    def _collect(self, layer: Layer) -> Matrix | None:
+        """Sum what the devices sent, own first, then ascending; None for costs and fused softmax or logistic layers."""
+        gradients = self._arrived[layer.name].gradients
+        total: Matrix | None = gradients.pop(layer.device, None)
+        for device in sorted(gradients):
+            part = gradients[device]
+            self.transfers.append(Transfer(layer.name, "backward", device, layer.device, part.size * 4))
+            sent = self._quantised(part, layer, "quantB")
+            if total is None:
+                total = sent
+            else:
+                np.add(total, sent, out=total)
+                self.context.pool.give(part)
+        gradients.clear()
+        return total
+
+    def update(self) -> None:
+        """All weight layers, in ascending byte order of their names (section 4.1)."""
+        for layer in self.weighted:
+            layer.update()
+
+    def finish(self) -> None:
+        """Give every buffer of the last pass back."""
+        for name, matrix in self.activations.items():
+            self.layers[name].release()
+            self.context.pool.give(matrix)
+        self.activations.clear()
+        self._copies.clear()
+
+    def first_non_finite(self) -> str | None:
+        """The first layer, in forward order, whose activations (or whose weights) hold a NaN or an infinity."""
+        for layer in self.order:
+            matrix = self.activations.get(layer.name)
+            if isinstance(layer, WeightLayer) and not all(np.isfinite(p.owner.value).all() for p in layer.weights):
+                return layer.name
+            if matrix is not None and not np.isfinite(matrix).all():
+                return layer.name
+        return None

@@ -1,0 +1,110 @@
+"""Locally connected layers (engine-semantics section 2.4): as convolution, with a filter bank of its own per module.
+
+Checked against central differences in tests/unit/engines/test_gradients.py and a direct loop in test_geometry.py.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from alexnet_archive.engines.base import Pass
+from alexnet_archive.engines.reference.convolution import Input, image
+from alexnet_archive.engines.reference.layer import Context, Matrix, Settings
+from alexnet_archive.engines.reference.update import Constraint, module_ball
+from alexnet_archive.engines.reference.weighted import WeightLayer
+from alexnet_archive.engines.reference.windows import Grid, gather, scatter
+
+CHANNELS_PER_CHUNK = 8
+
+
+class Local(WeightLayer):
+    """`local`: weights (M·filterChannels·F², K), row m·(filterChannels·F²) + c'·F² + fy·F + fx; biases (K·M, 1)."""
+
+    types = ("local",)
+    direct = True
+
+    def __init__(self, settings: Settings, context: Context) -> None:
+        super().__init__(settings, context)
+        s = settings
+        self.filters: int = s["filters"]
+        self.modules: int = s["modulesX"]
+        self.parts = [Input.read(s, i) for i in range(len(s["weights"]))]
+
+    def constraint(self, index: int) -> Constraint | None:
+        bound = self.settings["wballNormed"][index]
+        return module_ball(bound, self.settings["modules"]) if bound > 0 else None
+
+    def _bank(self, matrix: Matrix, index: int) -> Matrix:
+        """(M·c·F², K) seen as (Mx, Mx, c·F², K)."""
+        return matrix.reshape(self.modules, self.modules, -1, self.filters)
+
+    def _own(self, index: int, group: int) -> slice:
+        width = self.filters // len(self.parts[index].connections)
+        return slice(group * width, (group + 1) * width)
+
+    def _row(self, source: Matrix, grid: Grid, row: int) -> Matrix:
+        """The windows of one row of modules as (Mx, c·F², N)."""
+        shape = (source.shape[0], grid.height, grid.width, 1, grid.columns, source.shape[-1])
+        place = self.context.scratch("windows", (grid.columns, *shape[:3], shape[-1]))
+        gather(source, grid, (row, 1, 0, grid.columns), place.transpose(1, 2, 3, 0, 4)[:, :, :, None])
+        return place.reshape(grid.columns, -1, shape[-1])
+
+    def forward(self, inputs: list[Matrix], pass_type: Pass) -> Matrix:
+        cases, m = inputs[0].shape[1], self.modules
+        y = self.take(cases)
+        out = y.reshape(self.filters, m, m, cases)
+        bias = self.biases.value.reshape(self.filters, m, m, 1)
+        jobs = [(i, group) for i, part in enumerate(self.parts) for group in range(len(part.connections))]
+        sources = {job: self.parts[job[0]].pick(image(inputs[job[0]], self.parts[job[0]].channels), job[1]) for job in jobs}
+
+        def row(my: int) -> None:
+            for i, group in jobs:
+                own, part = self._own(i, group), self.parts[i]
+                seen = self._row(sources[i, group], part.grid(m), my)
+                bank = self._bank(self.matrix(i), i)[my, :, :, own].transpose(0, 2, 1)
+                product = np.matmul(bank, seen).transpose(1, 0, 2)
+                out[own, my] = product + bias[own, my] if i == 0 else out[own, my] + product
+
+        self.context.workers.each(row, m)
+        return y
+
+    def backward(
+        self, index: int, inputs: list[Matrix], output: Matrix, gradient: Matrix, target: Matrix, add: bool, pass_type: Pass
+    ) -> None:
+        part, m, cases = self.parts[index], self.modules, gradient.shape[1]
+        g = gradient.reshape(self.filters, m, m, cases).transpose(1, 2, 0, 3)
+        t = target.reshape(part.channels, part.side, part.side, cases)
+        grid, bank, depth = part.grid(m), self._bank(self.matrix(index), index), len(part.connections[0])
+        if not add:
+            t[...] = 0
+        for group, listed in enumerate(part.connections):
+            own = self._own(index, group)
+            # O17: the release leaves over-sampled random connections unreduced; here every sample is added.
+            into = t[list(listed)] if part.random else t[listed[0] : listed[-1] + 1]
+
+            def channels(a: int, b: int, own: slice = own, into: Matrix = into) -> None:
+                taps = part.filter**2
+                for my in range(m):
+                    sent = np.matmul(bank[my, :, a * taps : b * taps, own], g[my, :, own])
+                    shape = (m, b - a, part.filter, part.filter, 1, cases)
+                    scatter(sent.reshape(shape).transpose(1, 2, 3, 4, 0, 5), grid, (my, 1, 0, m), into[a:b])
+
+            self.context.workers.ranges(channels, depth, CHANNELS_PER_CHUNK)
+            if part.random:
+                t[list(listed)] = into
+
+    def weight_gradient(self, index: int, x: Matrix, gradient: Matrix, scale: float, checking: bool) -> None:
+        part, m, cases = self.parts[index], self.modules, gradient.shape[1]
+        g = gradient.reshape(self.filters, m, m, cases).transpose(1, 2, 3, 0)
+        buffer, keep, factor = self.weights[index].factors(scale, checking)
+        bank = self._bank(buffer, index)
+        sources = [part.pick(image(x, part.channels), group) for group in range(len(part.connections))]
+
+        def row(my: int) -> None:
+            for group, source in enumerate(sources):
+                own = self._own(index, group)
+                total = np.matmul(self._row(source, part.grid(m), my), g[my, :, :, own])
+                place = bank[my, :, :, own]
+                place[...] = factor * total if keep == 0 else keep * place + factor * total
+
+        self.context.workers.each(row, m)

@@ -1,0 +1,135 @@
+"""Neurons (engine-semantics section 3): elementwise functions, each with its gradient beside it.
+
+Checked against central differences for every neuron in tests/unit/engines/test_gradients.py. The kinks are the
+release's (O33): slope −1 of `abs` at 0, 0 of `relu` at 0, the jump of `softrelu` at 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from alexnet_archive.engines.base import Pass
+from alexnet_archive.engines.reference.layer import Layer, Matrix
+from alexnet_archive.errors import EngineError
+
+Parameters = Mapping[str, float]
+Forward = Callable[[Matrix, Matrix, Parameters], object]
+Backward = Callable[[Matrix, Matrix, Matrix, Matrix, Parameters], object]
+NEURONS: dict[str, tuple[Forward, Backward]] = {}
+"""name → (forward(x, out, params), backward(x, y, g, out, params))"""
+
+
+def neuron(name: str, backward: Backward) -> Callable[[Forward], Forward]:
+    def register(forward: Forward) -> Forward:
+        NEURONS[name] = (forward, backward)
+        return forward
+
+    return register
+
+
+def sigmoid(x: Matrix, out: Matrix, slope: float) -> Matrix:
+    """1/(1+e^(−slope·x)); for large negative x the exponential overflows to infinity and the quotient is 0."""
+    with np.errstate(over="ignore"):
+        np.exp(np.multiply(x, -slope, out=out), out=out)
+    return np.divide(1, np.add(out, 1, out=out), out=out)
+
+
+@neuron("ident", lambda x, y, g, out, p: np.copyto(out, g))
+def ident(x: Matrix, out: Matrix, p: Parameters) -> None:
+    np.copyto(out, x)
+
+
+@neuron("logistic", lambda x, y, g, out, p: np.multiply(g * y, 1 - y, out=out))
+def logistic(x: Matrix, out: Matrix, p: Parameters) -> None:
+    sigmoid(x, out, 1.0)
+
+
+@neuron("nrelu", lambda x, y, g, out, p: np.multiply(g, y > 0, out=out))
+@neuron("relu", lambda x, y, g, out, p: np.multiply(g, y > 0, out=out))
+def relu(x: Matrix, out: Matrix, p: Parameters) -> None:
+    np.maximum(x, 0, out=out)
+
+
+@neuron("brelu", lambda x, y, g, out, p: np.multiply(g, (y > 0) & (y < p["a"]), out=out))
+def brelu(x: Matrix, out: Matrix, p: Parameters) -> None:
+    np.clip(x, 0, p["a"], out=out)
+
+
+@neuron("abs", lambda x, y, g, out, p: np.multiply(g, np.where(x > 0, 1, -1).astype(g.dtype), out=out))
+def absolute(x: Matrix, out: Matrix, p: Parameters) -> None:
+    np.abs(x, out=out)
+
+
+@neuron("tanh", lambda x, y, g, out, p: np.multiply(g * p["b"], p["a"] - y * y / p["a"], out=out))
+def tanh(x: Matrix, out: Matrix, p: Parameters) -> None:
+    sigmoid(x, out, 2 * p["b"])
+    np.multiply(np.subtract(np.multiply(out, 2, out=out), 1, out=out), p["a"], out=out)
+
+
+@neuron("drelu", lambda x, y, g, out, p: np.multiply(g, (2 * sigmoid(x, out, 2 / p["a"]) - 1) ** 2, out=out))
+def drelu(x: Matrix, out: Matrix, p: Parameters) -> None:
+    sigmoid(x, out, 2 / p["a"])
+    np.subtract(x, np.multiply(np.subtract(np.multiply(out, 2, out=out), 1, out=out), p["a"], out=out), out=out)
+
+
+@neuron("softrelu", lambda x, y, g, out, p: np.multiply(g, np.where(x > 4, 1, sigmoid(x, out, 1.0)), out=out))
+def softrelu(x: Matrix, out: Matrix, p: Parameters) -> None:
+    np.copyto(out, np.where(x > 4, x, np.log(1 + np.exp(np.minimum(x, 4)))))
+
+
+@neuron("square", lambda x, y, g, out, p: np.multiply(g * 2, x, out=out))
+def square(x: Matrix, out: Matrix, p: Parameters) -> None:
+    np.multiply(x, x, out=out)
+
+
+@neuron("sqrt", lambda x, y, g, out, p: np.divide(g, 2 * y, out=out))
+def square_root(x: Matrix, out: Matrix, p: Parameters) -> None:
+    np.sqrt(x, out=out)
+
+
+@neuron("linear", lambda x, y, g, out, p: np.multiply(g, p["a"], out=out))
+def linear(x: Matrix, out: Matrix, p: Parameters) -> None:
+    np.add(np.multiply(x, p["a"], out=out), p["b"], out=out)
+
+
+class NeuronLayer(Layer):
+    types = ("neuron",)
+
+    def setup(self) -> None:
+        self.kind: str = self.settings["neuron"]["type"]
+        self.params: Parameters = self.settings["neuron"]["params"]
+        if self.kind not in NEURONS:
+            raise EngineError(
+                f"layer {self.name}: no neuron of this name", expected=", ".join(sorted(NEURONS)), found=self.kind
+            )
+
+    @property
+    def fused_cost(self) -> Layer | None:
+        """The `cost.crossent2` whose gradient this logistic neuron computes itself (section 2.18)."""
+        cost = self.sole_consumer
+        return cost if self.kind == "logistic" and cost is not None and cost.type == "cost.crossent2" else None
+
+    def forward(self, inputs: list[Matrix], pass_type: Pass) -> Matrix:
+        (x,) = inputs
+        y = self.context.pool.take(x.shape)
+        self.deliver(y, False, lambda a, b, out: NEURONS[self.kind][0](x[a:b], out, self.params))
+        if self.kind == "nrelu":
+            # O5: the noise's standard deviation is relu(x), and it is added in every pass.
+            noise = self.context.pool.take(x.shape)
+            self.context.random.normal(self.device, noise)
+            np.maximum(np.add(y, np.multiply(y, noise, out=noise), out=y), 0, out=y)
+            self.context.pool.give(noise)
+        return y
+
+    def backward(
+        self, index: int, inputs: list[Matrix], output: Matrix, gradient: Matrix, target: Matrix, add: bool, pass_type: Pass
+    ) -> None:
+        x, undo = inputs[0], NEURONS[self.kind][1]
+        cost = self.fused_cost
+        if cost is None:
+            self.deliver(target, add, lambda a, b, t: undo(x[a:b], output[a:b], gradient[a:b], t, self.params))
+        else:
+            truth, coeff = cost.keep["truth"], cost.settings["coeff"]
+            self.deliver(target, add, lambda a, b, t: np.multiply(truth[a:b] - output[a:b], coeff, out=t))

@@ -1,0 +1,76 @@
+"""Gathering image windows into matrices, and scattering them back: the one loop convolutions and local layers share.
+
+Images are (C, I, I, N). Pixels outside the image are zero when gathered and dropped when scattered, whether they lie
+in the padding or in the overhang past the far edge (engine-semantics section 2.3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from alexnet_archive.engines.reference.layer import Matrix
+
+GATHERED = 1 << 20
+"""Elements of a gathered matrix per chunk."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A grid of windows `height` × `width`; window (r, c) starts at pixel (top + r·stride, left + c·stride)."""
+
+    top: int
+    left: int
+    stride: int
+    height: int
+    width: int
+    rows: int
+    columns: int
+
+    def blocks(self, channels: int, cases: int) -> Iterator[tuple[int, int, int, int]]:
+        """Fixed blocks (first row, rows, first column, columns): several whole rows, or a part of one row."""
+        room = max(1, GATHERED // max(1, channels * self.height * self.width * cases))
+        if room >= self.columns:
+            tall = room // max(1, self.columns)
+            yield from ((r, min(tall, self.rows - r), 0, self.columns) for r in range(0, self.rows, tall))
+            return
+        parts = -(-self.columns // room)
+        wide = -(-self.columns // parts)
+        for r in range(self.rows):
+            yield from ((r, 1, c, min(wide, self.columns - c)) for c in range(0, self.columns, wide))
+
+
+def _overlap(first: int, count: int, stride: int, side: int) -> tuple[int, int]:
+    """The run [low, high) of the `count` positions first, first + stride, … that lies inside [0, side)."""
+    low = 0 if first >= 0 else -(first // stride)
+    high = min(count, -((first - side) // stride))
+    return min(low, count), max(min(low, count), high)
+
+
+def taps(grid: Grid, block: tuple[int, int, int, int], side: int) -> Iterator[tuple[int, int, tuple[slice, ...]]]:
+    """For every tap (fy, fx): the rows and columns of the block that see a pixel, and those pixels."""
+    row, rows, column, columns = block
+    for fy in range(grid.height):
+        y = grid.top + row * grid.stride + fy
+        y0, y1 = _overlap(y, rows, grid.stride, side)
+        for fx in range(grid.width):
+            x = grid.left + column * grid.stride + fx
+            x0, x1 = _overlap(x, columns, grid.stride, side)
+            ys = slice(y + y0 * grid.stride, y + y1 * grid.stride, grid.stride)
+            xs = slice(x + x0 * grid.stride, x + x1 * grid.stride, grid.stride)
+            yield fy, fx, (slice(y0, y1), slice(x0, x1), ys, xs)
+
+
+def gather(image: Matrix, grid: Grid, block: tuple[int, int, int, int], out: Matrix) -> None:
+    """out (C, height, width, rows, columns, N) ← the windows of a block of the grid over image (C, I, I, N)."""
+    for fy, fx, (rows, columns, ys, xs) in taps(grid, block, image.shape[1]):
+        tap = out[:, fy, fx]
+        if rows.stop - rows.start < block[1] or columns.stop - columns.start < block[3]:
+            tap[...] = 0
+        tap[:, rows, columns] = image[:, ys, xs]
+
+
+def scatter(windows: Matrix, grid: Grid, block: tuple[int, int, int, int], image: Matrix) -> None:
+    """image (C, I, I, N) += windows (C, height, width, rows, columns, N), the reverse of `gather`."""
+    for fy, fx, (rows, columns, ys, xs) in taps(grid, block, image.shape[1]):
+        image[:, ys, xs] += windows[:, fy, fx, rows, columns]
