@@ -7,7 +7,7 @@ sections 4.6 (decode: RGB, EXIF orientation ignored) and 5.2 (JPEG baseline RGB)
 from __future__ import annotations
 
 import io
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import simplejpeg
@@ -46,13 +46,48 @@ def decode(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Pixels:
     return np.asarray(open_with_pillow(data, max_pixels=max_pixels))
 
 
+class Decoded(NamedTuple):
+    """Pixels (perhaps reduced), the picture's own (width, height), its format, and what was odd about it ("" if nothing)."""
+
+    pixels: Pixels
+    size: tuple[int, int]
+    format: str
+    oddity: str
+
+
+def decode_for(data: bytes, side: int, *, crop: bool, max_pixels: int = DEFAULT_MAX_PIXELS) -> Decoded:
+    """Decode a picture that is to be shrunk until its shorter (`crop`) or longer side is `side`; raises PictureError.
+
+    JPEGs that leave room for it are reduced in the DCT domain while decoding, never below `side`.
+    """
+    oddity = ""
+    if is_jpeg(data):
+        try:
+            height, width, space, _ = simplejpeg.decode_jpeg_header(data)
+            _refuse_bomb(width, height, max_pixels)
+            if space != "CMYK":
+                short = min(height, width) if crop else max(height, width)
+                scale = min(1.0, side / short)
+                wanted = {"min_height": int(height * scale), "min_width": int(width * scale)}
+                oddity = "grey-scale JPEG" if space == "Gray" else ""
+                return Decoded(simplejpeg.decode_jpeg(data, **wanted), (width, height), "JPEG", oddity)
+            oddity = "CMYK JPEG"
+        except ValueError:
+            oddity = "damaged JPEG that still decodes"
+    picture = open_with_pillow(data, max_pixels=max_pixels)
+    return Decoded(np.asarray(picture), picture.size, picture.info["source format"], oddity)
+
+
 def open_with_pillow(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Image.Image:
     """Decode with Pillow to an RGB image; raises PictureError."""
     try:
         with Image.open(io.BytesIO(data)) as picture:
             _refuse_bomb(*picture.size, max_pixels)
             picture.load()
-            return picture if picture.mode == "RGB" else picture.convert("RGB")
+            format_name = picture.format or "unknown"
+            rgb = picture if picture.mode == "RGB" else picture.convert("RGB")
+            rgb.info["source format"] = format_name
+            return rgb
     except PictureError:
         raise
     except UnidentifiedImageError as error:
