@@ -28,7 +28,8 @@ RELATIONS = {
     "named": "named after",
     "compared": "judged against",
 }
-BEFORE_2012_SET = datetime.date(2012, 7, 24)  # release-inventory (f): the year of the class set, where a file does not say
+# release-inventory (f): where a file does not say the year, runs before this date and runs up to this number are of 2010
+BEFORE_2012_SET, LAST_2010_RUN = datetime.date(2012, 7, 24), 118
 SORT_KEYS = ("id", "started", "top1", "top5", "logprob", "gpus", "layers", "epochs")
 
 
@@ -62,7 +63,7 @@ class Experiment:
 
     @property
     def dataset(self) -> str:
-        """The set trained on; for plain "imagenet" the year by date, as far as the record allows."""
+        """The set trained on; for plain "imagenet" the year is inferred where the record allows."""
         for mark, name in (
             ("2009", "ImageNet 2009"),
             ("2010", "LSVRC-2010"),
@@ -74,8 +75,10 @@ class Experiment:
         if self.input.startswith("imagenet, 16649"):
             return "16649 classes"
         if self.input.startswith("imagenet"):
+            number = re.match(r"\d+", self.id)
             early = self.started is not None and self.started < BEFORE_2012_SET
-            return "LSVRC-2010, by date" if early else "1000 classes, year not stated"
+            early = early or (number is not None and int(number.group()) <= LAST_2010_RUN)
+            return "LSVRC-2010, inferred" if early else "1000 classes, year not stated"
         return {"flickr": "Flickr", "cifar-": "CIFAR-10"}.get(self.input[:6], self.input)
 
     @property
