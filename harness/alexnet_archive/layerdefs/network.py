@@ -5,6 +5,7 @@ Checked against layer-language sections 7, 8 and 9 (totals and crossings of the 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,12 +16,22 @@ import numpy as np
 from alexnet_archive.errors import LayerFileError, Problem
 from alexnet_archive.layerdefs.collecting import Collector
 from alexnet_archive.layerdefs.definition import DefinitionReader
-from alexnet_archive.layerdefs.model import BlurLayer, DataShape, FilterLayer, Layer, WeightedLayer
+from alexnet_archive.layerdefs.model import (
+    BlurLayer,
+    DataLayer,
+    DataShape,
+    FilterLayer,
+    Layer,
+    NeuronLayer,
+    PoolLayer,
+    WeightedLayer,
+)
 from alexnet_archive.layerdefs.parameters import ParameterReader, read_layer_file
 from alexnet_archive.layerdefs.printing import print_definition, print_parameters
 from alexnet_archive.layerdefs.weights import Functions, WeightMaker, load_functions
 
 FLOAT_BYTES = 4
+KEEPS_IMAGE = ("neuron", "eltsum", "eltmax", "hs")
 
 
 @dataclass(frozen=True)
@@ -98,6 +109,20 @@ class Network:
                 found[name].append(layer)
         return found
 
+    def images(self) -> dict[str, tuple[int, int] | None]:
+        """Layer name -> (channels, side) of its output where that is a stack of square images, handed through elementwise layers."""
+        found: dict[str, tuple[int, int] | None] = {}
+        for layer in self.layers:
+            found[layer.name] = layer.image() or self._data_image(layer)
+            if found[layer.name] is None and layer.type in KEEPS_IMAGE:
+                found[layer.name] = found[layer.inputs[0]]
+        return found
+
+    def _data_image(self, layer: Layer) -> tuple[int, int] | None:
+        """Pictures have three channels; other data is not drawn as an image."""
+        side = math.isqrt(layer.outputs // 3)
+        return (3, side) if isinstance(layer, DataLayer) and side and 3 * side * side == layer.outputs else None
+
     def totals(self) -> NetworkTotals:
         """Shared matrices are counted once, at their owner."""
         sums = [Totals() for _ in range(self.num_gpus)]
@@ -171,19 +196,24 @@ class Network:
             "name": self.name,
             "num_gpus": self.num_gpus,
             "minibatch": minibatch,
-            "layers": [_row(layer, minibatch) for layer in self.layers],
+            "layers": [_row(layer, self.images()[layer.name], minibatch) for layer in self.layers],
             "totals": self.totals().as_dict(),
             "crossings": [crossing.as_dict() for crossing in self.crossings(minibatch)],
             "notes": [vars(note) for note in self.notes],
         }
 
 
-def _row(layer: Layer, minibatch: int) -> dict[str, Any]:
-    weighted = isinstance(layer, WeightedLayer)
-    image = layer.image()
+def _detail(layer: Layer) -> str:
+    if isinstance(layer, NeuronLayer):
+        return layer.neuron
+    return layer.pool if isinstance(layer, PoolLayer) else ""
+
+
+def _row(layer: Layer, image: tuple[int, int] | None, minibatch: int) -> dict[str, Any]:
     return {
         "name": layer.name,
         "type": layer.type,
+        "detail": _detail(layer),
         "gpu": layer.gpu,
         "inputs": list(layer.inputs),
         "outputs": layer.outputs,
@@ -192,7 +222,7 @@ def _row(layer: Layer, minibatch: int) -> dict[str, Any]:
         "weights": [list(shape) for shape in layer.weight_shapes()] if isinstance(layer, WeightedLayer) else [],
         "weight_count": layer.weight_count if isinstance(layer, WeightedLayer) else 0,
         "bias_count": layer.bias_count if isinstance(layer, WeightedLayer) else 0,
-        "multiply_adds": layer.multiply_adds if weighted else 0,
+        "multiply_adds": layer.multiply_adds,
         "modules": layer.modules if isinstance(layer, FilterLayer) else None,
     }
 

@@ -120,11 +120,12 @@ class SectionReader:
         return self._list(key, default, parse_float, count)
 
     def flags(self, key: str, default: Sequence[bool] | None = None, *, count: int | None = None) -> tuple[bool, ...]:
-        text = self.raw(key) or ""
-        for element in (e.strip(BLANKS) for e in text.split(",")):
-            if lower(element) in ("yes", "on"):
-                self.fail(key, f"the element {element} counts as false in a list", kind="W", spec="1.2")
-        return self._list(key, default, parse_list_bool, count)
+        def element(text: str) -> bool:
+            if lower(text) in ("yes", "on"):
+                self.fail(key, f"the element {text} counts as false in a list", kind="W", spec="1.2")
+            return parse_list_bool(text)
+
+        return self._list(key, default, element, count)
 
     def note_unknown_keys(self) -> None:
         """Say which keys of this section nobody reads; the release ignores them silently (section 1.1)."""

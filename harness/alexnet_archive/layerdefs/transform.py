@@ -52,8 +52,8 @@ def _convert(layers: LayerDicts, name: str) -> list[str]:
     for i, source in enumerate(sources):
         if source and source != name and layers[source]["type"] == "conv":
             said += _convert(layers, source)
-        # converting the source may have come back to this layer through the sharers of the source
-        if source and _is_shared(layers, layer, i, modules):
+        # external initialisers leave the name recorded and the arrays apart (section 4.4)
+        if source and not layer.get("initWFunc"):
             weights[i] = layers[source]["weights"][indices[i]]
             increments[i] = layers[source]["weightsInc"][indices[i]]
         else:
@@ -67,11 +67,6 @@ def _convert(layers: LayerDicts, name: str) -> list[str]:
         if facts["type"] == "conv" and name in facts.get("weightSourceLayers", []):
             said += _convert(layers, other)
     return said
-
-
-def _is_shared(layers: LayerDicts, layer: dict[str, Any], i: int, modules: int) -> bool:
-    """External initialisers leave the name recorded and the arrays apart (section 4.4)."""
-    return not layer.get("initWFunc")
 
 
 def unshare_weights(layers: LayerDicts, names: Sequence[str]) -> list[str]:
