@@ -30,6 +30,7 @@ from alexnet_archive.errors import AcquireError, ArchiveError
 
 WORK_PREFIX = ".acquire-"
 OLD_SUFFIX = "-old"
+RECORDED_NOTE = "the same content as recorded"
 
 
 @dataclass(frozen=True)
@@ -189,12 +190,10 @@ def _judge(
     release: Release, origin: Origin, records: tuple[FileRecord, ...], folder: Path, revision: str | None, first_seen: bool
 ) -> tuple[Manifest, Comparison]:
     comparison = compare_with_inventory(records, folder, release)
-    status = _status(release, origin, records, comparison, revision, first_seen)
-    notes = [*origin.notes]
-    if status == "first-seen":
-        notes.append(f"first seen: compared with the inventory of release.toml, {comparison}")
-    elif not comparison.agrees:
-        notes.append(f"departs from the inventory of release.toml: {comparison}")
+    status, vouched = _status(release, origin, records, comparison, revision, first_seen)
+    notes = [*origin.notes, *vouched]
+    if status == "first-seen" or not comparison.agrees:
+        notes.append(f"compared with the inventory of release.toml: {comparison}")
     identity = Identity(
         status=status,
         source=origin.source,
@@ -217,14 +216,18 @@ def _status(
     comparison: Comparison,
     revision: str | None,
     first_seen: bool,
-) -> str:
+) -> tuple[str, tuple[str, ...]]:
+    """The status, and what vouches for it; AcquireError when nothing does and the archivist has not accepted it."""
     if origin.revision == release.revision:
-        return "pinned"
+        return "pinned", ()
     recorded = recorded_manifest()
     if recorded is not None and manifests.without_times(records) == manifests.without_times(recorded.files):
-        return "recorded"
+        before = recorded.identity
+        earlier = tuple(note for note in before.notes if note.startswith(RECORDED_NOTE))
+        note = f"{RECORDED_NOTE} {before.acquired:%Y-%m-%d} from {before.source}, {before.status}"
+        return "recorded", earlier or (note,)
     if first_seen:
-        return "first-seen"
+        return "first-seen", ()
     if recorded is not None:
         raise AcquireError(
             "this is not the content recorded in the manifest",
@@ -235,7 +238,7 @@ def _status(
         )
     elsewhere = origin.kind == "git" and revision is None
     if comparison.agrees and not elsewhere:
-        return "first-seen"
+        return "first-seen", ()
     reason = origin.notes[0] + "; what is there instead" if elsewhere and origin.notes else "the content"
     raise AcquireError(
         f"{reason} cannot be vouched for",

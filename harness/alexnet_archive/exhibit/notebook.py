@@ -61,7 +61,7 @@ def draw(experiments: Sequence[Experiment], evidence: Sequence[Evidence]) -> Dra
     """Draw runs and their descent; `evidence` gives the paper's figures as lines."""
     figure = Figure(figsize=(16, 10), dpi=110)
     FigureCanvasAgg(figure)
-    axes = figure.add_axes((0.05, 0.07, 0.78, 0.86))
+    axes = figure.add_axes((0.055, 0.07, 0.745, 0.87))
     drawing = Drawing(figure)
     drawing.left_out = [item.id for item in experiments if item.started is None and item.top5 is None]
     shown = [item for item in experiments if item.id not in drawing.left_out]
@@ -94,12 +94,15 @@ def _colour(item: Experiment) -> str:
 
 def _places(shown: Sequence[Experiment]) -> dict[str, tuple[float, float]]:
     """(days, percent) of every run; runs without an error go to the highest lane that is free around their date."""
+    dates = {item.id: item.started for item in shown}
     places: dict[str, tuple[float, float]] = {}
     lane_ends: list[float] = []
     for item in sorted(shown, key=lambda run: run.started or UNDATED):
-        x = float(matplotlib.dates.date2num(item.started or UNDATED))  # type: ignore[no-untyped-call]
+        # a run trained on is the same run: where its own date is not on record, it began when its parent did
+        began = item.started or next((dates.get(parent) for relation, parent in item.parents if relation == "continued"), None)
+        x = float(matplotlib.dates.date2num(began or UNDATED))  # type: ignore[no-untyped-call]
         if item.top5 is None:
-            width = 2.5 + 1.45 * len(item.id)
+            width = 4 + 1.6 * len(item.id)
             lane = next((i for i, end in enumerate(lane_ends) if end <= x), len(lane_ends))
             lane_ends[lane : lane + 1] = [x + width]
             places[item.id] = (x, LANES - LANE_STEP * lane)
@@ -115,7 +118,7 @@ def _frame(axes: Any, drawing: Drawing) -> None:
     undated = float(matplotlib.dates.date2num(UNDATED))  # type: ignore[no-untyped-call]
     right = max((x for x, _ in drawing.placed.values()), default=undated)
     axes.set_ylim(min(lowest, LANES) - 0.4, UPPER_BAND + 0.6)
-    axes.set_xlim(undated - 6, right + 12)
+    axes.set_xlim(undated - 6, right + 21)
     axes.set_yticks([*range(16, 22), UPPER_BAND], [*(f"{tick} %" for tick in range(16, 22)), "10184\nclasses"])
     axes.set_ylabel("top-5 error (1000 classes)", loc="center")
     months = [datetime.date(2012 + (m - 1) // 12, (m - 1) % 12 + 1, 1) for m in range(6, 16)]
@@ -124,7 +127,7 @@ def _frame(axes: Any, drawing: Drawing) -> None:
     axes.axhline(UPPER_BAND - 0.45, color="#cccccc", linewidth=0.8)
     axes.axvline(undated + 6, color="#cccccc", linewidth=0.8)
     axes.text(undated, UPPER_BAND + 0.35, "no date\non record", fontsize=7, ha="center", va="center", color="#555555")
-    axes.text(right + 11, ERRORS_FROM - 0.32, "no error on record", fontsize=7, ha="right", va="center", color="#555555")
+    axes.text(right + 20, ERRORS_FROM - 0.32, "no error on record", fontsize=7, ha="right", va="center", color="#555555")
     axes.set_title("The notebook of 2012: runs by the date they began, their error, and what they descend from")
     note = f"{len(drawing.placed)} runs shown; {len(drawing.left_out)} with neither date nor error on record are not"
     axes.text(0.0, -0.055, note, transform=axes.transAxes, fontsize=8, color="#555555")
@@ -213,4 +216,4 @@ def _legend(axes: Any, shown: Sequence[Experiment]) -> None:
     ):
         handles.append(Line2D([], [], label=label, **EDGES[relation]))
     handles.append(Line2D([], [], color="#f0c419", linestyle="--", label="figure of the paper"))
-    axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.075, 1.0), fontsize=8, frameon=False, labelspacing=0.9)
+    axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.08, 1.0), fontsize=8, frameon=False, labelspacing=0.9)
