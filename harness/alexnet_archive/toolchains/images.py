@@ -1,0 +1,170 @@
+"""A toolchain's container image: found by content, built when it is not there, and handed out as a runner."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from alexnet_archive.errors import ToolchainError
+from alexnet_archive.toolchains import locks, render
+from alexnet_archive.toolchains.container import ContainerRunner, Engine, ImageFacts, Mount
+from alexnet_archive.toolchains.locks import Lock
+from alexnet_archive.toolchains.table import Table, Toolchain
+
+REPOSITORY = "alexnet-archive"
+OnLine = Callable[[str], None]
+_BOOKKEEPING = re.compile(r"^ ---> [0-9a-f]+$|^ ---> Running in|^Removing intermediate container|^Successfully ")
+
+
+@dataclass(frozen=True)
+class Route:
+    """How this machine reaches its package sources. None of it decides what gets into an image: the pins do."""
+
+    bases: Mapping[str, str] = field(default_factory=dict)
+    ca_bundle: bytes = b""
+    mirror: str | None = None
+    security_mirror: str | None = None
+    index: str | None = None
+    proxy: str | None = None
+    network: str | None = None
+
+    def arguments(self) -> dict[str, str]:
+        """Build arguments; proxies are those that every builder knows and keeps out of the image's history."""
+        out = {f"BASE_{suite.upper()}": image for suite, image in self.bases.items()}
+        out |= self.environment()
+        return out
+
+    def environment(self) -> dict[str, str]:
+        named = {"DEBIAN_MIRROR": self.mirror, "DEBIAN_SECURITY_MIRROR": self.security_mirror, "INDEX_URL": self.index}
+        if self.proxy:
+            named |= dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), self.proxy)
+        return {name: value for name, value in named.items() if value}
+
+
+@dataclass(frozen=True)
+class BuiltImage:
+    """An image ready for use; `seconds` is None when it was there already."""
+
+    toolchain: str
+    tag: str
+    facts: ImageFacts
+    lock: str
+    content: str
+    seconds: float | None
+
+
+def tag_of(row: Toolchain, content: str) -> str:
+    return f"{REPOSITORY}/{row.name}:{content.removeprefix('sha256:')[:16]}"
+
+
+def find(engine: Engine, table: Table, row: Toolchain, folder: Path | None = None) -> BuiltImage | None:
+    """The row's image if the engine has it; ToolchainError when an image of that name is not what its name says."""
+    lock = locks.require(table, row, folder)
+    content = render.content_digest(table, row, lock, folder)
+    tag = tag_of(row, content)
+    facts = engine.image(tag)
+    if facts is None:
+        return None
+    _check_labels(facts, tag, row, lock, content)
+    return BuiltImage(row.name, tag, facts, lock.digest, content, None)
+
+
+def _check_labels(facts: ImageFacts, tag: str, row: Toolchain, lock: Lock, content: str) -> None:
+    expected = {
+        render.LABELS["toolchain"]: row.name,
+        render.LABELS["lock"]: lock.digest,
+        render.LABELS["content"]: content,
+    }
+    for label, value in expected.items():
+        if facts.labels.get(label) != value:
+            raise ToolchainError(
+                f"an image called {tag} is there, but its label {label} says that it is another",
+                expected=value,
+                found=facts.labels.get(label, "no such label"),
+                remedy=f"remove it (docker image rm {tag}) and run: alexnet-archive toolchain image {row.name}",
+            )
+
+
+def ensure(
+    engine: Engine,
+    table: Table,
+    row: Toolchain,
+    *,
+    on_line: OnLine,
+    route: Route = Route(),
+    folder: Path | None = None,
+    revision: str = "unknown",
+    rebuild: bool = False,
+) -> BuiltImage:
+    """The row's image, built now unless the engine has one of this very content."""
+    engine.require_architecture(table.architecture)
+    if not rebuild:
+        there = find(engine, table, row, folder)
+        if there is not None:
+            return there
+    lock = locks.require(table, row, folder)
+    content = render.content_digest(table, row, lock, folder)
+    tag = tag_of(row, content)
+    parts = render.context(table, row, lock, folder, route.ca_bundle)
+    lines: list[str] = []
+
+    def note(line: str) -> None:
+        lines.append(line)
+        if not _BOOKKEEPING.match(line):
+            on_line(line)
+
+    started = time.monotonic()
+    try:
+        facts = engine.build(
+            render.context_tar(parts),
+            tag,
+            arguments={**route.arguments(), "REVISION": revision},
+            labels={render.LABELS["content"]: content},
+            on_line=note,
+            network=route.network,
+        )
+    except ToolchainError as error:
+        raise pin_trouble(row.name, lines) or error from error
+    return BuiltImage(row.name, tag, facts, lock.digest, content, time.monotonic() - started)
+
+
+def pin_trouble(name: str, lines: Sequence[str]) -> ToolchainError | None:
+    """What the install scripts said about pins, as an error; None when the build failed for another reason."""
+    said = [line.removeprefix("PINS: ") for line in lines if line.startswith("PINS: ")]
+    by_kind = {kind: [s.removeprefix(kind + " ") for s in said if s.startswith(kind + " ")] for kind in _KINDS}
+    for kind, (message, remedy) in _KINDS.items():
+        if by_kind[kind]:
+            return ToolchainError(
+                f"{name}: {message}: " + ", ".join(re.sub(r"\s+[0-9a-f]{64}$", "", s) for s in by_kind[kind][:8]),
+                found=f"{len(by_kind[kind])} in all",
+                remedy=remedy.format(name=name),
+            )
+    return None
+
+
+_KINDS = {
+    "MISMATCH": (
+        "a fetched package is not the one that the lock names",
+        "check the mirror; if the change is right, `alexnet-archive toolchain lock {name}` pins it anew",
+    ),
+    "UNRESOLVED": (
+        "the lock no longer resolves",
+        "the archive has moved on: run `alexnet-archive toolchain lock {name}`, or give a dated mirror with --mirror",
+    ),
+    "DIGEST": ("a fetched file does not match the lock's hash", "check the mirror and the index, then try again"),
+    "UNEXPECTED": ("the image would hold packages that the lock does not name", "try the plain base image of the suite"),
+    "MISSING": ("the image would lack packages of the lock", "run `alexnet-archive toolchain lock {name}`"),
+    "UPDATE": ("the package sources could not be reached", "see --mirror, --proxy and --network"),
+    "FETCH": ("packages could not be fetched", "see --mirror, --index, --proxy, --ca-bundle and --network"),
+}
+
+
+def runner(
+    engine: Engine, image: BuiltImage, mounts: Sequence[Mount], *, gpus: Sequence[int] | None = None
+) -> ContainerRunner:
+    """A runner for commands in the image. It names the image by id: a tag moved meanwhile changes nothing."""
+    engine.sweep()
+    return ContainerRunner(engine, image.facts.id, mounts, gpus=gpus)
