@@ -21,8 +21,8 @@ class ConvNet(IGPUModel):
 
     def import_model(self):
         name = "_ConvNet_k20x" if is_kepler_machine() else "_ConvNet"
-        print "========================="
-        print "Importing %s" % name
+        print "=" * 20
+        print "extension %s" % name
         self.libmodel = __import__(name)
 
     def init_model_state(self):
@@ -83,10 +83,10 @@ class ConvNet(IGPUModel):
 
     def print_test_results(self):
         print ""
-        print "======================Test results"
+        print "-------- test"
         self.print_costs(self.test_outputs[-1])
         count = min(len(self.test_outputs), len(self.test_batch_range))
-        print "\n----------------------Averages"
+        print "\n-------- averages"
         recent = [costs for costs, cases in self.test_outputs[-count:]]
         for name in recent[0]:
             if recent[-1][name]:
@@ -94,7 +94,7 @@ class ConvNet(IGPUModel):
         for name in sorted(self.layers):
             layer = self.layers[name]
             if "weights" in layer:
-                print "\nLayer '%s'" % name,
+                print "\n%s" % name,
                 for i, (weights, inc) in enumerate(zip(layer["weights"], layer["weightsInc"])):
                     print "weights[%d]: %e [%e]" % (i, n.mean(n.abs(weights)), n.mean(n.abs(inc))),
                 print "biases: %e [%e]" % (n.mean(n.abs(layer["biases"])), n.mean(n.abs(layer["biasesInc"]))),
@@ -105,9 +105,9 @@ class ConvNet(IGPUModel):
 
     def conditional_save(self):
         self.save_state()
-        print "-------------------------------------------------------"
-        print "Saved checkpoint to %s" % os.path.join(self.save_path, self.save_file)
-        print "=======================================================",
+        print "-" * 20
+        print os.path.join(self.save_path, self.save_file)
+        print "-" * 20,
 
     def aggregate_test_outputs(self, outputs):
         total = dict((name, [0.0] * len(values)) for name, values in outputs[0][0].items())

@@ -1,1 +1,11 @@
+"""Assembly: the untouched release and the companion become a module that Python 2.7 imports, with a build record.
 
+Reads `original/source` and writes only below the build folder; knows the toolchain through a runner.
+"""
+
+from alexnet_archive.assembly.build import BuildOptions, build
+from alexnet_archive.assembly.changes import SourceChange, source_changes
+from alexnet_archive.assembly.record import BuildRecord, find
+from alexnet_archive.assembly.runner import LocalRunner
+
+__all__ = ["BuildOptions", "BuildRecord", "LocalRunner", "SourceChange", "build", "find", "source_changes"]

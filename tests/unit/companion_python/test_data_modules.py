@@ -1,3 +1,4 @@
+# ruff: noqa: E501  the programs under test are given as text
 """Data providers of the companion (python-and-data section 1.6), on folders written by the interpreter that reads them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  the programs under test are given as text
 """The life of a model: construction order, loop, tests, checkpoints, resuming (python-and-data sections 1.7 and 2)."""
 
 from __future__ import annotations

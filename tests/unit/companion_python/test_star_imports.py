@@ -1,3 +1,4 @@
+# ruff: noqa: E501  the programs under test are given as text
 """The star-import contract of python-and-data section 1.2, one importer at a time."""
 
 from __future__ import annotations
