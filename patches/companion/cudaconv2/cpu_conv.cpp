@@ -296,17 +296,23 @@ void weightActsGathered(const ConvShape& s, const float* images, const float* hi
 
 void filterActs(const ConvShape& s, const float* images, const float* filters, float* targets, Scales scales) {
     requireIndices(s, false);
+    if (s.cases == 0) return;
     (direct(s) ? filterActsDirect : filterActsGathered)(s, images, filters, targets, scales);
 }
 
 void imgActs(const ConvShape& s, const float* hidActs, const float* filters, float* targets, Scales scales) {
     requireIndices(s, true);
+    if (s.cases == 0) return;
     (direct(s) ? imgActsDirect : imgActsScattered)(s, hidActs, filters, targets, scales);
 }
 
 void weightActs(const ConvShape& s, const float* images, const float* hidActs, float* targets, int modulesPerSum,
                 Scales scales) {
     requireIndices(s, false);
+    if (s.cases == 0) {
+        scaleRow(targets, s.modules() / modulesPerSum * s.filterRows() * s.filters, scales.target);
+        return;
+    }
     (direct(s) ? weightActsDirect : weightActsGathered)(s, images, hidActs, targets, modulesPerSum, scales);
 }
 

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <vector>
 
 namespace conv_backend {
@@ -22,8 +21,8 @@ void crop(int channels, int imgSize, int tgtSize, int startY, int startX, int ca
     const size_t n = cases;
     parallelFor(channels * tgtSize, [&](int line) {
         const size_t channel = line / tgtSize, y = line % tgtSize + startY;
-        std::memcpy(target + (size_t)line * tgtSize * n, images + ((channel * imgSize + y) * imgSize + startX) * n,
-                    tgtSize * n * sizeof(float));
+        copyRow(target + (size_t)line * tgtSize * n, images + ((channel * imgSize + y) * imgSize + startX) * n,
+                tgtSize * n);
     });
 }
 
@@ -50,7 +49,7 @@ void reflectHorizontal(int channels, int imgSize, int cases, const float* images
     parallelFor(channels * imgSize, [&](int line) {
         const size_t start = (size_t)line * imgSize;
         for (int x = 0; x < imgSize; x++)
-            std::memcpy(target + (start + imgSize - 1 - x) * n, images + (start + x) * n, n * sizeof(float));
+            copyRow(target + (start + imgSize - 1 - x) * n, images + (start + x) * n, n);
     });
 }
 
@@ -87,7 +86,7 @@ void gaussianBlur(int channels, int imgSize, int cases, const float* images, con
         const size_t start = channel * imgSize * imgSize * n + line * (horizontal ? imgSize * n : n) + first;
         float* copy = scratch((size_t)imgSize * count);
         for (int p = 0; p < imgSize; p++)
-            std::memcpy(copy + (size_t)p * count, images + start + p * step, count * sizeof(float));
+            copyRow(copy + (size_t)p * count, images + start + p * step, count);
         float sum[CASE_BLOCK];
         for (int p = 0; p < imgSize; p++) {
             std::fill(sum, sum + count, 0.0f);

@@ -5,6 +5,7 @@
 #include "backend.h"
 
 #include <cstddef>
+#include <cstring>
 
 namespace companion_cpu {
 // Threads for one parallel loop: all of the machine's, shared among the devices in use (companion_launch.h).
@@ -29,6 +30,11 @@ inline void scaleRow(float* row, size_t count, float scale) {
     } else {
         for (size_t i = 0; i < count; i++) row[i] *= scale;
     }
+}
+
+// As memcpy, which may not be given the null pointer of an empty matrix.
+inline void copyRow(float* dest, const float* source, size_t count) {
+    if (count > 0) std::memcpy(dest, source, count * sizeof(float));
 }
 
 // target = scales.target * target + scales.output * result; with scales.target == 0 the target is not read.

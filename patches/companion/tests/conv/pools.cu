@@ -176,4 +176,28 @@ CASE(convLocalRandomPool_uniform) {
     for (double count : counts) CHECK(std::fabs(count - p.cases / 9.0) < 5 * 44.5);
 }
 
+// Matrices without cases: targets take their rows and nothing is read or written.
+CASE(util_no_cases) {
+    NVMatrix images(3 * 25, 0), grads(3 * 4, 0), a, b;
+    convLocalPool(images, a, 3, 3, 0, 2, 2, MaxPooler());
+    CHECK_EQUAL(a.getNumElements(), 0);
+    convLocalMaxUndo(images, grads, a, b, 3, 0, 2, 2, 0, 1);
+    convLocalAvgUndo(grads, b, 3, 0, 2, 2, 5, 0, 1);
+    convResponseNorm(images, a, b, 3, 3, 1, 0.75f);
+    convResponseNormUndo(images, images, images, images, b, 3, 3, 1, 0.75f, 0, 1);
+    convResponseNormCrossMap(images, a, b, 3, 3, 1, 0.75f, 1, false);
+    convResponseNormCrossMapUndo(images, images, images, images, b, 3, 3, 1, 0.75f, false, 0, 1);
+    convTICA(images, b, 3, 3, 0, 1);
+    convTICAGrad(images, images, b, 3, 3, 0, 1);
+    convCrop(images, b, 5, 3, 1, 1);
+    convResizeBilinear(images, b, 5, 3, 1.5f);
+    convReflectHorizontal(images, b, 5);
+    convBedOfNails(images, b, 3, 5, 0, 2, 0, 1);
+    convRGBToYUV(images, b);
+    convRGBToLAB(images, b, true);
+    Held filter(Dense(1, 3, 1));
+    convGaussianBlur(images, *filter, b, true, 3, 0, 1);
+    CHECK_EQUAL(b.getNumElements(), 0);
+}
+
 TEST_MAIN
