@@ -28,7 +28,7 @@ def draw(rng: np.random.Generator, kind: int) -> Image.Image:
 @pytest.fixture(scope="session")
 def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four classes, three training batches of 64 and one validation batch, 20 pixels square."""
-    from alexnet_archive import batches
+    from alexnet_archive.batches.convert import ConvertOptions, convert
 
     folder = tmp_path_factory.mktemp("tiny")
     rng = np.random.default_rng(5)
@@ -38,7 +38,7 @@ def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
             target.mkdir(parents=True)
             for i in range(count):
                 draw(rng, kind).save(target / f"{i}.jpg", quality=92)
-    batches.convert(folder / "pictures", folder / "batches", batches.ConvertOptions(size=SIDE, batch_size=64, seed=1))
+    convert(folder / "pictures", folder / "batches", ConvertOptions(size=SIDE, batch_size=64, seed=1))
     return folder / "batches"
 
 

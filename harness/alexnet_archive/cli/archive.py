@@ -179,12 +179,18 @@ def show_verification(manifest: Manifest, findings: Sequence[Finding], *, deep: 
         kinds = sorted({finding.kind for finding in findings})
         counts = ", ".join(f"{sum(f.kind == kind for f in findings)} {kind}" for kind in kinds)
         click.echo(f"{'verdict':<12} " + click.style(counts, fg="red", bold=True))
-        rows = [(f.kind, f.path, f.expected or "", f.found or "") for f in findings]
+        rows = [(f.kind, f.path, shortened(f.expected), shortened(f.found)) for f in findings]
         table(("finding", "path", "expected", "found"), rows)
     else:
         click.echo(f"{'verdict':<12} " + click.style("untouched", fg="green", bold=True))
     if exported is not None:
         pairs([("bag", f"{exported} (check it with `bagit.py --validate {exported}`)")])
+
+
+def shortened(value: str | None) -> str:
+    """A digest cut for reading; --json has it whole."""
+    name, _, rest = (value or "").partition(" ")
+    return f"{name} {rest[:16]}..." if name in ("sha256", "blob") and len(rest) > 16 else value or ""
 
 
 # --- inventory ----------------------------------------------------------------------------------------------------------

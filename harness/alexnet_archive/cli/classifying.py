@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from alexnet_archive.exhibit.figures import Prediction
 
 
+# Pictures to classify are compressed once more on their way in; at 95 that costs less than the 85 of training files.
+JPEG_QUALITY = 95
+
+
 @dataclass(frozen=True)
 class Classified:
     """Pictures with the probabilities of their classes, and the classes' names."""
@@ -59,11 +63,22 @@ def picture_folder(pictures: Sequence[Path], data: Path, out: Path) -> None:
 
     meta = dict(batches.read_meta(data))
     side = round((int(meta["num_vis"]) / 3) ** 0.5)
-    encoded = [batches.prepare_picture(path, size=side) for path in pictures]
+    encoded = [_prepared(path, side) for path in pictures]
     meta["batch_size"] = len(encoded)
     batches.write_meta(out, meta)
-    strings, sizes = [e[0] for e in encoded], [e[1] for e in encoded]
-    batches.write_batch(out / "data_batch_1", (strings, sizes, [("", None)] * len(encoded)))
+    batch = ([p.jpeg for p in encoded], [p.size for p in encoded], [("", None)] * len(encoded))
+    batches.write_batch(batches.batch_path(out, 1), batch)
+
+
+def _prepared(path: Path, side: int):  # type: ignore[no-untyped-def]
+    from alexnet_archive.batches.codec import DEFAULT_MAX_PIXELS
+    from alexnet_archive.batches.convert.pictures import prepare
+
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserInputError(f"cannot read {path}: {error.strerror}", path=path) from error
+    return prepare(data, path.name, side, "crop", JPEG_QUALITY, DEFAULT_MAX_PIXELS)
 
 
 def classify_reference(checkpoint_path: Path, pictures: Sequence[Path], data_path: str | None, views: int) -> Classified:

@@ -11,7 +11,7 @@ import click
 from alexnet_archive.cli.progress import progress_bar
 
 SEED = 2012
-EPOCHS = 8
+EPOCHS = 10
 SIZE, BORDER = 64, 4
 
 
@@ -38,7 +38,7 @@ def demo(out: Path, epochs: int, seed: int) -> None:
 
 def prepare_data(out: Path, seed: int) -> Path:
     """Cut the photographs and convert the JPEG tree into batch files; returns the data folder."""
-    from alexnet_archive import batches
+    from alexnet_archive.batches.convert import ConvertOptions, convert
     from alexnet_archive.batches.photographs import CropPlan, write_crops
 
     pictures, data = out / "pictures", out / "batches"
@@ -48,7 +48,7 @@ def prepare_data(out: Path, seed: int) -> Path:
     with progress_bar("photographs", unit="classes") as bar:
         write_crops(pictures, size=SIZE, plan=CropPlan(seed=seed), progress=bar)
     with progress_bar("converting", unit="pictures") as bar:
-        batches.convert(pictures, data, batches.ConvertOptions(size=SIZE, seed=seed), progress=bar)
+        convert(pictures, data, ConvertOptions(size=SIZE, seed=seed), progress=bar)
     return data
 
 
