@@ -27,15 +27,11 @@ def input_options(function: Callable[..., None]) -> Callable[..., None]:
             click.option("--image-size", type=click.IntRange(1), help="Side of the (cropped) picture the network sees."),
             click.option("--classes", type=click.IntRange(1), help="Number of classes."),
             click.option("--dims", multiple=True, metavar="IDX=ROWS", help="Rows of a data matrix, e.g. 1=1000; repeatable."),
-            click.option(
-                "--data", type=click.Path(path_type=Path), help="Sizes, classes and class tree of a data folder."
-            ),
+            click.option("--data", type=click.Path(path_type=Path), help="Sizes, classes and class tree of a data folder."),
             click.option("--crop-border", default=DEFAULT_BORDER, show_default=True, help="Border a crop loses, with --data."),
             click.option("--gpus", type=click.IntRange(1), help="GPUs of the run.  [default: as many as the file uses]"),
             click.option("--lenient", is_flag=True, help="Accept known relics and follow their intention."),
-            click.option(
-                "--init-module", multiple=True, type=click.Path(path_type=Path), help="File with initialisers."
-            ),
+            click.option("--init-module", multiple=True, type=click.Path(path_type=Path), help="File with initialisers."),
         ]
     ):
         function = option(function)

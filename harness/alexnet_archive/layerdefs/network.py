@@ -110,7 +110,7 @@ class Network:
         return found
 
     def images(self) -> dict[str, tuple[int, int] | None]:
-        """Layer name -> (channels, side) of its output where that is a stack of square images, handed through elementwise layers."""
+        """Layer name -> (channels, side) of its output where that is a stack of square images."""
         found: dict[str, tuple[int, int] | None] = {}
         for layer in self.layers:
             found[layer.name] = layer.image() or self._data_image(layer)

@@ -82,7 +82,7 @@ class ParameterReader:
         own = read.section in self.ini.sections
         if not own and not source:
             return "default", "default"
-        where = read if own else SectionReader(self.ini, source, self.collector)
+        where = read if own else SectionReader(self.ini, source, Collector())  # the source itself reports it
         found = [where.value(key, "default", parse_quantiser, "default") for key in ("quantF", "quantB")]
         return found[0], found[1]
 

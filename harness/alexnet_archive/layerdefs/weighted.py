@@ -149,7 +149,7 @@ def parse_fc(here: Surroundings) -> Layer:
 def parse_treefc(here: Surroundings) -> Layer:
     keys, shape = weight_keys(here), here.shape
     if any(keys["weight_source"]):
-        here.read.check(False, "weightSource", "a treefc layer cannot share weights", spec="2.3")
+        here.read.fail("weightSource", "a treefc layer cannot share weights", allowed="empty", spec="2.3")
     if shape.tree is None or shape.root_label is None:
         here.read.stop(None, "the data has no class tree (batch metadata `tree` and `all_wnids`)", kind="U", spec="2.3")
     here.read.halt()
