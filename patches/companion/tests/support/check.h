@@ -1,11 +1,13 @@
 // A small frame for conformance programs, usable under g++ and nvcc: CASE(name) { ... } with CHECK*, one program per file,
-// `program` runs all cases, `program NAME` one, `program --list` prints the names. A program whose case made no check fails.
+// `program` runs every case in its own process, `program NAME` one, `program --list` prints the names. A program whose case made no check fails.
 #ifndef COMPANION_TESTS_CHECK_H
 #define COMPANION_TESTS_CHECK_H
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <string>
 #include <vector>
 
@@ -52,23 +54,40 @@ inline bool close(double found, double expected, double tolerance) {
            std::fabs(found - expected) <= tolerance * (1 + std::fabs(expected));
 }
 
+// Runs one case in this process.
+inline bool run(const Case& one) {
+    counts() = Counts{0, 0};
+    one.run();
+    const bool passed = counts().checks > 0 && counts().failures == 0;
+    printf("%s %s: %ld checks, %ld failed\n", passed ? "ok  " : "FAIL", one.name, counts().checks, counts().failures);
+    fflush(stdout);
+    return passed;
+}
+
+// Runs one case in a process of its own, for cases set environment variables that are read once.
+inline bool runApart(char* program, const Case& one) {
+    fflush(stdout);
+    const pid_t child = fork();
+    if (child == 0) {
+        char* const arguments[] = {program, const_cast<char*>(one.name), nullptr};
+        execv("/proc/self/exe", arguments);
+        _exit(99);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
 inline int main(int argc, char** argv) {
     const bool list = argc > 1 && strcmp(argv[1], "--list") == 0;
     int ran = 0, failed = 0;
     for (const Case& one : cases()) {
         if (list) {
             printf("%s\n", one.name);
-            continue;
+        } else if (argc == 1 || strcmp(argv[1], one.name) == 0) {
+            ran++;
+            failed += (argc == 1 ? runApart(argv[0], one) : run(one)) ? 0 : 1;
         }
-        if (argc > 1 && strcmp(argv[1], one.name) != 0) {
-            continue;
-        }
-        counts() = Counts{0, 0};
-        one.run();
-        ran++;
-        const bool passed = counts().checks > 0 && counts().failures == 0;
-        failed += passed ? 0 : 1;
-        printf("%s %s: %ld checks, %ld failed\n", passed ? "ok  " : "FAIL", one.name, counts().checks, counts().failures);
     }
     return list ? 0 : ran == 0 || failed > 0;
 }
