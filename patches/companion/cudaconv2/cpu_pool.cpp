@@ -61,6 +61,11 @@ void poolRandom(const PoolShape& s, const float* images, const float* uniforms, 
             const size_t output = ((size_t)line * s.outputs + ox) * s.cases + first;
             for (int i = 0; i < count; i++) {
                 const int pick = randomPick(uniforms[output + i], ys.count() * xs.count());
+                if (pick < 0) {
+                    // A window wholly outside the image has nothing to pick.
+                    target[output + i] = 0;
+                    continue;
+                }
                 const int y = ys.first + pick / xs.count(), x = xs.first + pick % xs.count();
                 target[output + i] = images[(((size_t)channel * s.imgSize + y) * s.imgSize + x) * s.cases + first + i];
             }

@@ -14,11 +14,8 @@
 
 namespace conv_backend {
 
-// Which element of a window of `size`, row by row, the uniform number (w + 1) * 2^-24 picks: w * size / 2^24, exact.
-CONV_BOTH int randomPick(float uniform, int size) {
-    const long long w = (long long)(uniform * 16777216.0f) - 1;
-    return (int)((w * size) >> 24);
-}
+// Which element of a window of `size`, row by row, a uniform number on (0, 1] picks.
+CONV_BOTH int randomPick(float uniform, int size) { return (int)ceilf(uniform * size) - 1; }
 
 // Where one output coordinate reads: pixels low and low + 1, with their weights (two roundings, as in 2012).
 struct BilinearTap {

@@ -136,7 +136,7 @@ CASE(convLocalAvgUndo_clipping) {
     }
 }
 
-// The same numbers that randomizeUniform would give choose the elements: u = (w + 1) / 2^24 takes element w * size / 2^24.
+// The same numbers that randomizeUniform would give choose the elements: u takes element ceil(u * size) - 1.
 CASE(convLocalRandomPool_stream) {
     for (const Pool& p : POOLS) {
         const Dense x = random(p.channels * p.img * p.img, p.cases, 5);
@@ -149,8 +149,8 @@ CASE(convLocalRandomPool_stream) {
         Dense result(u.rows, u.cols);
         for (int o = 0; o < u.rows; o++)
             for (int n = 0; n < u.cols; n++) {
-                const double w = u(o, n) * 16777216 - 1;
-                result(o, n) = x(windows[o][static_cast<int>(std::floor(w * windows[o].size() / 16777216))], n);
+                const float place = static_cast<float>(u(o, n)) * windows[o].size();
+                result(o, n) = x(windows[o][static_cast<size_t>(std::ceil(place)) - 1], n);
             }
         Held in(x);
         overwrites(result, 0, [&](NVMatrix& target) {
