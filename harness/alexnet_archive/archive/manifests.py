@@ -22,6 +22,7 @@ from alexnet_archive.errors import FixityError, MissingOriginalError
 
 SCHEMA = 1
 FILE_MODE, EXECUTABLE_MODE, LINK_MODE, FOLDER_MODE = "100644", "100755", "120000", "40000"
+COLUMNS = ("mode", "blob", "sha256", "size", "mtime", "path")  # the path last: it may hold spaces
 ACQUIRE_REMEDY = "run `alexnet-archive acquire`, or `alexnet-archive acquire --from FOLDER, ZIP or TAR` without a network"
 
 
@@ -150,11 +151,25 @@ def dump(manifest: Manifest) -> str:
     lines.append(f'swhid_directory = "{identity.swhid_directory}"')
     if identity.swhid_revision is not None:
         lines.append(f'swhid_revision = "{identity.swhid_revision}"')
-    lines += ["", "# size in bytes, mode and blob as git has them, mtime in seconds since 1970", "[content]", "files = ["]
+    lines += [
+        "",
+        "# one file a line: " + ", ".join(COLUMNS) + " (size in bytes, mode and blob as git has them, mtime since 1970)",
+    ]
+    lines += ["[content]", "files = ["]
     for item in manifest.files:
-        pairs = (f"{f.name} = {json.dumps(getattr(item, f.name), ensure_ascii=False)}" for f in fields(FileRecord))
-        lines.append("    { " + ", ".join(pairs) + " },")
+        cells = " ".join(str(getattr(item, column)) for column in COLUMNS)
+        lines.append(f"    {json.dumps(cells, ensure_ascii=False)},")
     return "\n".join([*lines, "]", ""])
+
+
+def _file_record(line: str, path: Path) -> FileRecord:
+    try:
+        mode, blob, sha256, size, mtime, name = line.split(" ", 5)
+        return FileRecord(name, sha256, int(size), mode, blob, int(mtime))
+    except (AttributeError, ValueError) as error:
+        raise FixityError(
+            "a line of the manifest cannot be read", path=path, expected=", ".join(COLUMNS), found=str(line)[:200]
+        ) from error
 
 
 def save(manifest: Manifest, path: Path) -> None:
@@ -176,7 +191,7 @@ def load(path: Path | None = None) -> Manifest:
     rows = data.get("content", {}).get("files", [])
     return Manifest(
         record(Identity, head, f"{path.name} [identity]"),
-        tuple(record(FileRecord, row, f"{path.name} [content] files") for row in rows),
+        tuple(_file_record(row, path) for row in rows),
     )
 
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from alexnet_archive.archive.staging import Limits, Stager, chunks_of, refuse
+from alexnet_archive.archive.staging import CHUNK, Limits, Stager, chunks_of, refuse
 from alexnet_archive.errors import AcquireError
 
 MAGIC = ((b"PK\x03\x04", "zip"), (b"PK\x05\x06", "zip"), (b"\x1f\x8b", "tar"), (b"\xfd7zXZ\0", "tar"), (b"BZh", "tar"))
@@ -138,6 +138,7 @@ def _tar_members(path: Path, limits: Limits) -> Iterator[tuple[str, tarfile.TarI
                 if name in (".", "") and member.isdir():
                     continue
                 yield name, member, archive.extractfile(member) if member.isreg() else None
+        counted.expect_end()
 
 
 def _unpacked(path: Path) -> Any:
@@ -151,17 +152,25 @@ def _unpacked(path: Path) -> Any:
 
 
 class _Counted(io.RawIOBase):
-    """A stream that refuses to give more than `limit` bytes in all."""
+    """A stream that refuses to give more than `limit` bytes in all, and knows whether a tar ended as one does."""
 
     def __init__(self, stream: IO[bytes], limit: int) -> None:
-        self._stream, self._left = stream, limit
+        self._stream, self._left, self._last = stream, limit, b""
 
     def read(self, size: int = -1) -> bytes:
         if size < 0 or size > self._left:
             raise refuse("the tar unpacks to too much", expected="a tar of the release alone")
         data = self._stream.read(size)
         self._left -= len(data)
+        self._last = (self._last + data)[-tarfile.BLOCKSIZE :]
         return data
+
+    def expect_end(self) -> None:
+        """Read on to the end, where packed streams keep their checksum; a tar cut off between files lacks its end mark."""
+        while self.read(min(CHUNK, max(self._left, 1))):
+            pass
+        if self._last != b"\0" * tarfile.BLOCKSIZE:
+            raise tarfile.ReadError("it ends without an end mark")
 
 
 def _wrapper(names: Iterable[str], path: Path, unwrap: bool) -> str:
