@@ -5,6 +5,7 @@ ConvNet and ShowConvNet from it and overrides most hooks. Checked under Python 2
 stand-in's front end.
 """
 
+import signal as _signal
 import sys as _sys
 import time as _time
 
@@ -20,6 +21,7 @@ class ModelStateException(Exception):
 
 
 _RULE = "=" * 25
+_POLITE_STOP_VARIABLE = "ALEXNET_ARCHIVE_POLITE_STOP"
 
 
 def _say(text="", end="\n"):
@@ -119,6 +121,7 @@ class IGPUModel:
 
     def train(self):
         self._print_banner()
+        self._listen_for_stop()
         next_data = self.get_next_batch()
         while self.epoch <= self.num_epochs:
             data = next_data
@@ -132,7 +135,8 @@ class IGPUModel:
             batch_output = self.finish_batch()
             self.train_outputs += [batch_output]
             self.print_train_results()
-            if self.get_num_batches_done() % self.testing_freq == 0:
+            saving = self.get_num_batches_done() % self.testing_freq == 0
+            if saving:
                 self.sync_with_host()
                 self.test_outputs += [self.get_test_error()]
                 self.print_test_results()
@@ -140,7 +144,20 @@ class IGPUModel:
                 self.conditional_save()
             self.print_train_time(_time.time() - started)
             _sys.stdout.flush()
+            if self._stop_asked:
+                if not saving:
+                    self.sync_with_host()
+                    self.conditional_save()
+                _sys.exit(130)
         _sys.exit(0)
+
+    def _listen_for_stop(self):
+        """Ctrl-C saves after the batch in hand, where the harness asks for it; else it ends the run as it did in 2012."""
+        self._stop_asked = False
+        if os.environ.get(_POLITE_STOP_VARIABLE):
+            def ask(number, frame):
+                self._stop_asked = True
+            _signal.signal(_signal.SIGINT, ask)
 
     def _print_banner(self):
         _say(_RULE)

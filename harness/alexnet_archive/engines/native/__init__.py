@@ -1,1 +1,26 @@
+"""The native engine: the release's own convnet.py and shownet.py with the built `_ConvNet.so`, in Python 2.7.
 
+It is handed a build and a runner (a local process or a container) as an `Installation`; it translates option names, reads
+the printed output back as events, and the checkpoints the release wrote. Checked on the stand-in (tests).
+"""
+
+from alexnet_archive.engines.native.output import BatchDone, BatchTested, Event, OutputReader, Saved, TestDone
+from alexnet_archive.engines.native.process import Installation
+from alexnet_archive.engines.native.runs import devices_of, features, probabilities, saved_folder, test, total, train
+
+__all__ = [
+    "BatchDone",
+    "BatchTested",
+    "Event",
+    "Installation",
+    "OutputReader",
+    "Saved",
+    "TestDone",
+    "devices_of",
+    "features",
+    "probabilities",
+    "saved_folder",
+    "test",
+    "total",
+    "train",
+]
