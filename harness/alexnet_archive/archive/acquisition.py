@@ -271,14 +271,13 @@ def _place(tree: Path, manifest: Manifest, place: Path, work: Path) -> None:
             _rename_folder(place, old)
         _rename_folder(tree, place)
         manifests.save(manifest, paths.original_manifest())
-        files.sync_folder(place.parent)
     except BaseException:
-        if old.exists():
-            if place.exists():
-                _rename_folder(place, work / "rejected")
-            _rename_folder(old, place)
-        elif place.exists():
+        if not tree.exists() and place.exists():
             _rename_folder(place, work / "rejected")
+        if old.exists():
+            _rename_folder(old, place)
+        if place.exists():
+            place.chmod(0o555)
         raise
     remove_tree(old)
 

@@ -83,7 +83,7 @@ def verify(
             known = list(_stat_findings(item, found))
             findings += known
             unread = not any(finding.kind == "altered" for finding in known)
-            if unread and (deep or int(found.st_mtime) != item.mtime):
+            if unread and (deep or found.st_mtime_ns != item.mtime * 10**9):
                 suspects.append(item)
     findings += _digest_findings(source, suspects, progress)
     return sorted(findings)
