@@ -17,9 +17,9 @@ SIDE, BORDER = 20, 2
 
 
 def draw(rng: np.random.Generator, kind: int) -> Image.Image:
-    """Stripes of one of four directions, with noise and a random phase."""
-    y, x = np.mgrid[:SIDE, :SIDE]
-    wave = np.sin((x, y, x + y, x - y)[kind] * 0.9 + rng.uniform(0, 6))
+    """One of four patterns that a mirror does not turn into another, with noise and a random phase."""
+    y, x = np.mgrid[:SIDE, :SIDE] + rng.uniform(0, 6, (2, 1, 1))
+    wave = (np.sin(0.9 * x), np.sin(0.9 * y), np.sin(0.9 * x) * np.sin(0.9 * y), np.sin(2.2 * y))[kind]
     colour = rng.uniform(0.4, 1, 3)
     pixels = (wave[..., None] * 0.4 + 0.5) * colour + rng.normal(0, 0.05, (SIDE, SIDE, 3))
     return Image.fromarray((pixels.clip(0, 1) * 255).astype(np.uint8))

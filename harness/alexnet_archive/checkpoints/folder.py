@@ -22,8 +22,8 @@ def natural_key(name: str) -> list[tuple[int, int | str]]:
 
 
 def checkpoint_files(folder: Path) -> list[Path]:
-    """The files of a run directory in natural order; unfinished writes and hidden files are not among them."""
-    found = [f for f in folder.iterdir() if f.is_file() and not f.name.startswith(".")]
+    """The files named `<epoch>.<batch>`, perhaps with a suffix, in natural order; logs and unfinished writes are not."""
+    found = [f for f in folder.iterdir() if f.is_file() and re.match(r"\d+\.\d+", f.name)]
     return sorted(found, key=lambda f: natural_key(f.name))
 
 

@@ -167,11 +167,11 @@ def check_gradients(run: Run, as_json: bool) -> None:
     assert provider is not None
     report = run.engine.gradient_check(provider.next().matrices)
     if as_json:
-        emit_json([vars(item) for item in report])
+        emit_json([{"matrix": c.matrix, "relative_error": c.error, "passed": c.passed} for c in report.checks])
     else:
-        for item in report:
-            click.echo(f"{item.name}: relative error {item.error:.6f} {'passed' if item.passed else 'FAILED'}")
+        for check in report.checks:
+            click.echo(f"{check.matrix}: relative error {check.error:.6f} {'passed' if check.passed else 'FAILED'}")
     run.close()
-    failed = [item.name for item in report if not item.passed]
-    if failed:
-        raise BehaviourDifference(f"{len(failed)}/{len(report)} failed", found=", ".join(failed))
+    if report.failed:
+        failed = ", ".join(check.matrix for check in report.failed)
+        raise BehaviourDifference(f"{len(report.failed)}/{len(report.checks)} matrices failed", found=failed)
