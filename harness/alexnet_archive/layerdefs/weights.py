@@ -88,7 +88,9 @@ class WeightMaker:
         result: dict[str, Any] = {"weights": [], "weightsInc": []}
         self.made[layer.name] = result
         if isinstance(layer, FilterLayer):
-            result["filterConns"] = [self._connections(layer, i) for i in range(len(layer.inputs))]
+            result["filterConns"] = []
+            for i in range(len(layer.inputs)):
+                result["filterConns"].append(self._connections(layer, i))
         for i, shape in enumerate(layer.weight_shapes()):
             weights, increments = self._matrix(layer, i, shape)
             result["weights"].append(weights)
