@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
 import zipfile
 from pathlib import Path
@@ -124,6 +125,18 @@ def _tree(repository: Repo, content: dict[str, tuple[bytes, int]]) -> bytes:
         tree.add(head.encode(), 0o040000, _tree(repository, inner))
     repository.object_store.add_object(tree)
     return tree.id
+
+
+def flip(path: Path, *, keep_time: bool) -> None:
+    """Flip one bit of a file in place; with `keep_time` put its times and mode back."""
+    before = path.stat()
+    path.chmod(0o644)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+    path.chmod(before.st_mode & 0o777)
+    if keep_time:
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 def state_of(folder: Path) -> dict[str, tuple[object, ...]]:

@@ -6,6 +6,7 @@ tree into place. Heavy imports (dulwich, bagit) wait until they are needed.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alexnet_archive import paths
@@ -30,6 +31,13 @@ def acquire(source: str | None = None, **options: Any) -> Acquisition:
     return acquisition.acquire(source, **options)
 
 
+def bear_witness(folder: Path) -> None:
+    """Before a build: note in `folder` how the release stands on disk, for `verify --since-build` (see `witness`)."""
+    from alexnet_archive.archive import witness
+
+    witness.record(folder / witness.NAME)
+
+
 __all__ = [
     "FileRecord",
     "Finding",
@@ -37,6 +45,7 @@ __all__ = [
     "Manifest",
     "Release",
     "acquire",
+    "bear_witness",
     "error_for",
     "identity",
     "load_release",

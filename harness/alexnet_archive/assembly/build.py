@@ -91,6 +91,7 @@ def build(
     if known is not None and known.content["key"] == key and not options.force:
         return known
     _verify_deep(job, "verify before")
+    archive.bear_witness(folder)
     started = time.monotonic()
     try:
         module, rewritten, flags = _compile(job, options)

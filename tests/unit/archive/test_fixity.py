@@ -20,18 +20,7 @@ from alexnet_archive.errors import (
     UnexpectedFileFixityError,
 )
 from tests.archive_net import trees
-
-
-def flip(path: Path, *, keep_time: bool) -> None:
-    """Flip one bit of a file in place; with `keep_time` put its times and mode back."""
-    before = path.stat()
-    path.chmod(0o644)
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(bytes(data))
-    path.chmod(before.st_mode & 0o777)
-    if keep_time:
-        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+from tests.archive_net.trees import flip
 
 
 def remove(path: Path) -> None:
