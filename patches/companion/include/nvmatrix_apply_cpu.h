@@ -30,20 +30,15 @@ inline void forEachSegment(const MemoryShape& shape, Line line) {
     const long segments = (shape.inner + SEGMENT - 1) / SEGMENT;
     const long pieces = shape.outer * segments;
     const long inner = shape.inner;
-#ifdef _OPENMP
 #pragma omp parallel for schedule(static) firstprivate(line) num_threads(companion_cpu::threads()) if (shape.count() > SERIAL)
-#endif
     for (long piece = 0; piece < pieces; piece++) {
         const long from = piece % segments * SEGMENT;
         line(piece / segments, from, from + SEGMENT < inner ? from + SEGMENT : inner);
     }
 }
 
-#ifdef _OPENMP
+// Before a loop whose iterations touch each address once, also where target and operand are the same matrix.
 #define COMPANION_SIMD _Pragma("omp simd")
-#else
-#define COMPANION_SIMD
-#endif
 
 template <class Op>
 void applyUnary(Op op, MemoryShape shape, Operand target, Operand a) {

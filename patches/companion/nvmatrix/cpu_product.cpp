@@ -66,9 +66,7 @@ void gemmParallel(bool transA, bool transB, int m, int n, int k, float alpha, co
     const int length = cutColumns ? n : m;
     const int piece = pieceLength(length);
     const int pieces = (length + piece - 1) / piece;
-#ifdef _OPENMP
 #pragma omp parallel for schedule(dynamic) num_threads(companion_cpu::threads()) if (pieces > 1)
-#endif
     for (int p = 0; p < pieces; p++) {
         const long from = static_cast<long>(p) * piece;
         const int size = static_cast<int>(std::min<long>(piece, length - from));

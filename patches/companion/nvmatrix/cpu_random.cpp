@@ -14,9 +14,7 @@ const long PIECE = 16384;
 template <class Use>
 void forEachBlock(long count, RandomNumbers numbers, Use use) {
     const long pieces = (count + PIECE - 1) / PIECE;
-#ifdef _OPENMP
 #pragma omp parallel for schedule(static) num_threads(companion_cpu::threads()) if (pieces > 1)
-#endif
     for (long piece = 0; piece < pieces; piece++) {
         const long end = std::min(count, (piece + 1) * PIECE);
         for (long e = piece * PIECE; e < end; e += 4) {

@@ -68,9 +68,7 @@ void addColumns(Operand source, long first, long last, long from, long to, doubl
 
 void maxOuter(MemoryShape shape, Operand source, float* target) {
     const long strips = numPieces(shape.inner, STRIP);
-#ifdef _OPENMP
 #pragma omp parallel for schedule(static) num_threads(companion_cpu::threads()) if (shape.count() > SERIAL)
-#endif
     for (long s = 0; s < strips; s++) {
         const NVMatrixAggs::Max larger;
         const long from = s * STRIP, to = std::min(shape.inner, from + STRIP);
@@ -86,9 +84,7 @@ void maxOuter(MemoryShape shape, Operand source, float* target) {
 
 void copyTiles(MemoryShape shape, Operand target, Operand source) {
     const long down = numPieces(shape.outer, TILE), across = numPieces(shape.inner, TILE);
-#ifdef _OPENMP
 #pragma omp parallel for schedule(static) num_threads(companion_cpu::threads()) if (shape.count() > SERIAL)
-#endif
     for (long tile = 0; tile < down * across; tile++) {
         const long firstOuter = tile / across * TILE, firstInner = tile % across * TILE;
         const long lastOuter = std::min(shape.outer, firstOuter + TILE);
@@ -118,9 +114,7 @@ double sumAll(MemoryShape shape, Operand source) {
     const long perLine = numPieces(shape.inner, CHUNK);
     const long pieces = shape.outer * perLine;
     std::vector<double> parts(pieces);
-#ifdef _OPENMP
 #pragma omp parallel for schedule(static) num_threads(companion_cpu::threads()) if (shape.count() > SERIAL)
-#endif
     for (long piece = 0; piece < pieces; piece++) {
         const long first = piece % perLine * CHUNK;
         parts[piece] = sumLine(source.data + piece / perLine * source.outer + first * source.inner, source.inner,
@@ -130,9 +124,7 @@ double sumAll(MemoryShape shape, Operand source) {
 }
 
 void reduceInner(Aggregation how, MemoryShape shape, Operand source, float* target) {
-#ifdef _OPENMP
 #pragma omp parallel for schedule(static) num_threads(companion_cpu::threads()) if (shape.count() > SERIAL)
-#endif
     for (long o = 0; o < shape.outer; o++) {
         const float* const line = source.data + o * source.outer;
         if (how.maximum) {
@@ -150,9 +142,7 @@ void reduceOuter(Aggregation how, MemoryShape shape, Operand source, float* targ
     }
     const long bands = std::max(1L, numPieces(shape.outer, CHUNK)), strips = numPieces(shape.inner, STRIP);
     std::vector<double> sums(bands * shape.inner, 0.0);
-#ifdef _OPENMP
 #pragma omp parallel for schedule(static) num_threads(companion_cpu::threads()) if (shape.count() > SERIAL)
-#endif
     for (long piece = 0; piece < bands * strips; piece++) {
         const long band = piece / strips, from = piece % strips * STRIP;
         addColumns(source, band * CHUNK, std::min(shape.outer, (band + 1) * CHUNK), from,

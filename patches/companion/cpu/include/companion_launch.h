@@ -55,9 +55,7 @@ public:
         }
         auto call = [&]() { function(arguments...); };
         const long blocks = static_cast<long>(_grid.x) * _grid.y * _grid.z;
-#ifdef _OPENMP
 #pragma omp parallel for schedule(static) num_threads(threads()) if (blocks > 1)
-#endif
         for (long index = 0; index < blocks; index++) {
             Bound<decltype(call)> task(call);
             runBlock(_grid, _block, _sharedBytes, index, task);

@@ -226,6 +226,47 @@ CASE(set_up_calls_are_idempotent) {
     CHECK_CLOSE(product.sum(), 0, 0);
 }
 
+CASE(devices_work_at_the_same_time) {
+    int count = 0;
+    checkCudaErrors(cudaGetDeviceCount(&count));
+    const int devices = std::min(count, 4), rounds = 20;
+    const Dense a = random(31, 17, 13), b = random(17, 23, 14);
+    Dense expected(31, 23);
+    for (int i = 0; i < 31; i++) {
+        for (int j = 0; j < 23; j++) {
+            for (int l = 0; l < 17; l++) {
+                expected(i, j) += a(i, l) * b(l, j);
+            }
+        }
+    }
+    std::vector<std::unique_ptr<NVMatrix>> products(devices);
+    std::vector<std::thread> threads;
+    for (int device = 0; device < devices; device++) {
+        threads.emplace_back([&, device]() {
+            NVMatrix::setDeviceID(device);
+            NVMatrix::initCublas();
+            NVMatrix::initRandom();
+            std::unique_ptr<NVMatrix> left = check::device(a), right = check::device(b, true);
+            products[device].reset(new NVMatrix());
+            for (int round = 0; round < rounds; round++) {
+                NVMatrix noise(9, 9);
+                noise.randomizeUniform();
+                products[device]->addProduct(*left, *right, round > 0, 1);
+            }
+        });
+    }
+    for (std::thread& thread : threads) {
+        thread.join();
+    }
+    for (double& one : expected.at) {
+        one *= rounds;
+    }
+    for (int device = 0; device < devices; device++) {
+        NVMatrix::setDeviceID(device);
+        CHECK_MATRIX(*products[device], expected, 1e-5);
+    }
+}
+
 CASE(print_goes_to_standard_output) {
     Stored a(random(2, 2, 12), Storage{false, false});
     fflush(stdout);
