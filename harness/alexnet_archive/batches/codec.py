@@ -19,13 +19,17 @@ from alexnet_archive.errors import ConvertError
 Pixels = NDArray[np.uint8]
 """Pixels of one picture, uint8 (height, width, 3), RGB."""
 
-DEFAULT_MAX_PIXELS = 128_000_000
+DEFAULT_MAX_PIXELS = 89_478_485
+"""Where Pillow begins to warn; the largest pictures of ImageNet have about 61 million."""
+
+PLAIN_SPACES = {"YCbCr", "RGB", "Gray"}
+"""JPEG colour spaces libjpeg-turbo turns into RGB itself; the inks of CMYK and YCCK are left to Pillow."""
 
 
 class PictureError(ConvertError):
     """A picture that cannot be used; `kind` is a short word for reports."""
 
-    def __init__(self, kind: str, message: str, **facts: Any) -> None:
+    def __init__(self, message: str, *, kind: str = "undecodable", **facts: Any) -> None:
         super().__init__(message, **facts)
         self.kind = kind
 
@@ -39,7 +43,7 @@ def decode(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Pixels:
         try:
             height, width, space, _ = simplejpeg.decode_jpeg_header(data)
             _refuse_bomb(width, height, max_pixels)
-            if space != "CMYK":
+            if space in PLAIN_SPACES:
                 return simplejpeg.decode_jpeg(data)
         except ValueError:
             pass  # refused or damaged: the next decoder decides
@@ -47,10 +51,14 @@ def decode(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Pixels:
 
 
 class Decoded(NamedTuple):
-    """Pixels (perhaps reduced), the picture's own (width, height), its format, and what was odd about it ("" if nothing)."""
+    """Pixels reduced by `scale`, the picture's own (width, height), its format, what was odd about it ("" if nothing).
+
+    `scale` is exact: (width * scale, height * scale) is what the pixels show, a fraction of a pixel less than they are.
+    """
 
     pixels: Pixels
     size: tuple[int, int]
+    scale: float
     format: str
     oddity: str
 
@@ -58,24 +66,30 @@ class Decoded(NamedTuple):
 def decode_for(data: bytes, side: int, *, crop: bool, max_pixels: int = DEFAULT_MAX_PIXELS) -> Decoded:
     """Decode a picture that is to be shrunk until its shorter (`crop`) or longer side is `side`; raises PictureError.
 
-    JPEGs that leave room for it are reduced in the DCT domain while decoding, never below `side`.
+    JPEGs that leave room for it are reduced in the DCT domain while decoding, in eighths, never below `side`.
     """
     oddity = ""
     if is_jpeg(data):
         try:
             height, width, space, _ = simplejpeg.decode_jpeg_header(data)
             _refuse_bomb(width, height, max_pixels)
-            if space != "CMYK":
-                short = min(height, width) if crop else max(height, width)
-                scale = min(1.0, side / short)
-                wanted = {"min_height": int(height * scale), "min_width": int(width * scale)}
+            if space in PLAIN_SPACES:
+                needed = min(1.0, side / (min(height, width) if crop else max(height, width)))
+                pixels = simplejpeg.decode_jpeg(data, min_height=int(height * needed), min_width=int(width * needed))
                 oddity = "grey-scale JPEG" if space == "Gray" else ""
-                return Decoded(simplejpeg.decode_jpeg(data, **wanted), (width, height), "JPEG", oddity)
-            oddity = "CMYK JPEG"
+                return Decoded(pixels, (width, height), _scale((width, height), pixels), "JPEG", oddity)
+            oddity = f"{space} JPEG"
         except ValueError:
             oddity = "damaged JPEG that still decodes"
     picture = open_with_pillow(data, max_pixels=max_pixels)
-    return Decoded(np.asarray(picture), picture.size, picture.info["source format"], oddity)
+    return Decoded(np.asarray(picture), picture.size, 1.0, picture.info["source format"], oddity)
+
+
+def _scale(size: tuple[int, int], pixels: Pixels) -> float:
+    """The eighths libjpeg-turbo reduced by; it rounds the sides up."""
+    width, height = size
+    fits = [k for k in range(1, 9) if (-(-height * k // 8), -(-width * k // 8)) == pixels.shape[:2]]
+    return max(fits, default=8) / 8
 
 
 def open_with_pillow(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Image.Image:
@@ -91,11 +105,11 @@ def open_with_pillow(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Im
     except PictureError:
         raise
     except UnidentifiedImageError as error:
-        raise PictureError("not a picture", "no picture format is recognised") from error
+        raise PictureError("no picture format is recognised", kind="not a picture") from error
     except Image.DecompressionBombError as error:
-        raise PictureError("too large", str(error)) from error
+        raise PictureError(str(error), kind="too large") from error
     except Exception as error:  # Pillow's decoders raise nearly anything on hostile bytes
-        raise PictureError("undecodable", f"{type(error).__name__}: {error}") from error
+        raise PictureError(f"{type(error).__name__}: {error}") from error
 
 
 def is_jpeg(data: bytes) -> bool:
@@ -105,7 +119,7 @@ def is_jpeg(data: bytes) -> bool:
 def _refuse_bomb(width: int, height: int, max_pixels: int) -> None:
     if width * height > max_pixels:
         raise PictureError(
-            "too large", f"{width} x {height} pixels", expected=f"at most {max_pixels} pixels", found=width * height
+            f"{width} x {height} pixels", kind="too large", expected=f"at most {max_pixels} pixels", found=width * height
         )
 
 

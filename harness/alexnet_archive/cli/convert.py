@@ -31,7 +31,7 @@ Examples:
 )  # fmt: skip
 @click.option("--limit", type=int, help="At most this many pictures of each role, for trials.")
 @click.option("--val-fraction", default=0.0, show_default=True, help="Share of each class held out for validation.")
-@click.option("--max-pixels", type=int, help="Refuse pictures with more pixels than this.  [default: 128 million]")
+@click.option("--max-pixels", type=int, help="Refuse pictures with more pixels than this.  [default: 89 million]")
 @click.option("--workers", type=int, help="Worker processes.  [default: one per core]")
 @click.option("--scheduler", metavar="ADDRESS", help="Hand the work to a Dask cluster over shared storage.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON event per line on standard output.")
@@ -70,8 +70,12 @@ def print_report(report: Any, out: Path) -> None:
         files = sum(batch["role"] == role for batch in report.batches.values())
         table.add_row(role, f"{images:,}", str(files))
     console.print(table)
+    for note in report.notes:
+        console.print(f"note: {note}")
     if report.findings:
-        refused = Table("not used", "kind", "why", title=f"{len(report.findings)} not used")
+        refused = Table("picture", "kind", "why", title=f"{len(report.findings)} not used")
+        for column in refused.columns:
+            column.overflow = "fold"
         for finding in report.findings[:20]:
             refused.add_row(*map(str, finding))
         console.print(refused)

@@ -6,7 +6,6 @@ kill workers and the one-worker, four-worker and cluster comparisons.
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
 import os
 import signal
@@ -18,10 +17,12 @@ from itertools import islice
 
 from alexnet_archive.batches.convert import tasks
 from alexnet_archive.batches.convert.tasks import Done, Task
-from alexnet_archive.errors import ConvertError
+from alexnet_archive.errors import ConvertError, MissingToolError
 
 ATTEMPTS = 3
 """How often a batch is given to a fresh worker before its loss is called an error."""
+
+CONNECT_SECONDS = 20
 
 
 def run_here(work: Iterable[Task]) -> Iterator[Done]:
@@ -63,6 +64,46 @@ def run_in_processes(work: Iterable[Task], workers: int) -> Iterator[Done]:
                 ) from error
 
 
+def run_on_cluster(work: Iterable[Task], address: str) -> Iterator[Done]:
+    """Run on the workers of a Dask scheduler, which must see source and output under the same paths.
+
+    A worker that dies has its batches done by another. Raises MissingToolError without dask.distributed, ConvertError
+    when the scheduler cannot be reached, has no workers, or gives a batch up.
+    """
+    try:
+        from distributed import Client, KilledWorker, as_completed
+    except ImportError as error:
+        raise MissingToolError("--scheduler needs dask.distributed", remedy="pip install 'alexnet-archive[cluster]'") from error
+    try:
+        client = Client(address, timeout=CONNECT_SECONDS)
+        client.wait_for_workers(1, timeout=CONNECT_SECONDS)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise ConvertError(
+            f"the cluster at {address} does not answer: {error}",
+            found=address,
+            remedy="start `dask scheduler` and at least one `dask worker`, and give the scheduler's address",
+        ) from error
+    with client:
+        window = 2 * max(1, sum(client.nthreads().values()))
+        queue = iter(work)
+
+        def submit(task: Task) -> object:
+            return client.submit(tasks.run, task, pure=False, retries=ATTEMPTS - 1)
+
+        flying = as_completed([submit(task) for task in islice(queue, window)])
+        try:
+            for future in flying:
+                yield future.result()
+                for task in islice(queue, 1):
+                    flying.add(submit(task))
+        except KilledWorker as error:
+            raise ConvertError(
+                "the cluster gave up a batch whose workers died again and again",
+                found=error,
+                remedy="look at the workers' logs and run the same command again; finished batches are kept",
+            ) from error
+
+
 def _pool(workers: int) -> ProcessPoolExecutor:
     # spawn: a fork of a process with threads (progress bar, BLAS) may hang, and a fork server opens a socket.
     return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker)
@@ -87,7 +128,7 @@ def _drain(
 
 
 def _start_worker() -> None:
-    """Leave Ctrl-C to the parent, use one BLAS thread, and end when the parent is gone, however it went."""
+    """Leave Ctrl-C to the parent, and end when the parent is gone, however it went."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     assert parent is not None
@@ -97,7 +138,3 @@ def _start_worker() -> None:
         os._exit(1)
 
     threading.Thread(target=follow, daemon=True).start()
-    with contextlib.suppress(ImportError):
-        from threadpoolctl import threadpool_limits
-
-        threadpool_limits(1)

@@ -20,6 +20,9 @@ from alexnet_archive.batches import store
 ROLES = {"training": store.TRAINING_FROM, "validation": store.VALIDATION_FROM, "test": store.TEST_FROM}
 """Role -> number of its first batch (python-and-data section 4.1)."""
 
+INDEXED = -2
+"""Size of an entry whose offset counts pictures, not bytes."""
+
 NO_LABEL = 0
 """Raw label of an unlabelled picture; ILSVRC ids count from 1."""
 
@@ -35,8 +38,8 @@ class Finding(NamedTuple):
 class Entry(NamedTuple):
     """One picture: where its bytes lie, its name for reports, its wnid and ILSVRC id (`NO_LABEL` if unknown).
 
-    `container` is relative to the source; a picture that is a file of its own has offset -1, one inside a cuda-convnet2
-    sub-batch has its index as offset and size -1.
+    `container` is relative to the source, "" for a picture that is a file of its own (offset -1). Inside a tar, offset and
+    size are bytes; inside a cuda-convnet2 sub-batch, offset is the index and size `INDEXED`.
     """
 
     container: str
@@ -108,7 +111,8 @@ class Inventory:
     """A source read through: `wnids[i]` and `label_names[i]` belong to ILSVRC id i + 1.
 
     `shuffled` names the roles whose pictures are put in a seeded order; the others keep the order of their names.
-    `verbatim`: pictures are JPEG strings of the right size that are taken over as they are (cuda-convnet2).
+    `by_name` False: the order of listing is kept instead of the order of names. `verbatim`: JPEGs of the right size are
+    taken over as they are. `notes` tell what a reader of the report should know.
     """
 
     root: Path
@@ -118,7 +122,9 @@ class Inventory:
     pictures: dict[str, Pictures] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     shuffled: frozenset[str] = frozenset({"training"})
+    by_name: bool = True
     verbatim: bool = False
+    notes: list[str] = field(default_factory=list)
 
     def order(self, role: str, seed: int, limit: int | None) -> np.ndarray:
         """Indices of the pictures of a role in the order they are written.
@@ -126,7 +132,7 @@ class Inventory:
         The permutation sorts by raw PCG64 output, whose stream NumPy guarantees not to change.
         """
         pictures = self.pictures[role]
-        order = pictures.sorted_by_name()
+        order = pictures.sorted_by_name() if self.by_name else np.arange(len(pictures))
         if role in self.shuffled:
             raw = np.random.PCG64([seed, ROLES[role]]).random_raw(len(order))
             order = order[np.argsort(raw, kind="stable")]

@@ -142,6 +142,8 @@ def _run(
 
 
 def _executor(todo: Iterator[Task], workers: int, scheduler: str | None) -> Iterator[Done]:
+    if scheduler is not None:
+        return executors.run_on_cluster(todo, scheduler)
     if workers == 1:
         return executors.run_here(todo)
     return executors.run_in_processes(todo, workers)
@@ -181,7 +183,7 @@ def _finish(inventory: Inventory, plan: Plan, out: Path, options: ConvertOptions
     store.write_meta(out, describe(inventory, options, statistics.mean(), (deviations, vectors)))
     report = ConvertReport(
         inventory.kind, len(inventory.wnids), plan.listing_sha256, options.recipe(), images, batches, tuple(findings),
-        tuple(oddities), tuple(float(d) for d in deviations),
+        tuple(oddities), tuple(float(d) for d in deviations), tuple(inventory.notes),
     )  # fmt: skip
     report.write(out)
     journal.sweep(out, finished=True)

@@ -35,6 +35,7 @@ class ConvertReport:
     findings: tuple[Finding, ...]
     oddities: tuple[Finding, ...]
     color_deviations: tuple[float, ...]
+    notes: tuple[str, ...] = ()
     seconds: float = field(default=0.0, compare=False)
     converted: int = field(default=0, compare=False)
     bytes_read: int = field(default=0, compare=False)
@@ -50,6 +51,7 @@ class ConvertReport:
             "classes": self.classes,
             "listing_sha256": self.listing_sha256,
             "options": dict(self.options),
+            "notes": list(self.notes),
             "images": dict(self.images),
             "not_used": self.counts(),
             "batches": {number: dict(batch) for number, batch in self.batches.items()},
@@ -71,8 +73,8 @@ def read_report(out: Path) -> ConvertReport | None:
         value = json.loads(path.read_text())
         del value["not_used"]
         findings, oddities = (tuple(Finding(**f) for f in value.pop(name)) for name in ("findings", "oddities"))
-        deviations = tuple(value.pop("color_deviations"))
-        return ConvertReport(**value, findings=findings, oddities=oddities, color_deviations=deviations)
+        value["notes"], value["color_deviations"] = tuple(value["notes"]), tuple(value["color_deviations"])
+        return ConvertReport(**value, findings=findings, oddities=oddities)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ConvertError(
             f"{path} is no report of a conversion", path=path, found=error, remedy="remove it and convert again"

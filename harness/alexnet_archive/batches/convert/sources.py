@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from alexnet_archive.batches.convert import folders
+from alexnet_archive.batches.convert import cudaconvnet2, folders, imagenet
+from alexnet_archive.batches.convert.devkit import find_devkit
 from alexnet_archive.batches.convert.inventory import Inventory
 from alexnet_archive.batches.convert.options import ConvertOptions
 from alexnet_archive.errors import ConvertError
@@ -18,7 +19,7 @@ def read_source(source: Path, options: ConvertOptions) -> Inventory:
     if not source.is_dir():
         raise ConvertError(f"there is no folder {source}", path=source, remedy="check the path of the pictures")
     try:
-        inventory = folders.read_class_folders(source, options)
+        inventory = _read(source, options)
     except OSError as error:
         raise ConvertError(f"cannot list {source}: {error.strerror or error}", path=error.filename or source) from error
     inventory.pictures = {role: pictures for role, pictures in inventory.pictures.items() if len(pictures)}
@@ -31,3 +32,13 @@ def read_source(source: Path, options: ConvertOptions) -> Inventory:
             remedy="the mean and the colour axes come from training pictures: add some",
         )
     return inventory
+
+
+def _read(source: Path, options: ConvertOptions) -> Inventory:
+    if imagenet.kaggle_root(source) is not None:
+        return imagenet.read_kaggle(source)
+    if cudaconvnet2.is_cudaconvnet2(source):
+        return cudaconvnet2.read_cudaconvnet2(source)
+    if imagenet.find_tars(source) or find_devkit(source) is not None:
+        return imagenet.read_official(source)
+    return folders.read_class_folders(source, options)

@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from alexnet_archive import files
-from alexnet_archive.batches import store
+from alexnet_archive.batches import codec, store
 from alexnet_archive.batches.codec import PictureError
 from alexnet_archive.batches.convert.inventory import NO_LABEL, Entry, Finding
 from alexnet_archive.batches.convert.options import ConvertOptions
-from alexnet_archive.batches.convert.pictures import prepare
+from alexnet_archive.batches.convert.pictures import Picture, prepare
 from alexnet_archive.batches.convert.readers import Reader
 from alexnet_archive.batches.convert.statistics import Statistics
 from alexnet_archive.errors import ConvertError
@@ -71,7 +72,15 @@ class Done:
 
 
 def run(task: Task) -> Done:
-    """Make one batch file and its record. Raises WriteError, and ConvertError if no picture of the batch is usable."""
+    """Make one batch file and its record, in one thread.
+
+    Raises WriteError, and ConvertError if no picture of the batch is usable.
+    """
+    with threadpool_limits(1):
+        return _run(task)
+
+
+def _run(task: Task) -> Done:
     started = time.perf_counter()
     strings: list[bytes] = []
     sizes: list[tuple[int, int]] = []
@@ -81,6 +90,7 @@ def run(task: Task) -> Done:
     statistics = Statistics(task.options.size) if task.role == "training" else None
     inputs, bytes_read = hashlib.sha256(), 0
     with Reader(Path(task.root)) as reader:
+        reader.expect(task.entries)
         for entry in task.entries:
             try:
                 data = reader.read(entry)
@@ -122,9 +132,11 @@ def run(task: Task) -> Done:
     return replace(done, bytes_read=bytes_read, seconds=time.perf_counter() - started)
 
 
-def _prepare(data: bytes, entry: Entry, task: Task) -> Any:
+def _prepare(data: bytes, entry: Entry, task: Task) -> Picture:
     options = task.options
-    return prepare(data, entry.name, options.size, options.fit, options.quality, options.max_pixels)
+    picture = prepare(data, entry.name, options.size, options.fit, options.quality, options.max_pixels)
+    fits = picture.size == (options.size, options.size)
+    return picture._replace(jpeg=data) if task.verbatim and fits and codec.is_jpeg(data) else picture
 
 
 def record_path(out: Path, number: int) -> Path:

@@ -1,0 +1,95 @@
+"""cuda-convnet2's batches as a source: folders of sub-batches that hold JPEG strings and class indices.
+
+Checked against: python-and-data sections 5.3 and 5.4. JPEGs of the size asked for are taken over byte for byte; the
+order is kept, since those batches were shuffled when they were made.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from alexnet_archive import pickles
+from alexnet_archive.batches import store
+from alexnet_archive.batches.convert.devkit import find_devkit, read_devkit
+from alexnet_archive.batches.convert.inventory import INDEXED, Finding, Inventory, Pictures
+from alexnet_archive.errors import ArchiveError, ConvertError
+
+VALIDATION_FROM = 1000
+"""Its validation batches begin at the next multiple of 1000; it has 418 training batches."""
+
+_FOLDER = re.compile(r"data_batch_(\d+)")
+_SUB_BATCH = re.compile(r"data_batch_(\d+)\.(\d+)")
+
+
+def is_cudaconvnet2(source: Path) -> bool:
+    return (source / store.META_NAME).is_file() and bool(_batch_folders(source))
+
+
+def _batch_folders(source: Path) -> dict[int, Path]:
+    return {int(match[1]): path for path in source.iterdir() if (match := _FOLDER.fullmatch(path.name)) and path.is_dir()}
+
+
+def read_cudaconvnet2(source: Path) -> Inventory:
+    """Inventory of cuda-convnet2 batches; wnids only with a development kit beside them."""
+    names = store.read_meta(source).get("label_names")
+    if not names:
+        raise ConvertError(f"{store.META_NAME} has no label_names", path=source / store.META_NAME)
+    kit_path = find_devkit(source)
+    wnids = read_devkit(kit_path).wnids if kit_path is not None else [""] * len(names)
+    if len(wnids) != len(names):
+        raise ConvertError(
+            "the development kit is of another data set", path=kit_path, expected=f"{len(names)} classes", found=len(wnids)
+        )
+    inventory = Inventory(
+        source, "cuda-convnet2 batches", wnids, list(names), shuffled=frozenset(), by_name=False, verbatim=True
+    )
+    inventory.notes.append("the order of the cuda-convnet2 batches is kept; original picture sizes are not known")
+    batches = _batch_folders(source)
+    for role, numbers in (
+        ("training", [n for n in batches if n < VALIDATION_FROM]),
+        ("validation", [n for n in batches if n >= VALIDATION_FROM]),
+    ):
+        pictures = Pictures()
+        for number in sorted(numbers):
+            _add_batch(inventory, pictures, batches[number], number)
+        first = 0 if role == "training" else VALIDATION_FROM
+        for missing in sorted(set(range(first, max(numbers, default=first - 1) + 1)) - set(numbers)):
+            inventory.findings.append(Finding(f"data_batch_{missing}", "missing", "there is no such batch"))
+        inventory.pictures[role] = pictures
+    return inventory
+
+
+def _add_batch(inventory: Inventory, pictures: Pictures, folder: Path, number: int) -> None:
+    parts = {int(match[2]): path for path in folder.iterdir() if (match := _SUB_BATCH.fullmatch(path.name))}
+    for part in sorted(parts):
+        name = parts[part].relative_to(inventory.root).as_posix()
+        try:
+            strings, labels = read_sub_batch(parts[part])
+        except ArchiveError as error:
+            inventory.findings.append(Finding(name, "unreadable", error.message))
+            continue
+        for index in range(len(strings)):
+            label = labels[index][0] if isinstance(labels[index], list | tuple) else labels[index]
+            if 0 <= int(label) < len(inventory.wnids):
+                pictures.add(f"{name}[{index}]", int(label) + 1, container=name, offset=index, size=INDEXED)
+            else:
+                inventory.findings.append(Finding(f"{name}[{index}]", "no class", f"class {label} does not exist"))
+    for missing in sorted(set(range(max(parts, default=-1) + 1)) - set(parts)):
+        inventory.findings.append(Finding(f"data_batch_{number}.{missing}", "missing", "there is no such sub-batch"))
+
+
+def read_sub_batch(path: Path) -> tuple[list[bytes], list[Any]]:
+    """JPEG strings and class indices (ints, or lists of them) of one sub-batch. Raises ArchiveError."""
+    value = pickles.load_file(path, encoding="bytes")
+    try:
+        plain = {store.text(key): item for key, item in value.items()}
+        strings, labels = list(plain["data"]), list(plain["labels"])
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ConvertError(
+            f"{path.name} is no cuda-convnet2 sub-batch", path=path, expected="a dictionary with data and labels", found=error
+        ) from error
+    if len(strings) != len(labels):
+        raise ConvertError(f"{path.name} has {len(strings)} pictures and {len(labels)} labels", path=path)
+    return strings, labels
