@@ -10,6 +10,7 @@ import contextlib
 import io
 import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -26,12 +27,14 @@ import requests.exceptions
 import urllib3.exceptions
 from docker.client import DockerClient
 
-from alexnet_archive.errors import ContainerError, ToolchainError, UserInputError
+from alexnet_archive.errors import ContainerError, MissingToolError, ToolchainError, UserInputError
 
 OWNER_LABEL = "alexnet-archive.owner"
 RUN_LABEL = "alexnet-archive.run"
 GRACE_SECONDS = 10.0
 _POLL_SECONDS = 0.1
+_SIGNALLED = 128
+_NO_PROGRAM = ("executable file not found", "permission denied: unknown", "no such file or directory: unknown")
 _BROKEN = (
     docker.errors.DockerException,
     requests.exceptions.RequestException,
@@ -234,7 +237,9 @@ class Engine:
         return facts
 
     def _build_error(self, tag: str, text: str, last: Sequence[str]) -> ToolchainError:
-        known = explain(RuntimeError(text), self.address)
+        # A full disk shows in what the step printed, everything else in the engine's own words.
+        full = [line for line in last if "No space left on device" in line]
+        known = explain(RuntimeError(full[-1] if full else text), self.address)
         if known.message != "the container engine refused":
             return known
         return ToolchainError(f"building {tag} failed", found="\n".join([*last[-15:], text]), remedy="see the lines above")
@@ -382,7 +387,8 @@ def watcher(address: str, run_id: str) -> Iterator[None]:
 class ContainerRunner:
     """Runs commands of `assembly` and `engines.native` in a toolchain's image (the Runner protocol of engines/base.py).
 
-    No network, the caller's uid and gid (or `user`), a read-only root with a scratch /tmp; `mounts` are all that it sees of the host.
+    No network, the caller's uid and gid (or `user`), a read-only root with a scratch /tmp; `mounts` are all that it sees of
+    the host. `identity` says in a build record what it runs in: image id, toolchain, lock digest.
     """
 
     def __init__(
@@ -393,11 +399,13 @@ class ContainerRunner:
         *,
         gpus: Sequence[int] | None = None,
         user: str | None = None,
+        identity: Mapping[str, str] | None = None,
     ) -> None:
         self.engine = engine
         self.image = image
         self.mounts = tuple(mounts)
         self.gpus = gpus
+        self.identity = dict(identity or {"image": image})
         self.user = user or f"{os.getuid()}:{os.getgid()}"
         targets = [mount.target for mount in self.mounts]
         if len(set(targets)) != len(targets):
@@ -412,7 +420,10 @@ class ContainerRunner:
         on_line: OnLine,
         stop: Callable[[], bool] = lambda: False,
     ) -> int:
-        """Run to the end, handing each output line (both streams, in order) to `on_line`; returns the exit status."""
+        """Run to the end, handing each output line (both streams, in order) to `on_line`; returns the exit status.
+
+        A command ended by signal n returns -n, as a local one does. Raises MissingToolError when the image lacks the program.
+        """
         task = Task(
             image=self.image,
             command=command,
@@ -422,7 +433,15 @@ class ContainerRunner:
             user=self.user,
             gpus=self.gpus,
         )
-        return self.engine.execute(task, on_line, stop)
+        try:
+            status = self.engine.execute(task, on_line, stop)
+        except ContainerError as error:
+            if any(words in str(error.found) for words in _NO_PROGRAM):
+                raise MissingToolError(
+                    f"{command[0]} is not in the image", path=command[0], remedy="name a program that the toolchain holds"
+                ) from error
+            raise
+        return _SIGNALLED - status if _SIGNALLED < status < _SIGNALLED + signal.NSIG else status
 
     def path(self, host: Path) -> str:
         """The path under which the command sees a host path; UserInputError when it does not see it."""

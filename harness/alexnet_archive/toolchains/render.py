@@ -48,6 +48,7 @@ def dockerfile(table: Table, row: Toolchain, lock: Lock, folder: Path | None = N
         wheels_suite=table.python.suite,
         remove=table.cuda_remove if row.cuda and not row.wheels else (),
         environment=environment(row),
+        compiler_version=row.compiler.rpartition("-")[2],
         labels=LABELS,
         title=table.title,
         source=table.source,
@@ -68,7 +69,7 @@ def context(
 ) -> dict[str, bytes]:
     """Every file of the build context by name, the Dockerfile included."""
     folder = folder or paths.docker()
-    scripts = ["install-debian", "install-wheels"]
+    scripts = ["install-debian", "package-sources", "install-wheels"]
     scripts += [] if row.suite.python else ["gather-python2", "adopt-python2"]
     scripts += ["gather-cuda"] if row.wheels else []
     out = {DOCKERFILE: dockerfile(table, row, lock, folder).encode(), CA_BUNDLE: ca_bundle}
