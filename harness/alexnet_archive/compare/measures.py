@@ -1,0 +1,58 @@
+"""How far two arrays are apart, and the verdict: finite first, then shape, then error <= tolerance, so NaN fails."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from alexnet_archive.compare.tolerances import Tolerance
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing compared. `error` is max |a - b| / max(|a|, |b|) over the item; `relative` the largest per element."""
+
+    name: str
+    shape: tuple[int, ...]
+    absolute: float
+    relative: float
+    error: float
+    limit: float
+    reason: str
+    verdict: str
+
+    @property
+    def ok(self) -> bool:
+        return self.verdict == "ok"
+
+    def facts(self) -> dict[str, Any]:
+        return {**vars(self), "shape": list(self.shape)}
+
+
+def compare_arrays(name: str, a: ArrayLike, b: ArrayLike, tolerance: Tolerance) -> Item:
+    """Measure and judge one item; all arithmetic in double precision."""
+    first, second = np.asarray(a), np.asarray(b)
+    shape = tuple(first.shape)
+
+    def item(verdict: str, absolute: float = np.nan, relative: float = np.nan, error: float = np.nan) -> Item:
+        return Item(name, shape, absolute, relative, error, tolerance.limit, tolerance.reason, verdict)
+
+    for array in (first, second):
+        if not np.isfinite(array).all():
+            return item(f"not finite in {int((~np.isfinite(array)).sum())} places")
+    if first.shape != second.shape:
+        return item(f"shapes differ: {first.shape} and {second.shape}")
+    if first.dtype != second.dtype:
+        return item(f"types differ: {first.dtype} and {second.dtype}")
+    if first.size == 0:
+        return item("ok", 0.0, 0.0, 0.0)
+    left, right = first.astype(np.float64), second.astype(np.float64)
+    difference = np.abs(left - right)
+    size = np.maximum(np.abs(left), np.abs(right))
+    absolute, scale = float(difference.max()), float(size.max())
+    relative = float(np.max(np.divide(difference, size, out=np.zeros_like(difference), where=size > 0)))
+    error = absolute / scale if scale > 0 else 0.0
+    return item("ok" if error <= tolerance.limit else "too far apart", absolute, relative, error)

@@ -1,0 +1,104 @@
+"""The native engine as one side of a comparison: the release's own scripts on a case (`compare.sides.Side`, by form)."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from alexnet_archive import checkpoints
+from alexnet_archive.engines.base import Array, LayerDicts
+from alexnet_archive.engines.native import runs
+from alexnet_archive.engines.native.output import Event, Saved
+from alexnet_archive.engines.native.process import Installation
+from alexnet_archive.errors import Interrupted, NativeEngineError
+from alexnet_archive.files import make_folder
+
+LEAST_MEGABYTES = 256
+CostList = dict[str, tuple[float, ...]]
+
+
+class Case(Protocol):
+    """What a comparison hands over (`compare.cases.Case`)."""
+
+    folder: Any
+    checkpoint: Any
+    seed: Any
+    updates: Any
+    epochs: Any
+    test_range: Any
+    num_gpus: Any
+
+    def position(self, update: int) -> tuple[int, int]: ...
+
+
+class NativeSide:
+    """Activities by the feature writer, costs by a test-only run, weights from the checkpoints the release saved."""
+
+    def __init__(self, installation: Installation, name: str = "native") -> None:
+        self.installation = installation
+        self.name = name
+
+    def activations(self, case: Case, names: Sequence[str], step: Callable[[str], None]) -> dict[str, Array]:
+        out = {}
+        number = case.test_range[0]
+        for name in names:
+            step(f"{self.name}: activities of {name}")
+            folder = self._folder(case) / "features" / name
+            out[name] = runs.features(
+                self.installation, case.checkpoint, name, folder, workdir=self._folder(case), seed=case.seed
+            )[number]
+        return out
+
+    def test_costs(self, case: Case) -> CostList:
+        tested = runs.test(self.installation, case.checkpoint, workdir=self._folder(case), seed=case.seed)
+        return runs.total(tested).means()
+
+    def trained(self, case: Case, step: Callable[[str], None]) -> tuple[dict[int, LayerDicts], list[CostList]]:
+        states: dict[int, LayerDicts] = {}
+        costs: list[CostList] = []
+        for count in case.updates:
+            step(f"{self.name}: {count} updates")
+            loaded = checkpoints.load(self._train(case, count))
+            states[count] = loaded.layers
+            # The first tuple is the initial checkpoint's history, which is empty.
+            costs = [{name: tuple(values) for name, values in output.items()} for output, _ in loaded.train_outputs]
+        return states, costs
+
+    def _train(self, case: Case, count: int) -> Path:
+        """Train `count` updates from the case's checkpoint; the file saved after exactly that many."""
+        folder = self._folder(case) / f"updates-{count}"
+        shutil.rmtree(folder, ignore_errors=True)
+        make_folder(folder)
+        start = folder / Path(case.checkpoint).name
+        shutil.copyfile(case.checkpoint, start)
+        wanted = case.position(count)
+        reached: list[Saved] = []
+
+        def watch(event: Event) -> None:
+            if isinstance(event, Saved) and (event.epoch, event.batch) == wanted:
+                reached.append(event)
+
+        # Every later save until the process ends must leave the wanted file in place.
+        room = max(LEAST_MEGABYTES, 6 * start.stat().st_size // 2**20)
+        values = {
+            "load_file": folder, "testing_freq": count, "num_epochs": case.epochs, "max_filesize_mb": room,
+            "test_batch_range": case.test_range,
+        }  # fmt: skip
+        try:
+            runs.train(
+                self.installation, values, workdir=folder, seed=case.seed, report=watch, stop=lambda: bool(reached)
+            )
+        except Interrupted:
+            if not reached:
+                raise
+        path = folder / f"{wanted[0]}.{wanted[1]}"
+        if not path.is_file():
+            raise NativeEngineError(f"the release did not save {path.name} after {count} updates", path=folder)
+        return path
+
+    def _folder(self, case: Case) -> Path:
+        folder = Path(case.folder) / self.name.replace(":", "-")
+        make_folder(folder)
+        return folder
