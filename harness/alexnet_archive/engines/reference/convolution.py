@@ -14,10 +14,13 @@ from alexnet_archive.engines.base import Pass
 from alexnet_archive.engines.reference.layer import Context, Matrix, Settings
 from alexnet_archive.engines.reference.update import Constraint, ball, contrast
 from alexnet_archive.engines.reference.weighted import WeightLayer
-from alexnet_archive.engines.reference.windows import Grid, gather
+from alexnet_archive.engines.reference.windows import Grid, gather, scatter
 
 PARTIAL_SUMS = 16
 """Weight gradients are added up in this many runs of chunks, then the runs in order: the same for any worker count."""
+
+ROWS_PER_PRODUCT = 144
+"""Rows of filters in one product of the backward pass: enough for BLAS, few enough to share among workers."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,6 @@ class Convolution(WeightLayer):
                     part.grid(m),
                     y.reshape(self.filters, m, m, cases)[own],
                     bias[own] if i == 0 else None,
-                    add=i > 0,
                 )
         return y
 
@@ -100,8 +102,8 @@ class Convolution(WeightLayer):
         width = self.filters // len(self.parts[index].connections)
         return slice(group * width, (group + 1) * width)
 
-    def _correlate(self, source: Matrix, filters: Matrix, grid: Grid, out: Matrix, bias: Matrix | None, add: bool) -> None:
-        """out (K, rows, columns, N) ← (or += with `add`) filters (K, C·height·width) · windows of source + bias."""
+    def _correlate(self, source: Matrix, filters: Matrix, grid: Grid, out: Matrix, bias: Matrix | None) -> None:
+        """out (K, rows, columns, N) ← filters (K, C·height·width) · windows of source + bias; without bias, +=."""
         channels, cases = source.shape[0], source.shape[-1]
         blocks = list(grid.blocks(channels, cases))
 
@@ -110,55 +112,43 @@ class Convolution(WeightLayer):
             seen = self.context.scratch("windows", (channels, grid.height, grid.width, rows, columns, cases))
             gather(source, grid, blocks[k], seen)
             place = out[:, row : row + rows, column : column + columns]
-            into = place if not add and flat_inside(place) else self.context.scratch("product", place.shape)
+            into = place if bias is not None else self.context.scratch("product", place.shape)
             np.matmul(filters, seen.reshape(filters.shape[1], -1), out=into.reshape(len(out), -1))
-            if bias is not None:
-                np.add(into, bias[:, row : row + rows, column : column + columns], out=into)
-            if add:
-                np.add(place, into, out=place)
-            elif into is not place:
-                place[...] = into
+            np.add(place, into if bias is None else bias[:, row : row + rows, column : column + columns], out=place)
 
         self.context.workers.each(chunk, len(blocks))
 
     def backward(
         self, index: int, inputs: list[Matrix], output: Matrix, gradient: Matrix, target: Matrix, add: bool, pass_type: Pass
     ) -> None:
-        """Every input pixel gathers the gradients of the modules that saw it: again a correlation, filters reversed.
-
-        With a stride s the pixels fall into s² classes by their distance from the grid, each with its own taps.
-        """
+        """Each module spreads its gradient over the pixels it saw; runs of channels keep the writes apart."""
         part, m, cases = self.parts[index], self.modules, gradient.shape[1]
-        g, t = gradient.reshape(self.filters, m, m, cases), target.reshape(part.channels, part.side, part.side, cases)
-        if part.random and not add:
-            t[...] = 0  # every channel is then reached once per sample of the connections; with add, O17 is mended
-        covered = len({c for group in part.connections for c in group}) == part.channels
-        assert covered, "filter connections leave a channel out"
+        g, t = gradient.reshape(self.filters, m, m, cases), image(target, part.channels)
+        if not add:
+            t[...] = 0  # with add and random connections, O17 is mended: every sample of the connections is added
         for group, listed in enumerate(part.connections):
             own = self._own(index, group)
-            w = self.matrix(index)[:, own].reshape(len(listed), part.filter, part.filter, -1)
             into = t[list(listed)] if part.random else t[listed[0] : listed[-1] + 1]
-            for py in range(part.stride):
-                for px in range(part.stride):
-                    self._phase(w, g[own], into, part, py, px, add or part.random)
+            self._spread(self.matrix(index)[:, own], g[own], part.grid(m), into)
             if part.random:
                 t[list(listed)] = into
 
-    def _phase(self, w: Matrix, g: Matrix, into: Matrix, part: Input, py: int, px: int, add: bool) -> None:
-        """The pixels whose row and column are py and px (mod stride) past the corner of the padded image."""
-        s = part.stride
-        taps = w[:, py::s, px::s]
-        y, x = (py - part.padding) % s, (px - part.padding) % s
-        place = into[:, y::s, x::s]
-        if 0 in place.shape or 0 in taps.shape:
-            if not add:
-                place[...] = 0
-            return
-        # Pixel y + s·r is seen by tap py + s·k of module (y + padding − py)/s + r − k; reversing the taps makes it a gather.
-        top, left = (y + part.padding - py) // s - taps.shape[1] + 1, (x + part.padding - px) // s - taps.shape[2] + 1
-        grid = Grid(top, left, 1, taps.shape[1], taps.shape[2], place.shape[1], place.shape[2])
-        turned = np.ascontiguousarray(taps[:, ::-1, ::-1].transpose(0, 3, 1, 2)).reshape(len(taps), -1)
-        self._correlate(g, turned, grid, place, None, add)
+    def _spread(self, w: Matrix, g: Matrix, grid: Grid, into: Matrix) -> None:
+        """into (C, I, I, N) += filters (C·F², K) · g (K, rows, columns, N), scattered to the windows."""
+        taps, cases = grid.height * grid.width, g.shape[-1]
+        width = 1
+        while width * taps < ROWS_PER_PRODUCT:
+            width *= 2
+
+        def channels(a: int, b: int) -> None:
+            for block in grid.blocks(width, cases):
+                row, rows, column, columns = block
+                sent = g[:, row : row + rows, column : column + columns].reshape(len(g), -1)
+                out = self.context.scratch("windows", (b - a, grid.height, grid.width, rows, columns, cases))
+                np.matmul(w[a * taps : b * taps], sent, out=out.reshape((b - a) * taps, -1))
+                scatter(out, grid, block, into[a:b])
+
+        self.context.workers.ranges(channels, len(into), width)
 
     def weight_gradient(self, index: int, x: Matrix, gradient: Matrix, scale: float, checking: bool) -> None:
         part, m, cases = self.parts[index], self.modules, gradient.shape[1]
@@ -203,10 +193,3 @@ def image(matrix: Matrix, channels: int) -> Matrix:
     """(C·I², N) seen as (C, I, I, N)."""
     side = round((matrix.shape[0] / channels) ** 0.5)
     return matrix.reshape(channels, side, side, matrix.shape[1])
-
-
-def flat_inside(place: Matrix) -> bool:
-    """Whether (K, rows, columns, N) can be seen as (K, rows·columns·N) without a copy."""
-    _, rows, columns, cases = place.shape
-    steps, item = place.strides, place.itemsize
-    return steps[3] == item and steps[2] == cases * item and (rows == 1 or steps[1] == columns * cases * item)

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
 from alexnet_archive.engines.reference.layer import Matrix
 
 GATHERED = 1 << 20
@@ -63,11 +66,18 @@ def taps(grid: Grid, block: tuple[int, int, int, int], side: int) -> Iterator[tu
 
 def gather(image: Matrix, grid: Grid, block: tuple[int, int, int, int], out: Matrix) -> None:
     """out (C, height, width, rows, columns, N) ← the windows of a block of the grid over image (C, I, I, N)."""
-    for fy, fx, (rows, columns, ys, xs) in taps(grid, block, image.shape[1]):
+    row, rows, column, columns = block
+    top, left = grid.top + row * grid.stride, grid.left + column * grid.stride
+    tall, wide = (rows - 1) * grid.stride + grid.height, (columns - 1) * grid.stride + grid.width
+    if top >= 0 and left >= 0 and top + tall <= image.shape[1] and left + wide <= image.shape[2]:
+        inner = sliding_window_view(image[:, top : top + tall, left : left + wide], (grid.height, grid.width), (1, 2))
+        np.copyto(out, inner[:, :: grid.stride, :: grid.stride].transpose(0, 4, 5, 1, 2, 3))
+        return
+    for fy, fx, (high, across, ys, xs) in taps(grid, block, image.shape[1]):
         tap = out[:, fy, fx]
-        if rows.stop - rows.start < block[1] or columns.stop - columns.start < block[3]:
+        if high.stop - high.start < rows or across.stop - across.start < columns:
             tap[...] = 0
-        tap[:, rows, columns] = image[:, ys, xs]
+        tap[:, high, across] = image[:, ys, xs]
 
 
 def scatter(windows: Matrix, grid: Grid, block: tuple[int, int, int, int], image: Matrix) -> None:
