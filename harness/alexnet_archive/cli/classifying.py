@@ -99,7 +99,7 @@ def classify_reference(checkpoint_path: Path, pictures: Sequence[Path], data_pat
         probabilities = _probabilities(run, batch.matrices, views > 1)
         shown = run.data.test.plottable(batch.matrices[0])
         run.close()
-    return _classified([str(p) for p in pictures], probabilities, shown, None, run.data.label_names)
+    return classified([str(p) for p in pictures], probabilities, shown, None, run.data.label_names)
 
 
 def _probabilities(run: Any, matrices: Any, multiview: bool) -> NDArray[np.float32]:
@@ -118,7 +118,7 @@ def _probabilities(run: Any, matrices: Any, multiview: bool) -> NDArray[np.float
     return table
 
 
-def _classified(
+def classified(
     titles: list[str], table: NDArray[np.float32], pictures: NDArray[Any], truths: Sequence[int] | None, names: list[str]
 ) -> Classified:
     from alexnet_archive.exhibit.figures import Prediction
@@ -146,7 +146,7 @@ def predict_test_batch(
     shown = run.data.test.plottable(np.ascontiguousarray(batch.matrices[0][:, chosen]))
     run.close()
     titles = [f"batch {batch.number}, case {i}" for i in chosen]
-    return _classified(titles, table[chosen], shown, labels[chosen].tolist(), run.data.label_names)
+    return classified(titles, table[chosen], shown, labels[chosen].tolist(), run.data.label_names)
 
 
 def _choose(labels: NDArray[Any], table: NDArray[Any], count: int, only_errors: bool, seed: int) -> list[int]:
@@ -159,12 +159,3 @@ def _choose(labels: NDArray[Any], table: NDArray[Any], count: int, only_errors: 
     fresh = [int(i) for i in order if not (labels[i] in seen or seen.add(int(labels[i])))]  # type: ignore[func-returns-value]
     rest = [int(i) for i in order if int(i) not in set(fresh)]
     return (fresh + rest)[:count]
-
-
-def classify_native(
-    checkpoint_path: Path, pictures: Sequence[Path], data_path: str | None, views: int, toolchain: str | None
-) -> Classified:
-    """Probabilities by the built release: its multi-view test writes them to a prediction file (section 6.2)."""
-    from alexnet_archive.cli.native import native_probabilities
-
-    return native_probabilities(checkpoint_path, pictures, data_path, views, toolchain)

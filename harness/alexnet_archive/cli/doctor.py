@@ -118,16 +118,14 @@ def check_gpus() -> Check:
 
 
 def check_docker() -> Check:
-    try:
-        import docker
+    from alexnet_archive.errors import ArchiveError
+    from alexnet_archive.toolchains.container import Engine
 
-        client = docker.from_env(timeout=5)
-        version = client.version().get("Version", "?")
-        client.close()
-        return Check("Docker engine", True, f"version {version}")
-    except Exception as error:  # whatever the SDK raises means: not usable here
-        detail = str(error).splitlines()[0][:100] if str(error) else type(error).__name__
-        return Check("Docker engine", False, detail, "install and start Docker, or set DOCKER_HOST")
+    try:
+        engine = Engine.connect()
+    except ArchiveError as error:
+        return Check("Docker engine", False, error.message, error.remedy or "install and start Docker, or set DOCKER_HOST")
+    return Check("Docker engine", True, engine.address)
 
 
 def check_release() -> Check:

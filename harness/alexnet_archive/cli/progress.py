@@ -13,7 +13,7 @@ ProgressCallback = Callable[[int, int | None, str], None]
 def progress_bar(title: str, *, unit: str = "", enabled: bool | None = None) -> Iterator[ProgressCallback]:
     """Yield a callback (done, total or None, text); draws on standard error when that is a terminal."""
     if not (sys.stderr.isatty() if enabled is None else enabled):
-        yield lambda done, total, text="": None
+        yield _silent
         return
     from rich.console import Console
     from rich.progress import (
@@ -35,4 +35,12 @@ def progress_bar(title: str, *, unit: str = "", enabled: bool | None = None) -> 
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(title, total=None, text="")
-        yield lambda done, total, text="": bar.update(task, completed=done, total=total, text=text)
+
+        def update(done: int, total: int | None, text: str) -> None:
+            bar.update(task, completed=done, total=total, text=text)
+
+        yield update
+
+
+def _silent(done: int, total: int | None, text: str) -> None:
+    return None

@@ -110,23 +110,30 @@ def data_shape(provider: Provider) -> DataShape:
     return DataShape(dims=dims, num_classes=provider.num_classes, tree=listed, root_label=root)
 
 
-def open_data(values: dict[str, Any], *, seed: int, training: bool, epoch_start: tuple[int, int] | None = None) -> Data:
-    """Open the providers named by the options; fills in ranges and provider name where they were left to us."""
+def complete_data_options(values: dict[str, Any]) -> tuple[Path | None, str, bool]:
+    """Fill in provider name and ranges where they were left to us; (folder, provider name, whether it needs no files)."""
     from alexnet_archive import batches
 
     folder = Path(values["data_path"]) if values["data_path"] else None
-    name = values["dp_type"]
-    dummy = name.startswith("dummy-")
+    dummy = values["dp_type"].startswith("dummy-")
     if folder is None and not dummy:
         raise UserInputError("no data folder was named", remedy="name one with --data, or make one with `convert`")
     if not dummy and folder is not None:
         meta = batches.read_meta(folder)
-        values["dp_type"] = name = name or meta.get("dp_type") or "inet-lr-cropped-jpeg"
+        values["dp_type"] = values["dp_type"] or meta.get("dp_type") or "inet-lr-cropped-jpeg"
         numbers = batches.batch_numbers(folder)
         if not values["train_batch_range"]:
             values["train_batch_range"] = [n for n in numbers if n < TEST_BATCHES_FROM]
         if not values["test_batch_range"]:
             values["test_batch_range"] = [n for n in numbers if n >= TEST_BATCHES_FROM]
+    return folder, values["dp_type"], dummy
+
+
+def open_data(values: dict[str, Any], *, seed: int, training: bool, epoch_start: tuple[int, int] | None = None) -> Data:
+    """Open the providers named by the options."""
+    from alexnet_archive import batches
+
+    folder, name, dummy = complete_data_options(values)
     options = batches.ProviderOptions(
         crop_border=values["crop_border"],
         color_noise=values["color_noise"],

@@ -29,13 +29,16 @@ EPILOG_CLASSIFY = "Example: alexnet-archive classify runs/ConvNet__2026-01-31_12
 @click.option("--logreg-name", default=None, help="cost layer whose averaged probabilities are written")
 @click.option("--engine", type=click.Choice(["reference", "native"]), default="reference", show_default=True)
 @click.option("--toolchain", default=None, help="run the native engine in this container image")
+@click.option("--flavour", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="of the native build")
 @click.option("--json", "as_json", is_flag=True, help="print the result as JSON")
-def test(checkpoint: Path, views: int, engine: str, toolchain: str | None, as_json: bool, **typed: Any) -> None:
+def test(
+    checkpoint: Path, views: int, engine: str, toolchain: str | None, flavour: str, as_json: bool, **typed: Any
+) -> None:
     """Errors of a checkpoint over its test range: one line per batch, then the means."""
     if engine == "native":
         from alexnet_archive.cli.native import test_native
 
-        test_native(checkpoint, views=views, typed=typed, toolchain=toolchain, as_json=as_json)
+        test_native(checkpoint, views=views, typed=typed, toolchain=toolchain, flavour=flavour, as_json=as_json)
         return
     from alexnet_archive.cli.train import open_run
 
@@ -97,10 +100,11 @@ def test_open_run(run: Run, as_json: bool) -> None:
 @click.option("--out", type=click.Path(path_type=Path), default=None, help="figure with bars, .png or .svg")
 @click.option("--engine", type=click.Choice(["reference", "native"]), default="reference", show_default=True)
 @click.option("--toolchain", default=None, help="run the native engine in this container image")
+@click.option("--flavour", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="of the native build")
 @click.option("--json", "as_json", is_flag=True, help="print the result as JSON")
 def classify(
     checkpoint: Path, pictures: tuple[Path, ...], data_path: str | None, views: int, out: Path | None, engine: str,
-    toolchain: str | None, as_json: bool,
+    toolchain: str | None, flavour: str, as_json: bool,
 ) -> None:  # fmt: skip
     """Top-5 classes of PICTURES, with a figure."""
     from alexnet_archive.cli import classifying
@@ -110,7 +114,9 @@ def classify(
     with progress_bar("classifying") as bar:
         bar(0, len(pictures), "")
         if engine == "native":
-            result = classifying.classify_native(checkpoint, pictures, data_path, views, toolchain)
+            from alexnet_archive.cli.native import native_probabilities
+
+            result = native_probabilities(checkpoint, pictures, data_path, views, toolchain, flavour)
         else:
             result = classifying.classify_reference(checkpoint, pictures, data_path, views)
     if out is not None:

@@ -18,13 +18,14 @@ EPILOG = "Example: alexnet-archive train --layers demo --data demo-out/batches -
 @session.run_options
 @click.option("--engine", type=click.Choice(["reference", "native"]), default="reference", show_default=True)
 @click.option("--toolchain", default=None, help="run the native engine in this container image")
+@click.option("--flavour", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="of the native build")
 @click.option("--seed", type=int, default=None, help="seed of weights, crops and dropout (default: a new one, printed)")
 @click.option("--log", "log_file", type=click.Path(path_type=Path), default=None, help="also log as JSON lines")
 @click.option("--lenient", is_flag=True, help="follow the intention of layer files the release's parser refuses")
 @click.option("--init-module", type=click.Path(exists=True, path_type=Path), multiple=True, help="file with initWFunc")
 @click.option("--json", "as_json", is_flag=True, help="print events as JSON lines")
 def train(
-    engine: str, toolchain: str | None, seed: int | None, log_file: Path | None, lenient: bool,
+    engine: str, toolchain: str | None, flavour: str, seed: int | None, log_file: Path | None, lenient: bool,
     init_module: tuple[Path, ...], as_json: bool, **typed: Any,
 ) -> None:  # fmt: skip
     """Train a network from its layer files; resumes with --resume.
@@ -34,7 +35,7 @@ def train(
     if engine == "native":
         from alexnet_archive.cli.native import train_native
 
-        train_native(typed, toolchain=toolchain, seed=seed, log_file=log_file, as_json=as_json)
+        train_native(typed, toolchain=toolchain, flavour=flavour, seed=seed, log_file=log_file, as_json=as_json)
         return
     if toolchain is not None:
         raise UserInputError("--toolchain belongs to --engine native", remedy="add --engine native, or leave it out")
