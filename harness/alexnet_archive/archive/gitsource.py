@@ -170,8 +170,8 @@ def _wants(advertised: Mapping[bytes, bytes], depth: int | None = None) -> list[
 def _client(url: str, network: Network) -> tuple[Any, str]:
     parts = urllib.parse.urlsplit(url)
     if parts.scheme in ("http", "https"):
-        return HttpGitClient(url, pool_manager=network.manager(url), thin_packs=False), parts.path
-    return get_transport_and_path_from_url(url, thin_packs=False)
+        return HttpGitClient(url, pool_manager=network.manager(url)), parts.path
+    return get_transport_and_path_from_url(url)
 
 
 def _network_error(url: str, error: Exception, received: int) -> AcquireError:
