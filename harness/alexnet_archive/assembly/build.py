@@ -28,6 +28,10 @@ _NINJA_STEP = re.compile(r"^\[(\d+)/(\d+)\] (.*)")
 CRASH_UNIT = "module/crash_report.cpp"
 
 
+def _silent(done: int, total: int | None, text: str) -> None:
+    """No progress is shown."""
+
+
 @dataclass(frozen=True)
 class BuildOptions:
     """What to build. `sanitize` is "" or what -fsanitize takes; `arch` is nvcc's, for flavour cuda."""
@@ -72,7 +76,7 @@ def build(
     options: BuildOptions,
     *,
     runner: Runner | None = None,
-    progress: Progress = lambda done, total, text="": None,
+    progress: Progress = _silent,
     stop: Callable[[], bool] = lambda: False,
 ) -> BuildRecord:
     """Build, or return the finished build of the same inputs (`fresh` False).
@@ -114,7 +118,9 @@ def build(
         "patches": [] if job.source == paths.original_source() else [patch.name for patch in patchset.series()],
         "warnings": [messages.relative(found, job.places).facts() for found in job.warnings],
         "open_symbols": opened, "functions": functions, "environment": _environment(job),
-        "module": {"path": module.relative_to(folder).as_posix(), "sha256": record.digest(module), "size": module.stat().st_size},
+        "module": {
+            "path": module.relative_to(folder).as_posix(), "sha256": record.digest(module), "size": module.stat().st_size,
+        },
     }  # fmt: skip
     record.save(folder, content)
     return BuildRecord(folder, content)
@@ -137,6 +143,7 @@ def _inputs(job: _Build) -> dict[str, Any]:
         },
         "companion": {name: digest for name, digest in native.items() if not name.startswith("tests/")},
         "python_modules": record.tree_digests(paths.companion() / "python", (".py",)),
+        "image": getattr(job.runner, "identity", None),
         "series": {patch.name: record.digest(patch) for patch in patchset.series()},
         "tools": {
             "cxx": job.tools.cxx, "cmake": job.tools.cmake, "ninja": job.tools.ninja, "versions": dict(job.tools.versions),
@@ -196,7 +203,7 @@ def _ninja(
     cuda = job.options.flavour == "cuda"
     compilers: dict[str, list[str]] = {"host": [job.tools.cxx, *flags], "cxx": [job.tools.cxx, *flags, "-x", "c++"]}
     if cuda:
-        compilers["nvcc"] = ["nvcc", "-ccbin", job.tools.cxx, *plan.cuda_flags(flags, job.options.arch or "native")]
+        compilers["nvcc"] = ["nvcc", "-ccbin", job.tools.cxx, *plan.cuda_flags(flags, job.options.arch)]
     objects = []
     for unit in units:
         rule = "host" if unit.plain else "nvcc" if cuda else "cxx"
@@ -228,7 +235,8 @@ def _build_companion(job: _Build) -> plan.Companion:
     if job.tools.blas_python:
         command.append(f"-DCOMPANION_PYTHON={job.tools.blas_python}")
     if options.arch:
-        command.append(f"-DCMAKE_CUDA_ARCHITECTURES={options.arch.removeprefix('sm_')}")
+        numbers = [name.strip().removeprefix("sm_") for name in options.arch.split(",")]
+        command.append(f"-DCMAKE_CUDA_ARCHITECTURES={';'.join(numbers)}")
     _run(job, "configure the companion", command)
     target = [job.tools.cmake, "--build", job.seen(folder), "--target", "companion"]
     _run(job, "compile the companion", [*target, "-j", str(options.jobs or os.cpu_count() or 1)])

@@ -17,7 +17,9 @@ from alexnet_archive import paths
 _INCLUDED = re.compile(r"^(?:In file included from|\s+from) (.+?):(\d+)")
 _MESSAGE = re.compile(r"^(?P<file>[^\s:][^:]*):(?P<line>\d+):(?:\d+:)? (?P<kind>fatal error|error|warning): (?P<text>.*)$")
 _NVCC = re.compile(r"^(?P<file>[^\s(][^(]*)\((?P<line>\d+)\): (?P<kind>error|warning)\s*(?:#[\w-]+)?: (?P<text>.*)$")
-_UNDEFINED = re.compile(r"^(?:.*?: )?(?P<file>\S+?):(?:\(.*?\): )? ?undefined (?:reference to|symbol:?) [`'‘]?(?P<symbol>.+?)['’]?$")
+_UNDEFINED = re.compile(
+    r"^(?:.*?: )?(?P<file>\S+?):(?:\(.*?\): )? ?undefined (?:reference to|symbol:?) [`'‘]?(?P<symbol>.+?)['’]?$"
+)
 _QUOTED = re.compile(r"[‘'`\"]([^’'\"]+)[’'\"]")
 _NAME = re.compile(r"[A-Za-z_]\w*")
 REPORT = "the issue tracker of alexnet-archive, with build-record.json or the log beside it"

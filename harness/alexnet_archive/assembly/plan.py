@@ -83,13 +83,21 @@ def compile_flags(
     return flags
 
 
-def cuda_flags(flags: Sequence[str], arch: str) -> list[str]:
+def cuda_flags(flags: Sequence[str], arch: str | None) -> list[str]:
     """The same for nvcc: the host compiler's options wrapped, the architecture named, the default stream legacy."""
     own = ("-I", "-D", "-O", "-std=", "-isystem")
     passed = [flag for flag in flags if flag.startswith(own)]
     passed = [flag.replace("gnu++14", "c++14") for flag in passed]
     wrapped = [f"-Xcompiler={flag}" for flag in flags if not flag.startswith(own) and not flag.startswith("-iquote")]
-    return [f"-arch={arch}", "--default-stream=legacy", *passed, *wrapped]
+    return [*architectures(arch), "--default-stream=legacy", *passed, *wrapped]
+
+
+def architectures(arch: str | None) -> list[str]:
+    """nvcc's options for `sm_75` or `sm_75,sm_90`; without one, this machine's GPU."""
+    numbers = [name.strip().removeprefix("sm_") for name in (arch or "").split(",") if name.strip()]
+    if len(numbers) < 2:
+        return [f"-arch=sm_{numbers[0]}" if numbers else "-arch=native"]
+    return [f"-gencode=arch=compute_{number},code=sm_{number}" for number in numbers]
 
 
 def ninja_text(

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet_archive import batches, checkpoints, layerdefs
-from alexnet_archive.checkpoints import Checkpoint, OptionRow
+from alexnet_archive.checkpoints import Checkpoint
 from alexnet_archive.engines.base import Array
 from alexnet_archive.errors import UserInputError
 from alexnet_archive.files import make_folder
@@ -85,7 +85,7 @@ def make_case(
     `pictures` are TRAIN_BATCHES + 1 pairs (values (3 * side * side, cases) float32, labels (cases,)), the last for testing;
     `options` turns option values into the rows of a checkpoint (`training.rows`). Raises LayerFileError, UserInputError.
     """
-    counts = tuple(sorted(set(int(count) for count in updates)))
+    counts = tuple(sorted({int(count) for count in updates}))
     if not counts or counts[0] < 1:
         raise UserInputError("updates are counts of at least 1", found=list(updates))
     features = pictures[0][0].shape[0]

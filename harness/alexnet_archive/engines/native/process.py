@@ -16,7 +16,7 @@ from alexnet_archive.engines.native.output import BatchDone, BatchTested, Event,
 from alexnet_archive.errors import Interrupted, NativeEngineError, NonFiniteError
 
 TAIL_LINES = 60
-_MEMORY = re.compile(r"std::bad_alloc|MemoryError|out of memory|Cannot allocate memory|cudaErrorMemoryAllocation", re.IGNORECASE)
+_MEMORY = re.compile(r"bad_alloc|MemoryError|out of memory|Cannot allocate memory|cudaErrorMemoryAllocation", re.IGNORECASE)
 _NO_DEVICE = re.compile(r"invalid device ordinal|gpu \d+ is not among|number of GPUs|Invalid GPU", re.IGNORECASE)
 
 
@@ -35,7 +35,8 @@ class Installation:
     def command(self, script: str, values: Mapping[str, Any]) -> list[str]:
         """Unbuffered, so that a crash loses no line."""
         see = self.runner.path
-        return [self.python2, "-u", see(self.modules / "run_release.py"), see(self.source / script), *typed(values, self.runner)]
+        wrapper, program = see(self.modules / "run_release.py"), see(self.source / script)
+        return [self.python2, "-u", wrapper, program, *typed(values, self.runner)]
 
     def variables(self, *, seed: int | None, devices: int) -> dict[str, str]:
         """Nothing is ever written into the release: Python keeps its bytecode to itself."""
@@ -104,13 +105,14 @@ def run_script(
         return outcome
     (workdir / "native-last-words.txt").write_text("\n".join(tail) + "\n")
     if stop():
-        raise Interrupted(
-            "stopped after the batch in hand", path=reader.run, remedy=f"go on with --resume {reader.run or 'the run directory'}"
-        )
+        remedy = f"go on with --resume {reader.run or 'the run directory'}"
+        raise Interrupted("stopped after the batch in hand", path=reader.run, remedy=remedy)
     raise failure(script, outcome, reader.position, workdir)
 
 
-def failure(script: str, outcome: Outcome, position: tuple[int, int] | None, workdir: Path) -> NativeEngineError | NonFiniteError:
+def failure(
+    script: str, outcome: Outcome, position: tuple[int, int] | None, workdir: Path
+) -> NativeEngineError | NonFiniteError:
     """The error that fits how a script ended."""
     where = f" at batch {position[0]}.{position[1]}" if position else ""
     text = "\n".join(outcome.tail)

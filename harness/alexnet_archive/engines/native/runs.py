@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import configparser
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -72,8 +73,7 @@ def saved_folder(values: Mapping[str, Any], run: str, workdir: Path) -> Path:
     """The run directory on the host: the printed one may be a path inside a container."""
     if values.get("load_file"):
         loaded = Path(values["load_file"]).absolute()
-        folder = loaded if loaded.is_dir() else loaded.parent
-        return folder
+        return loaded if loaded.is_dir() else loaded.parent
     return Path(values.get("save_path") or workdir).absolute() / Path(run).name
 
 
@@ -102,8 +102,9 @@ def test(
         "load_file": checkpoint, "test_only": 1, "test_one": 0, "multiview_test": int(views > 1), **(values or {}),
     }  # fmt: skip
     wanted["num_gpus"] = wanted.get("num_gpus") or _devices(wanted)
+    devices = int(wanted["num_gpus"])
     outcome = run_script(
-        installation, "convnet.py", wanted, workdir=workdir, seed=seed, devices=int(wanted["num_gpus"]), report=report, stop=stop
+        installation, "convnet.py", wanted, workdir=workdir, seed=seed, devices=devices, report=report, stop=stop
     )
     tested = list(events_of(outcome, BatchTested))
     if not tested:
@@ -113,10 +114,8 @@ def test(
 
 def total(tested: Sequence[BatchTested]) -> BatchResult:
     """Sums over all batches, as one result."""
-    result = BatchResult({}, 0)
-    for one in tested:
-        result = result.plus(BatchResult(dict(one.costs), one.cases)) if result.costs else BatchResult(dict(one.costs), one.cases)
-    return result
+    results = [BatchResult(dict(one.costs), one.cases) for one in tested]
+    return functools.reduce(BatchResult.plus, results)
 
 
 def features(

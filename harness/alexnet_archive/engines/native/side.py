@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from alexnet_archive import checkpoints
 from alexnet_archive.engines.base import Array, LayerDicts
@@ -22,13 +22,23 @@ CostList = dict[str, tuple[float, ...]]
 class Case(Protocol):
     """What a comparison hands over (`compare.cases.Case`)."""
 
-    folder: Any
-    checkpoint: Any
-    seed: Any
-    updates: Any
-    epochs: Any
-    test_range: Any
-    num_gpus: Any
+    @property
+    def folder(self) -> Path: ...
+
+    @property
+    def checkpoint(self) -> Path: ...
+
+    @property
+    def seed(self) -> int: ...
+
+    @property
+    def updates(self) -> tuple[int, ...]: ...
+
+    @property
+    def epochs(self) -> int: ...
+
+    @property
+    def test_range(self) -> list[int]: ...
 
     def position(self, update: int) -> tuple[int, int]: ...
 
