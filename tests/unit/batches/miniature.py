@@ -24,7 +24,7 @@ YEAR = 2012
 
 def wnid(number: int) -> str:
     """wnid of class id `number`, so that id order is not wnid order."""
-    return f"n{(number * 7919) % 90000000 + 1000000:08d}"
+    return f"n{(number * 54018521) % 90000000 + 1000000:08d}"
 
 
 @dataclass

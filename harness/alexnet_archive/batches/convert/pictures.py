@@ -55,8 +55,8 @@ def fit_letterbox(decoded: Decoded, size: int) -> Pixels:
 
 
 def _resize(pixels: Pixels, size: tuple[int, int], box: tuple[float, float, float, float]) -> Pixels:
-    """Antialiased: Hamming (as cheap as a triangle, nearly as sharp as bicubic) when shrinking, bicubic when enlarging."""
+    """Antialiased: a triangle as wide as the reduction asks when shrinking, bicubic when enlarging."""
     if box == (0, 0, *size) and size == (pixels.shape[1], pixels.shape[0]):
         return pixels
-    chosen = Image.Resampling.BICUBIC if box[2] - box[0] < size[0] else Image.Resampling.HAMMING
+    chosen = Image.Resampling.BICUBIC if box[2] - box[0] < size[0] else Image.Resampling.BILINEAR
     return np.asarray(Image.fromarray(pixels).resize(size, chosen, box=box))
