@@ -79,6 +79,11 @@ class DefinitionReader:
                 read.note_unknown_keys()
             except Broken:
                 self.broken.add(section)
+            except OverflowError as error:
+                read.fail(
+                    None, f"a number is too large to compute with: {error}", kind="U", allowed="smaller numbers", spec="2"
+                )
+                self.broken.add(section)
         layers = detach_neurons(self.layers, self.ini.name, self.collector)
         self._check_sharing_test(layers)
         self._check_unused()

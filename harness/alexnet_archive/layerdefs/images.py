@@ -161,8 +161,8 @@ def parse_blur(here: Surroundings) -> Layer:
     _at_least_one_channel(here, channels)
     read.check(size in (3, 5, 7, 9), "filterSize", "unsupported size", found=size, allowed="3, 5, 7, 9", spec="2.12")
     read.halt()
-    if stdev == 0:
-        read.stop("stdev", "zero is a divisor here", kind="U", found=0, allowed="not 0", spec="2.12")
+    if stdev * stdev == 0:
+        read.stop("stdev", "zero is a divisor here", kind="U", found=stdev, allowed="not 0", spec="2.12")
     pixels, side = image_side(here, here.sizes[0], channels)
     here.check_square(here.sizes[0], channels, pixels, side)
     read.check(size <= side, "filterSize", "larger than the image", found=size, allowed=f"at most {side}", spec="2.12")

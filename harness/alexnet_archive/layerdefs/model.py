@@ -386,7 +386,7 @@ class BlurLayer(LightImageLayer):
     def filter(self) -> np.ndarray:
         """float32 (1, filterSize), sums to 1 (section 2.12)."""
         half = self.filter_size // 2
-        row = [np.exp(-float((half - i) ** 2) / (2 * self.stdev**2)) for i in range(self.filter_size)]
+        row = [np.exp(-float((half - i) ** 2) / (2 * self.stdev * self.stdev)) for i in range(self.filter_size)]
         values = np.array([row], dtype=np.float32)
         return values / values.sum(dtype=np.float32)
 

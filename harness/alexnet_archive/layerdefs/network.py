@@ -173,7 +173,7 @@ class Network:
         for layer in self.layers:
             values = layer.as_dict(self.conserve_mem)
             if isinstance(layer, WeightedLayer):
-                values.update(maker.make(layer))
+                values.update(self._weights(maker, layer))
             if isinstance(layer, BlurLayer):
                 values["filter"] = layer.filter()
             result[layer.name] = values
@@ -181,6 +181,18 @@ class Network:
             if "inputs" in values:
                 values["inputLayers"] = [result[name] for name in values["inputs"]]
         return result
+
+    def _weights(self, maker: WeightMaker, layer: WeightedLayer) -> dict[str, Any]:
+        try:
+            return maker.make(layer)
+        except (MemoryError, ValueError, OverflowError) as error:
+            shapes = ", ".join(f"{rows}x{columns}" for rows, columns in layer.weight_shapes())
+            raise LayerFileError(
+                f"the weights of layer {layer.name} do not fit into memory",
+                path=self.name,
+                found=shapes,
+                remedy="check outputs, filters and filterSize of this layer",
+            ) from error
 
     def definition_text(self) -> str:
         """An equivalent definition file: reading it gives this network again."""

@@ -146,11 +146,19 @@ def test_a_module_that_does_not_load(tmp_path: Path, body: str, kind: str) -> No
 
 
 BAD_RESULTS = {
-    "initWFunc=mine.double": ("E", "float32"), "initWFunc=mine.wide": ("E", "shape"), "initWFunc=mine.listed": ("E", "NumPy array"),
-    "initWFunc=mine.typed": ("E", "wrong"), "initWFunc=mine.divided": ("U", "ZeroDivision"), "initWFunc=mine.number": ("E", "callable"),
-    "initBFunc=mine.double": ("E", "float32"), "initBFunc=mine.wide": ("E", "shape"), "initCFunc=mine.short": ("U", "length"),
-    "initCFunc=mine.outside": ("E", "range"), "initCFunc=mine.repeated": ("E", "permutation"), "initCFunc=mine.listed": ("E", "list of channels"),
-}  # fmt: skip
+    "initWFunc=mine.double": ("E", "float32"),
+    "initWFunc=mine.wide": ("E", "shape"),
+    "initWFunc=mine.listed": ("E", "NumPy array"),
+    "initWFunc=mine.typed": ("E", "wrong"),
+    "initWFunc=mine.divided": ("U", "ZeroDivision"),
+    "initWFunc=mine.number": ("E", "callable"),
+    "initBFunc=mine.double": ("E", "float32"),
+    "initBFunc=mine.wide": ("E", "shape"),
+    "initCFunc=mine.short": ("U", "length"),
+    "initCFunc=mine.outside": ("E", "range"),
+    "initCFunc=mine.repeated": ("E", "permutation"),
+    "initCFunc=mine.listed": ("E", "list of channels"),
+}
 
 
 @pytest.mark.parametrize("keys", BAD_RESULTS)

@@ -112,7 +112,8 @@ def test_conv2a_of_the_specification(column_dicts: dict[str, dict[str, Any]]) ->
         "weightsPerFilter": [75, 800], "partialSum": 3, "sharedBiases": True, "initW": [0.01, 0.01], "initB": 1.0,
         "weightSourceLayers": ["", ""], "weightSourceMatrixIndices": [-1, -1], "momW": [0.9, 0.9], "momB": 0.9,
         "wc": [0.0005, 0.0005], "wball": [0.0, 0.0], "wballNormed": [0.0, 0.0], "actsTarget": -1, "actsGradTarget": -1,
-        "schedW": {"type": "default", "params": {}}, "quantB": {"type": "default", "params": {}}, "type": "conv", "name": "conv2a",
+        "schedW": {"type": "default", "params": {}}, "quantB": {"type": "default", "params": {}},
+        "type": "conv", "name": "conv2a",
         "usesActs": False, "usesInputs": True, "forceOwnActs": True, "requiresParams": True, "conserveMem": 0,
     }  # fmt: skip
     assert {key: conv[key] for key in expected} == expected
@@ -376,7 +377,8 @@ def test_dictionaries_hold_exact_types_only(every: dict[str, dict[str, Any]]) ->
 
 # the keys of section 7.3 that the compiled module reads, by type
 READ_KEYS = {
-    "data": "dataIdx", "neuron": "neuron src_layer", "fc": "weights weightsInc biases biasesInc epsW momW wc wballNormed epsB momB "
+    "data": "dataIdx", "neuron": "neuron src_layer",
+    "fc": "weights weightsInc biases biasesInc epsW momW wc wballNormed epsB momB "
     "superEps superMom schedW schedB weightSourceLayers weightSourceMatrixIndices",
     "conv": "channels padding stride filterSize groups imgSize imgPixels filterPixels filterChannels overSample randSparse "
     "filterConns filters modulesX modules partialSum sharedBiases wcNormMin wcNormMax weights biases",
@@ -389,10 +391,11 @@ READ_KEYS = {
     "href": "channels imgSize imgPixels", "resize": "channels imgSize tgtSize imgPixels tgtPixels scale",
     "rscale": "channels imgSize tgtSize imgPixels tgtPixels maxScale", "rgb2yuv": "channels imgSize imgPixels",
     "rgb2lab": "channels imgSize imgPixels center", "hs": "keep enable", "cost.sum2": "coeff", "cost.logreg": "coeff topk",
-    "cost.msm": "coeff setSize numOut threads", "cost.tica": "coeff channels sizeX imgPixels imgSize", "cost.crossent2": "coeff",
-    "cost.gsum2": "coeff", "softmax": "", "eltmax": "",
+    "cost.msm": "coeff setSize numOut threads", "cost.tica": "coeff channels sizeX imgPixels imgSize",
+    "cost.crossent2": "coeff", "cost.gsum2": "coeff", "softmax": "", "eltmax": "",
 }  # fmt: skip
-COMMON = "name type outputs gpu gradConsumer actsTarget actsGradTarget conserveMem quantF quantB requiresParams usesActs usesInputs forceOwnActs"
+COMMON = "name type outputs gpu gradConsumer actsTarget actsGradTarget conserveMem quantF quantB requiresParams usesActs "
+COMMON += "usesInputs forceOwnActs"
 
 
 def test_dictionaries_have_the_keys_of_section_7(every: dict[str, dict[str, Any]]) -> None:
@@ -407,9 +410,9 @@ def test_dictionaries_have_the_keys_of_section_7(every: dict[str, dict[str, Any]
 
 # usesActs, usesInputs, forceOwnActs (section 2.0)
 FLAGS = {
-    "data": "TTT", "fc": "FTT", "conv": "FTT", "local": "FTT", "softmax": "TTT", "eltsum": "FFF", "eltmax": "TTT", "pool": "TTT",
-    "rnorm": "TTT", "cnorm": "TFT", "cmrnorm": "TTT", "nailbed": "FFF", "blur": "FFF", "href": "TTT", "resize": "FFF",
-    "rgb2yuv": "FFF", "rgb2lab": "FFF", "rscale": "FFF", "concat": "TTT", "hs": "FFF", "cost.logreg": "TTT", "cost.sum2": "TTT",
+    "data": "TTT", "fc": "FTT", "conv": "FTT", "local": "FTT", "softmax": "TTT", "eltsum": "FFF", "eltmax": "TTT",
+    "pool": "TTT", "rnorm": "TTT", "cnorm": "TFT", "cmrnorm": "TTT", "nailbed": "FFF", "blur": "FFF", "href": "TTT",
+    "resize": "FFF", "rgb2yuv": "FFF", "rgb2lab": "FFF", "rscale": "FFF", "concat": "TTT", "hs": "FFF", "cost.logreg": "TTT", "cost.sum2": "TTT",
 }  # fmt: skip
 
 
@@ -512,7 +515,8 @@ def test_dictionaries_load_in_python_2(every: dict[str, dict[str, Any]], python2
         "sparse = layers['sparse']\n"
         "assert type(sparse['filters']) is int and type(sparse['epsB']) is float and type(sparse['type']) is str\n"
         "assert type(sparse['sharedBiases']) is bool and sparse['inputLayers'][0] is layers[sparse['inputs'][0]]\n"
-        "assert layers['top']['weights'][0].flags.f_contiguous and layers['again']['weights'][0] is layers['top']['weights'][0]\n"
+        "shared = layers['top']['weights'][0]\n"
+        "assert shared.flags.f_contiguous and layers['again']['weights'][0] is shared\n"
         "print(sparse['weights'][0].sum())\n"
     )
     assert float(python2(code, str(path))) == pytest.approx(float(every["sparse"]["weights"][0].sum()), abs=1e-3)
@@ -560,7 +564,8 @@ def networks(draw: st.DrawFn) -> tuple[str, str]:
         elif kind in ("pool", "nailbed", "blur", "cmrnorm"):
             size = draw(st.integers(1, min(3, side)))
             keys = {
-                "pool": f"sizeX={size}\nstride={draw(st.integers(1, size))}\nstart={draw(st.integers(-1, 0))}\npool={draw(st.sampled_from(['max', 'avg', 'rand']))}\n",
+                "pool": f"sizeX={size}\nstride={draw(st.integers(1, size))}\nstart={draw(st.integers(-1, 0))}\n"
+                f"pool={draw(st.sampled_from(['max', 'avg', 'rand']))}\n",
                 "nailbed": f"stride={draw(st.integers(1, 4))}\n",
                 "blur": f"filterSize=3\nstdev={draw(st.floats(0.1, 5))!r}\n",
                 "cmrnorm": f"size={draw(st.integers(2, 9))}\nblocked={draw(st.sampled_from(['1', 'off']))}\n",

@@ -1,4 +1,4 @@
-"""The parameter file: every check, relics, quantisers, re-reading for a checkpoint. Layer-language sections 4.6, 5, appendix A."""
+"""The parameter file: every check, relics, quantisers, re-reading for a checkpoint. Layer-language 4.6, 5, appendix A."""
 
 from __future__ import annotations
 

@@ -1,0 +1,91 @@
+"""Whatever is in the files, the answer is a network or one LayerFileError; nothing else escapes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alexnet_archive.errors import LayerFileError
+from alexnet_archive.layerdefs import apply_parameters, read_network
+from tests.unit.layerdefs.layerfiles import BASE, SHAPE, read
+from tests.unit.layerdefs.test_network import EVERY, parameters_for
+
+VALUES = [
+    "", "0", "-1", "1", "2", "3", "5", "16", "1.5", "nan", "inf", "-inf", "1e200", "1e-200", "99999999999999999999999", "x", "%", "%(a)s",
+    "1,1", "0,0", ",", "true", "relu", "tanh[]", "max", "conv", "data", "flat", "flat,flat", "cm,cm", "soft", "labels,soft", "m.f", "top[3]",
+    "x=y", ";", "[", "]",
+]  # fmt: skip
+LINES = EVERY.split("\n")
+
+
+def damaged(lines: list[str], changes: list[tuple[int, int, str]]) -> str:
+    """Lines with some values replaced, some lines dropped, some repeated elsewhere."""
+    result = list(lines)
+    for where, how, value in changes:
+        i = where % len(result)
+        if how == 0 and "=" in result[i]:
+            result[i] = result[i].split("=")[0] + "=" + value
+        elif how == 1:
+            del result[i]
+        elif how == 2:
+            result.insert(i, result[where // 7 % len(result)])
+    return "\n".join(result)
+
+
+CHANGES = st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 2), st.sampled_from(VALUES)), min_size=1, max_size=6)
+
+
+@settings(max_examples=250, deadline=None)
+@given(CHANGES, st.booleans())
+def test_damaged_definitions(changes: list[tuple[int, int, str]], lenient: bool) -> None:
+    text = damaged(LINES, changes)
+    try:
+        network = read(text, lenient=lenient)
+    except LayerFileError as error:
+        assert error.problems and [p.first for p in error.problems] == [True] + [False] * (len(error.problems) - 1)
+        return
+    network.summary()
+    assert read(network.definition_text()) == network
+
+
+PARAMETER_LINES = parameters_for(read(EVERY)).split("\n")
+
+
+@settings(max_examples=100, deadline=None)
+@given(CHANGES, st.booleans())
+def test_damaged_parameters(changes: list[tuple[int, int, str]], lenient: bool) -> None:
+    text = damaged(PARAMETER_LINES, changes)
+    try:
+        network = read(EVERY, text, lenient=lenient)
+    except LayerFileError as error:
+        assert error.problems
+        return
+    again = read(EVERY, network.parameters_text())
+    if not any(value in text for value in ("nan",)):
+        assert again == network
+
+
+@given(st.binary(max_size=300), st.binary(max_size=100))
+def test_arbitrary_bytes(definition: bytes, parameters: bytes) -> None:
+    try:
+        read(definition, parameters)
+    except LayerFileError as error:
+        assert error.problems
+
+
+def test_a_folder_is_no_layer_file(tmp_path: Path) -> None:
+    with pytest.raises(LayerFileError, match="cannot read"):
+        read_network(tmp_path, None, SHAPE)
+    with pytest.raises(LayerFileError, match="cannot read"):
+        apply_parameters({}, tmp_path)
+
+
+def test_weights_beyond_all_memory() -> None:
+    text = BASE.replace("outputs=10", "outputs=99999999999999").replace("[soft]\ntype=softmax", "[soft]\ntype=hs\nkeep=1")
+    network = read(text, parameters_for(read(text)))
+    with pytest.raises(LayerFileError, match="flat do not fit into memory"):
+        network.to_dicts(np.random.RandomState(0))
