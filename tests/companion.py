@@ -58,12 +58,18 @@ class Caller:
         return done
 
     def __call__(
-        self, function: str, numbers: Sequence[float], matrices: Sequence[Array | None], results: Sequence[int]
+        self,
+        function: str,
+        numbers: Sequence[float],
+        matrices: Sequence[Array | None],
+        results: Sequence[int],
+        column_major: Sequence[int] = (),
     ) -> list[Array]:
         """Matrices in the order of the signature, None for an empty one; returns those at the indices `results`."""
         words, data = [function, "0", *map(repr, map(float, numbers)), ";"], b""
         for index, matrix in enumerate(matrices):
             flags = FLAGS["asked"] if index in results else 0
+            flags |= FLAGS["column-major"] if index in column_major else 0
             rows, columns = (0, 0) if matrix is None else matrix.shape
             if matrix is not None:
                 flags |= FLAGS["given"]
@@ -78,10 +84,16 @@ class Caller:
         assert not out, "more output than the call asked for"
         return found
 
-    def seconds(self, function: str, numbers: Sequence[float], shapes: Sequence[Any], repeat: int) -> float:
-        """Best time of `repeat` calls after one to warm up; a shape is (rows, columns), with "column-major" third, or None."""
+    def seconds(
+        self, function: str, numbers: Sequence[float], shapes: Sequence[Any], repeat: int
+    ) -> tuple[float, float]:
+        """Best wall and processor seconds of `repeat` calls after one to warm up.
+
+        A shape is (rows, columns), with "column-major" third where the matrix is, or None for an empty matrix.
+        """
         words = [function, str(repeat), *map(repr, map(float, numbers)), ";"]
         for shape in shapes:
             flags = 0 if shape is None else FLAGS["arbitrary"] | sum(FLAGS[word] for word in shape[2:])
             words += [*map(str, (0, 0) if shape is None else shape[:2]), str(flags)]
-        return float(self._run(" ".join(words), b"").stderr.split()[-1])
+        wall, processor = self._run(" ".join(words), b"").stderr.split()[-2:]
+        return float(wall), float(processor)

@@ -164,9 +164,7 @@ def test_pooling(call: Caller, context: Context, rng: np.random.Generator, kind:
 @pytest.mark.parametrize("power", [0.75, 0.5, 0.6])
 @pytest.mark.parametrize("size", [1, 3, 4, 7])
 @pytest.mark.parametrize("kind", ["rnorm", "cnorm", "cmrnorm", "blocked"])
-def test_normalisation(
-    call: Caller, context: Context, rng: np.random.Generator, kind: str, size: int, power: float
-) -> None:
+def test_normalisation(call: Caller, context: Context, rng: np.random.Generator, kind: str, size: int, power: float) -> None:
     cases, channels, side = 5, 8, 6
     x, gradient = (matrix(rng, channels * side**2, cases) for _ in range(2))
     old = matrix(rng, *x.shape)

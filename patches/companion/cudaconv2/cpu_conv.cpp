@@ -21,8 +21,9 @@ namespace {
 // Columns of one gathered block and rows summed per product: together about 1 MB, which stays in a core's cache.
 const int BLOCK_COLUMNS = 512;
 const int BLOCK_ROWS = 512;
-// Below this many colours a product per tap is too thin to be worth it.
-const int MIN_DIRECT_COLORS = 16;
+// Fewer colours make the product of one tap too thin: packing its operands then costs as much as multiplying them.
+const int MIN_FORWARD_COLORS = 16;
+const int MIN_BACKWARD_COLORS = 64;
 
 // A run of modules of one module row.
 struct ModuleRun {
@@ -52,8 +53,8 @@ std::vector<ModuleRun> moduleRuns(const ConvShape& s, Range modules, int length)
     return runs;
 }
 
-bool direct(const ConvShape& s) {
-    return s.stride == 1 && !s.local && !s.colorIndices && s.filterColors >= MIN_DIRECT_COLORS;
+bool direct(const ConvShape& s, int minColors) {
+    return s.stride == 1 && !s.local && !s.colorIndices && s.filterColors >= minColors;
 }
 
 // Row (c, ky, kx) of the window matrix of `run`: one contiguous stretch of cases for each module, zero outside.
@@ -266,7 +267,9 @@ void weightActsDirect(const ConvShape& s, const float* images, const float* hidA
 void weightActsGathered(const ConvShape& s, const float* images, const float* hidActs, float* targets,
                         int modulesPerSum, Scales scales) {
     const size_t n = s.cases, modules = s.modules();
-    const int perGroup = s.filtersPerGroup(), rows = (int)s.filterRows(), rowsPerTask = 128;
+    const int perGroup = s.filtersPerGroup(), rows = (int)s.filterRows();
+    // With many sums there is work enough for all threads, and the hidden activities are packed once for more rows.
+    const int rowsPerTask = s.modules() / modulesPerSum * s.groups >= 16 ? BLOCK_ROWS : BLOCK_ROWS / 4;
     std::vector<WeightTask> tasks;
     for (int sum = 0; sum < s.modules() / modulesPerSum; sum++)
         for (int group = 0; group < s.groups; group++)
@@ -274,7 +277,7 @@ void weightActsGathered(const ConvShape& s, const float* images, const float* hi
                 const WeightTask task = {sum, group, {r, std::min(rows, r + rowsPerTask)}, 0};
                 tasks.push_back(task);
             }
-    const int length = std::max(1, std::min(s.modulesX, BLOCK_COLUMNS / std::max(1, s.cases)));
+    const int length = std::max(1, std::min(std::min(s.modulesX, modulesPerSum), 2 * BLOCK_COLUMNS / s.cases));
     parallelFor((int)tasks.size(), [&](int index) {
         const WeightTask& t = tasks[index];
         float* target = targets + ((size_t)t.sum * rows + t.part.first) * s.filters + t.group * perGroup;
@@ -297,13 +300,13 @@ void weightActsGathered(const ConvShape& s, const float* images, const float* hi
 void filterActs(const ConvShape& s, const float* images, const float* filters, float* targets, Scales scales) {
     requireIndices(s, false);
     if (s.cases == 0) return;
-    (direct(s) ? filterActsDirect : filterActsGathered)(s, images, filters, targets, scales);
+    (direct(s, MIN_FORWARD_COLORS) ? filterActsDirect : filterActsGathered)(s, images, filters, targets, scales);
 }
 
 void imgActs(const ConvShape& s, const float* hidActs, const float* filters, float* targets, Scales scales) {
     requireIndices(s, true);
     if (s.cases == 0) return;
-    (direct(s) ? imgActsDirect : imgActsScattered)(s, hidActs, filters, targets, scales);
+    (direct(s, MIN_BACKWARD_COLORS) ? imgActsDirect : imgActsScattered)(s, hidActs, filters, targets, scales);
 }
 
 void weightActs(const ConvShape& s, const float* images, const float* hidActs, float* targets, int modulesPerSum,
@@ -313,7 +316,7 @@ void weightActs(const ConvShape& s, const float* images, const float* hidActs, f
         scaleRow(targets, s.modules() / modulesPerSum * s.filterRows() * s.filters, scales.target);
         return;
     }
-    (direct(s) ? weightActsDirect : weightActsGathered)(s, images, hidActs, targets, modulesPerSum, scales);
+    (direct(s, MIN_BACKWARD_COLORS) ? weightActsDirect : weightActsGathered)(s, images, hidActs, targets, modulesPerSum, scales);
 }
 
 }  // namespace conv_backend

@@ -22,6 +22,7 @@ const std::vector<Layer> DENSE = {
     {"many colours, overhang", 7, 4, 4, 16, 5, 3, 5, 5, -1, 1, 1, 0, {}, false},
     {"many colours, groups", 5, 5, 5, 36, 8, 3, 5, 5, -1, 1, 2, 0, {}, false},
     {"many colours, tasks by colour", 2, 4, 4, 100, 3, 2, 3, 3, 0, 1, 1, 0, {}, false},
+    {"very many colours, groups, overhang", 3, 4, 4, 130, 4, 3, 5, 5, -1, 1, 2, 0, {}, false},
     {"more cases than columns", 600, 4, 4, 2, 3, 3, 2, 2, 0, 1, 1, 0, {}, false},
     {"runs of modules", 200, 6, 6, 2, 3, 3, 6, 6, -1, 1, 1, 0, {}, false},
     {"more rows than a block", 2, 8, 8, 12, 3, 7, 4, 4, -1, 1, 1, 0, {}, false},
