@@ -76,6 +76,17 @@ def neuron(text):
     return {"type": match.group(1), "params": dict(zip(letters, numbers)), "usesActs": True, "usesInputs": False}
 
 
+def schedule(text):
+    """{'type', 'params'} of a learning-rate schedule (section 5.4); noise and steps are not in the stand-in."""
+    if re.match(r"^default\s*(\[\s*\])?$", text, re.I):
+        return {"type": "default", "params": {}}
+    value = r"\s*=\s*([^,\s=\]]+)\s*"
+    match = re.match(r"^(linear|exp)\s*\[\s*tgtFactor" + value + r",\s*noiseStdev" + value + r"\]\s*$", text, re.I)
+    if match is None or float(match.group(3)) != 0:
+        raise LayerParsingError("Schedule %s is not in the stand-in" % text)
+    return {"type": match.group(1).lower(), "params": {"tgtFactor": float(match.group(2)), "noiseStdev": 0.0}}
+
+
 def base(name, kind):
     return {"name": name, "type": kind, "outputs": 0, "gpu": -1, "requiresParams": False, "usesActs": True,
             "usesInputs": True, "forceOwnActs": True, "gradConsumer": False}
@@ -263,11 +274,10 @@ def parse_params(f, layer, model):
         for key, default in (("epsB", None), ("momB", None), ("superEps", 0.0), ("superMom", 0.0)):
             layer[key] = f.number(name, key, default)
         layer["wballNormed"] = [ball * per for ball, per in zip(layer["wball"], layer["weightsPerFilter"])]
-        scheduled = [f.text(name, key, "default") != "default" for key in ("schedW", "schedB")]
-        if layer["superEps"] > 0 or max(layer["wball"]) > 0 or any(scheduled):
-            raise LayerParsingError("Layer '%s': superEps, wball and schedules are not in the stand-in" % name)
-        layer["schedW"] = {"type": "default", "params": {}}
-        layer["schedB"] = {"type": "default", "params": {}}
+        if layer["superEps"] > 0 or max(layer["wball"]) > 0:
+            raise LayerParsingError("Layer '%s': superEps and wball are not in the stand-in" % name)
+        layer["schedW"] = schedule(f.text(name, "schedW", "default"))
+        layer["schedB"] = schedule(f.text(name, "schedB", "default"))
         layer["gradConsumer"] = layer["epsB"] > 0 or max(layer["epsW"]) > 0
         if layer["type"] == "conv":
             layer["wcNormMin"] = layer["wcNormMax"] = [0.0] * count

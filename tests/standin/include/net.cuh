@@ -41,9 +41,10 @@ typedef std::map<std::string, std::vector<double> > Costs;
 
 struct Job {
     enum Kind { TRAIN_BATCH, TEST_BATCH, MULTIVIEW, FEATURE, SYNC };
-    explicit Job(Kind k) : kind(k), batch(NULL), views(1), probabilities(NULL) {}
+    explicit Job(Kind k) : kind(k), batch(NULL), progress(0), views(1), probabilities(NULL) {}
     Kind kind;
     Batch* batch;
+    float progress;
     int views;
     Matrix* probabilities;
     std::string costName;
@@ -65,6 +66,9 @@ public:
     const std::map<std::string, Layer*>& layers() const { return _layers; }
     // What gradients are divided by (engine-semantics section 1.6).
     int gradientCases(int cases) const { return _updateFrequency == 1 ? cases : _updateFrequency * _minibatch; }
+
+    // Of the batch in hand; set while every device waits.
+    float progress() const { return _progress; }
 
     void send(int device, const Message& message) { _devices[device]->send(message); }
     void finished() { _finished.enqueue(1); }
@@ -97,6 +101,7 @@ private:
     Queue<int> _finished;
     ThreadSynchronizer _barrier;
     HostNVMatrix _staging;
+    float _progress;
     int _minibatch, _updateFrequency, _sinceUpdate, _forwardEnds, _backwardEnds;
 };
 

@@ -56,10 +56,11 @@ WeightLayer::WeightLayer(Net& net, const Dict& dict, bool transposed, bool direc
     std::vector<Matrix*> weights = dict.matrices("weights"), increments = dict.matrices("weightsInc");
     std::vector<float> rates = dict.numbers("epsW"), momenta = dict.numbers("momW"), decays = dict.numbers("wc");
     for (size_t i = 0; i < weights.size(); i++) {
-        _weights.push_back(new Parameter(weights[i], increments[i], rates[i], momenta[i], decays[i], direct));
+        _weights.push_back(new Parameter(weights[i], increments[i], Schedule(dict.dict("schedW"), rates[i]),
+                                         momenta[i], decays[i], direct));
     }
-    _biases = new Parameter(dict.matrix("biases"), dict.matrix("biasesInc"), dict.number("epsB"), dict.number("momB"),
-                            0, false);
+    _biases = new Parameter(dict.matrix("biases"), dict.matrix("biasesInc"),
+                            Schedule(dict.dict("schedB"), dict.number("epsB")), dict.number("momB"), 0, false);
 }
 
 WeightLayer::~WeightLayer() {
@@ -78,8 +79,8 @@ void WeightLayer::download() {
 }
 
 void WeightLayer::update() {
-    for (Parameter* weights : _weights) weights->update();
-    _biases->update();
+    for (Parameter* weights : _weights) weights->update(_net.progress());
+    _biases->update(_net.progress());
 }
 
 bool WeightLayer::learns() const {
@@ -92,12 +93,12 @@ void WeightLayer::backwardParameters(Pass) {
     const int cases = _net.gradientCases(_transposed ? _grad.getNumRows() : _grad.getNumCols());
     float scaleOld, scaleNew;
     if (_biases->learns()) {
-        _biases->contribution(cases, scaleOld, scaleNew);
+        _biases->contribution(cases, _net.progress(), scaleOld, scaleNew);
         backwardBiases(scaleOld, scaleNew);
     }
     for (size_t i = 0; i < _weights.size(); i++) {
         if (_weights[i]->learns()) {
-            _weights[i]->contribution(cases, scaleOld, scaleNew);
+            _weights[i]->contribution(cases, _net.progress(), scaleOld, scaleNew);
             backwardWeights(i, scaleOld, scaleNew);
         }
     }

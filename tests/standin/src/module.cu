@@ -70,6 +70,7 @@ static PyObject* startBatch(PyObject*, PyObject* args) {
     try {
         Job* job = new Job(test ? Job::TEST_BATCH : Job::TRAIN_BATCH);
         job->batch = new Batch(matricesOf(data));
+        job->progress = (float)progress;
         net->enqueue(job);
         return zero();
     } catch (const std::exception& error) {

@@ -53,7 +53,7 @@ void Device::handle(const Message& message) {
 
 Net::Net(PyObject* layers, const std::vector<int>& deviceIds, std::vector<std::vector<int> >& cpus, int minibatch,
          int updateFrequency)
-    : Thread(false), _deviceIds(deviceIds), _barrier((int)deviceIds.size() + 1), _minibatch(minibatch),
+    : Thread(false), _deviceIds(deviceIds), _barrier((int)deviceIds.size() + 1), _progress(0), _minibatch(minibatch),
       _updateFrequency(updateFrequency), _sinceUpdate(0), _forwardEnds(0), _backwardEnds(0) {
     PyObject *key, *value;
     for (Py_ssize_t position = 0; PyDict_Next(layers, &position, &key, &value);) {
@@ -167,6 +167,9 @@ Result* Net::process(Job& job) {
         return result;
     }
     const long cases = job.batch->cases() / job.views;
+    if (job.kind == Job::TRAIN_BATCH || job.kind == Job::TEST_BATCH) {
+        _progress = job.progress;
+    }
     for (long i = 0; i < Batch::minibatches(cases, _minibatch); i++) {
         const long start = i * _minibatch, end = std::min(cases, start + _minibatch);
         runMinibatch(job, cases, start, end);

@@ -1,6 +1,7 @@
 // See parameter.cuh.
 #include <helper_cuda.h>
 #include <algorithm>
+#include <math.h>
 #include <parameter.cuh>
 
 static const int STEP_THREADS = 256;
@@ -17,14 +18,31 @@ __global__ void kStep(float* values, float* increment, const float* gradient, fl
     }
 }
 
-Parameter::Parameter(Matrix* host, Matrix* hostIncrement, float rate, float momentum, float decay, bool direct)
-    : _host(host), _hostIncrement(hostIncrement), _rate(rate), _momentum(momentum), _decay(decay), _direct(direct),
+Schedule::Schedule(const Dict& dict, float base) : _type(dict.text("type")), _base(base), _final(base) {
+    if (_type != "default") {
+        _final = _base / dict.dict("params").number("tgtFactor");
+    }
+}
+
+float Schedule::rate(float progress) const {
+    if (_type == "linear") {
+        return (float)(_base * (1 - progress) + _final * progress);
+    }
+    if (_type == "exp" && _base > 0 && _base != 1) {
+        return (float)pow(_base, 1 + progress * (log(_final) / log(_base) - 1));
+    }
+    return (float)_base;
+}
+
+Parameter::Parameter(Matrix* host, Matrix* hostIncrement, const Schedule& schedule, float momentum, float decay,
+                     bool direct)
+    : _host(host), _hostIncrement(hostIncrement), _schedule(schedule), _momentum(momentum), _decay(decay), _direct(direct),
       _contributions(0) {}
 
-void Parameter::contribution(int cases, float& scaleOld, float& scaleNew) {
+void Parameter::contribution(int cases, float progress, float& scaleOld, float& scaleNew) {
     const bool first = _contributions++ == 0;
     scaleOld = first ? (_direct ? _momentum : 0) : 1;
-    scaleNew = (_direct ? _rate : 1) / cases;
+    scaleNew = (_direct ? _schedule.rate(progress) : 1) / cases;
 }
 
 void Parameter::upload() {
@@ -37,19 +55,20 @@ void Parameter::download() {
     _increment.copyToHost(*_hostIncrement);
 }
 
-void Parameter::update() {
+void Parameter::update(float progress) {
     if (!learns() || _contributions == 0) {
         return;
     }
     const int numElements = _values.getNumElements();
-    const float decayRate = (float)((double)_decay * _rate);
+    const float rate = _schedule.rate(progress);
+    const float decayRate = (float)((double)_decay * rate);
     dim3 threads(STEP_THREADS);
     dim3 blocks(std::min(DIVUP(numElements, STEP_THREADS), STEP_BLOCKS_MAX));
     if (_direct) {
-        kStep<true><<<blocks, threads>>>(_values.getDevData(), _increment.getDevData(), NULL, _rate, _momentum,
+        kStep<true><<<blocks, threads>>>(_values.getDevData(), _increment.getDevData(), NULL, rate, _momentum,
                                          decayRate, numElements);
     } else {
-        kStep<false><<<blocks, threads>>>(_values.getDevData(), _increment.getDevData(), _gradient.getDevData(), _rate,
+        kStep<false><<<blocks, threads>>>(_values.getDevData(), _increment.getDevData(), _gradient.getDevData(), rate,
                                           _momentum, decayRate, numElements);
     }
     getLastCudaError("kStep: launch failed");
