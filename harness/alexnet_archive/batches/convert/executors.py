@@ -10,7 +10,8 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
@@ -25,36 +26,34 @@ ATTEMPTS = 3
 CONNECT_SECONDS = 20
 
 
-def run_here(work: Iterable[Task]) -> Iterator[Done]:
+def run_here(work: Iterable[Task]) -> Generator[Done]:
     for task in work:
         yield tasks.run(task)
 
 
-def run_in_processes(work: Iterable[Task], workers: int) -> Iterator[Done]:
+def run_in_processes(work: Iterable[Task], workers: int) -> Generator[Done]:
     """Run in `workers` processes, results as they come. A worker that dies costs nothing but its batch's time.
 
     Raises ConvertError when the same batch sees its workers die `ATTEMPTS` times.
     """
-    queue = iter(work)
-    deaths: dict[int, int] = {}
+    deaths: Counter[int] = Counter()
     again: list[Task] = []
+
+    def first_those_again(queue: Iterator[Task]) -> Iterator[Task]:
+        while again:
+            yield again.pop(0)
+        yield from queue
+
+    queue = iter(work)
     while True:
-        flying: dict[Future[Done], Task] = {}
+        handed: dict[int, Task] = {}
+        pool = _pool(workers)
         try:
-            with _pool(workers) as pool:
-                try:
-                    yield from _drain(pool, queue, again, flying, workers)
-                    return
-                except (BrokenProcessPool, GeneratorExit, KeyboardInterrupt):
-                    raise
-                except BaseException:
-                    pool.shutdown(wait=False, cancel_futures=True)
-                    raise
+            yield from _drain(pool, first_those_again(queue), handed, workers)
+            return
         except BrokenProcessPool as error:
-            again = sorted(flying.values(), key=lambda task: task.number)
-            for task in again:
-                deaths[task.number] = deaths.get(task.number, 0) + 1
-            lost = [task.number for task in again if deaths[task.number] >= ATTEMPTS]
+            deaths.update(handed.keys())
+            lost = [number for number in sorted(handed) if deaths[number] >= ATTEMPTS]
             if lost:
                 raise ConvertError(
                     f"worker processes died {ATTEMPTS} times over batch {lost[0]}",
@@ -62,9 +61,12 @@ def run_in_processes(work: Iterable[Task], workers: int) -> Iterator[Done]:
                     found="killed, perhaps for want of memory, or crashed in a decoder",
                     remedy="run the same command again with fewer --workers; finished batches are kept",
                 ) from error
+            again[:0] = handed.values()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
-def run_on_cluster(work: Iterable[Task], address: str) -> Iterator[Done]:
+def run_on_cluster(work: Iterable[Task], address: str) -> Generator[Done]:
     """Run on the workers of a Dask scheduler, which must see source and output under the same paths.
 
     A worker that dies has its batches done by another. Raises MissingToolError without dask.distributed, ConvertError
@@ -109,21 +111,22 @@ def _pool(workers: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker)
 
 
-def _drain(
-    pool: ProcessPoolExecutor, queue: Iterator[Task], again: list[Task], flying: dict[Future[Done], Task], workers: int
-) -> Iterator[Done]:
+def _drain(pool: ProcessPoolExecutor, queue: Iterator[Task], handed: dict[int, Task], workers: int) -> Generator[Done]:
+    """Run the queue through a pool; `handed` holds what was given to it and has not come back."""
+    flying: dict[Future[Done], Task] = {}
     while True:
-        while again and len(flying) < 2 * workers:
-            task = again.pop(0)
-            flying[pool.submit(tasks.run, task)] = task
         for task in islice(queue, 2 * workers - len(flying)):
-            flying[pool.submit(tasks.run, task)] = task
+            handed[task.number] = task
+            try:
+                flying[pool.submit(tasks.run, task)] = task
+            except OSError as error:  # how a pool breaks whose workers die while they start
+                raise BrokenProcessPool(str(error)) from error
         if not flying:
             return
         finished, _ = wait(flying, return_when=FIRST_COMPLETED)
         for future in finished:
             done = future.result()
-            del flying[future]
+            del handed[flying.pop(future).number]
             yield done
 
 

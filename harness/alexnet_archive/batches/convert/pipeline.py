@@ -5,10 +5,11 @@ Checked against: python-and-data section 5.2 and the tests that kill it at any m
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -126,22 +127,24 @@ def _run(
     todo = _tasks(inventory, plan, out, options, have)
     workers = min(options.workers or available_cores(), max(len(sizes) - len(have), 1))
     started, pictures, bytes_read = time.perf_counter(), 0, 0
-    for done in _executor(todo, workers, scheduler):
-        pictures += sizes[done.number]
-        bytes_read += done.bytes_read
-        rate = pictures / (time.perf_counter() - started)
-        progress(done_before + pictures, plan.images, f"{rate:.0f} images/s")
-        events(
-            {
-                "event": "batch", "number": done.number, "role": done.role, "images": done.images,
-                "not_used": len(done.findings), "done": done_before + pictures, "total": plan.images,
-                "images_per_second": round(rate, 1), "seconds_left": round((plan.images - done_before - pictures) / rate, 1),
-            }
-        )  # fmt: skip
+    with contextlib.closing(_executor(todo, workers, scheduler)) as finished:
+        for done in finished:
+            pictures += sizes[done.number]
+            bytes_read += done.bytes_read
+            rate = pictures / (time.perf_counter() - started)
+            progress(done_before + pictures, plan.images, f"{rate:.0f} images/s")
+            events(
+                {
+                    "event": "batch", "number": done.number, "role": done.role, "images": done.images,
+                    "not_used": len(done.findings), "done": done_before + pictures, "total": plan.images,
+                    "images_per_second": round(rate, 1),
+                    "seconds_left": round((plan.images - done_before - pictures) / rate, 1),
+                }
+            )  # fmt: skip
     return pictures, bytes_read
 
 
-def _executor(todo: Iterator[Task], workers: int, scheduler: str | None) -> Iterator[Done]:
+def _executor(todo: Iterator[Task], workers: int, scheduler: str | None) -> Generator[Done]:
     if scheduler is not None:
         return executors.run_on_cluster(todo, scheduler)
     if workers == 1:
