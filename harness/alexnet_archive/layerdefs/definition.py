@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from alexnet_archive.layerdefs import elementwise, images, weighted
+from alexnet_archive.layerdefs import elementwise, filters, images, weighted
 from alexnet_archive.layerdefs.collecting import Broken, Collector
 from alexnet_archive.layerdefs.ini import BLANKS, IniFile, InterpolationError, near
 from alexnet_archive.layerdefs.model import HOST, DataShape, Layer, NeuronLayer
@@ -28,8 +28,8 @@ class LayerType:
 TYPES: dict[str, LayerType] = {
     "fc": LayerType(weighted.parse_fc),
     "treefc": LayerType(weighted.parse_treefc, 1),
-    "conv": LayerType(weighted.parse_conv),
-    "local": LayerType(weighted.parse_conv),
+    "conv": LayerType(filters.parse_conv),
+    "local": LayerType(filters.parse_conv),
     "softmax": LayerType(elementwise.parse_softmax, 1),
     "eltsum": LayerType(elementwise.parse_eltsum),
     "eltmax": LayerType(elementwise.parse_eltmax),

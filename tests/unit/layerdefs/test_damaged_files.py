@@ -15,10 +15,45 @@ from tests.unit.layerdefs.layerfiles import BASE, SHAPE, read
 from tests.unit.layerdefs.test_network import EVERY, parameters_for
 
 VALUES = [
-    "", "0", "-1", "1", "2", "3", "5", "16", "1.5", "nan", "inf", "-inf", "1e200", "1e-200", "99999999999999999999999", "x", "%", "%(a)s",
-    "1,1", "0,0", ",", "true", "relu", "tanh[]", "max", "conv", "data", "flat", "flat,flat", "cm,cm", "soft", "labels,soft", "m.f", "top[3]",
-    "x=y", ";", "[", "]",
-]  # fmt: skip
+    "",
+    "0",
+    "-1",
+    "1",
+    "2",
+    "3",
+    "5",
+    "16",
+    "1.5",
+    "nan",
+    "inf",
+    "-inf",
+    "1e200",
+    "1e-200",
+    "99999999999999999999999",
+    "x",
+    "%",
+    "%(a)s",
+    "1,1",
+    "0,0",
+    ",",
+    "true",
+    "relu",
+    "tanh[]",
+    "max",
+    "conv",
+    "data",
+    "flat",
+    "flat,flat",
+    "cm,cm",
+    "soft",
+    "labels,soft",
+    "m.f",
+    "top[3]",
+    "x=y",
+    ";",
+    "[",
+    "]",
+]
 LINES = EVERY.split("\n")
 
 
@@ -49,7 +84,8 @@ def test_damaged_definitions(changes: list[tuple[int, int, str]], lenient: bool)
         assert error.problems and [p.first for p in error.problems] == [True] + [False] * (len(error.problems) - 1)
         return
     network.summary()
-    assert read(network.definition_text()) == network
+    if "nan" not in text:  # no number equals itself there
+        assert read(network.definition_text()) == network
 
 
 PARAMETER_LINES = parameters_for(read(EVERY)).split("\n")
@@ -65,7 +101,7 @@ def test_damaged_parameters(changes: list[tuple[int, int, str]], lenient: bool) 
         assert error.problems
         return
     again = read(EVERY, network.parameters_text())
-    if not any(value in text for value in ("nan",)):
+    if "nan" not in text:
         assert again == network
 
 

@@ -412,7 +412,8 @@ def test_dictionaries_have_the_keys_of_section_7(every: dict[str, dict[str, Any]
 FLAGS = {
     "data": "TTT", "fc": "FTT", "conv": "FTT", "local": "FTT", "softmax": "TTT", "eltsum": "FFF", "eltmax": "TTT",
     "pool": "TTT", "rnorm": "TTT", "cnorm": "TFT", "cmrnorm": "TTT", "nailbed": "FFF", "blur": "FFF", "href": "TTT",
-    "resize": "FFF", "rgb2yuv": "FFF", "rgb2lab": "FFF", "rscale": "FFF", "concat": "TTT", "hs": "FFF", "cost.logreg": "TTT", "cost.sum2": "TTT",
+    "resize": "FFF", "rgb2yuv": "FFF",
+    "rgb2lab": "FFF", "rscale": "FFF", "concat": "TTT", "hs": "FFF", "cost.logreg": "TTT", "cost.sum2": "TTT",
 }  # fmt: skip
 
 
