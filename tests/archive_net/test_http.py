@@ -106,6 +106,15 @@ def test_a_server_that_sends_too_much_is_cut_off(served: Served) -> None:
     assert nothing_is_left()
 
 
+def test_a_repository_that_swells_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    need_git()
+    trees.make_repository(tmp_path / "served.git", bare=True, extra={"zeros": b"\0" * 20_000_000})
+    server = Threaded(("127.0.0.1", 0), git_backend(tmp_path, []))
+    with serving(server) as port, pytest.raises(AcquireError, match="unpacks to too much"):
+        archive.acquire(f"http://127.0.0.1:{port}/served.git", limits=Limits(file_bytes=1_000_000), first_seen=True)
+    assert nothing_is_left()
+
+
 def test_what_is_no_repository_and_who_is_not_there_are_told_apart(served: Served) -> None:
     with pytest.raises(AcquireError, match="is not a git repository"):
         archive.acquire(served.url.replace("served.git", "other.git"))

@@ -23,9 +23,10 @@ from dulwich.objects import Commit, Tag, Tree
 from dulwich.repo import Repo
 
 from alexnet_archive.archive.manifests import EXECUTABLE_MODE, FILE_MODE, LINK_MODE, git_id
+from alexnet_archive.archive.packguard import check_pack
 from alexnet_archive.archive.progress import Progress
 from alexnet_archive.archive.sources import Origin
-from alexnet_archive.archive.staging import Stager, refuse
+from alexnet_archive.archive.staging import Limits, Stager, refuse
 from alexnet_archive.errors import AcquireError
 
 SCHEMES = ("http", "https", "git")
@@ -92,7 +93,7 @@ def stage_url(
     work.mkdir()
     repository = Repo.init_bare(str(work))
     try:
-        references = _fetch(url, repository, stager.limits.received_bytes, network, progress)
+        references = _fetch(url, repository, stager.limits, network, progress)
         return stage_repository(repository, url, references, stager, wanted, exact=exact)
     finally:
         repository.close()
@@ -137,7 +138,7 @@ def stage_repository(
     return Origin(source, "git", commit_id, commit, notes)
 
 
-def _fetch(url: str, repository: Repo, limit: int, network: Network, progress: Progress) -> dict[bytes, bytes]:
+def _fetch(url: str, repository: Repo, limits: Limits, network: Network, progress: Progress) -> dict[bytes, bytes]:
     """Bring every branch and tag into `repository`; the references the server advertised."""
     received = 0
     client, path = _client(url, network)
@@ -146,13 +147,17 @@ def _fetch(url: str, repository: Repo, limit: int, network: Network, progress: P
     def count(data: bytes) -> int:
         nonlocal received
         received += len(data)
-        if received > limit:
-            raise refuse(f"{url} sends too much", expected=f"at most {limit} bytes")
+        if received > limits.received_bytes:
+            raise refuse(f"{url} sends too much", expected=f"at most {limits.received_bytes} bytes")
         progress(received, None, "bytes received")
         return stream.write(data)
 
     try:
         result = client.fetch_pack(path, _wants, repository.get_graph_walker(), count)
+        if received:
+            stream.seek(0)
+            check_pack(stream, limits)
+            stream.seek(0, os.SEEK_END)
         (commit if received else abort)()
     except (AcquireError, KeyboardInterrupt):
         abort()
