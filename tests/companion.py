@@ -84,9 +84,7 @@ class Caller:
         assert not out, "more output than the call asked for"
         return found
 
-    def seconds(
-        self, function: str, numbers: Sequence[float], shapes: Sequence[Any], repeat: int
-    ) -> tuple[float, float]:
+    def seconds(self, function: str, numbers: Sequence[float], shapes: Sequence[Any], repeat: int) -> tuple[float, float]:
         """Best wall and processor seconds of `repeat` calls after one to warm up.
 
         A shape is (rows, columns), with "column-major" third where the matrix is, or None for an empty matrix.
