@@ -45,12 +45,13 @@ __global__ void kScale(float* values, const float factor, int n) {
 }
 
 __global__ void kShared(int* results) {
-    __shared__ int first;
+    __shared__ ushort2 first;
     if (threadIdx.x == 0) {
-        first = 10 * static_cast<int>(blockIdx.x);
+        first.x = 10 * blockIdx.x;
+        first.y = blockDim.x;
     }
     __syncthreads();
-    results[blockIdx.x * blockDim.x + threadIdx.x] = first + static_cast<int>(threadIdx.x);
+    results[blockIdx.x * first.y + threadIdx.x] = first.x + static_cast<int>(threadIdx.x);
 }
 
 // Every thread needs what all the others wrote, several times over.
