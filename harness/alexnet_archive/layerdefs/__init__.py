@@ -11,9 +11,10 @@ from alexnet_archive.layerdefs.finding import (
     net_facts,
     our_nets,
 )
-from alexnet_archive.layerdefs.model import DataShape, Layer, Parameters
+from alexnet_archive.layerdefs.model import DataShape, Layer
 from alexnet_archive.layerdefs.network import Crossing, Network, NetworkTotals, Totals, read_network
 from alexnet_archive.layerdefs.parameters import apply_parameters
+from alexnet_archive.layerdefs.settings import Parameters
 from alexnet_archive.layerdefs.transform import conv_to_local, unshare_weights
 from alexnet_archive.layerdefs.values import Neuron, Schedule
 

@@ -1,6 +1,7 @@
 """Gathers every problem of a file pair before anything is raised; the order is the release's, so the first is its first.
 
-Checked against layer-language sections 0 (E, U, X) and 8 (order of checks).
+Checked against layer-language sections 0 (E, U, X) and 8 (order of checks). Where the release goes through layers in
+Python 2's hash order (neurons, unused layers, parameters), file order stands in for it.
 """
 
 from __future__ import annotations

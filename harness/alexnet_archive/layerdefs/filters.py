@@ -86,11 +86,9 @@ def _inputs(here: Surroundings, lists: dict[str, tuple[Any, ...]]) -> list[Filte
         read.check(fine, key, message, found=lists[key], allowed=f">= {least}", spec="2.4 step 1")
     read.halt()
     sides = [image_side(here, units, channels) for units, channels in zip(here.sizes, lists["channels"])]
-    columns = zip(*(lists[key] for key in ("channels", "padding", "stride", "filterSize", "filters", "groups", "randSparse")))
-    inputs = [
-        FilterInput(i, units, *row, pixels=pixels, side=side)
-        for i, (units, row, (pixels, side)) in enumerate(zip(here.sizes, columns, sides))
-    ]
+    columns = (lists[key] for key in ("channels", "padding", "stride", "filterSize", "filters", "groups", "randSparse"))
+    rows = zip(range(len(sides)), here.sizes, *columns, (pixels for pixels, _ in sides), (side for _, side in sides))
+    inputs = [FilterInput(*row) for row in rows]
     for one in inputs:
         if one.side < 1:
             message, allowed = f"input {one.index} leaves no image", f"at most {one.units}"

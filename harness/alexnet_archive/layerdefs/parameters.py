@@ -12,8 +12,8 @@ from typing import Any
 from alexnet_archive.errors import LayerFileError, Problem
 from alexnet_archive.layerdefs.collecting import Collector
 from alexnet_archive.layerdefs.ini import IniFile, near, parse_ini
-from alexnet_archive.layerdefs.model import Parameters
 from alexnet_archive.layerdefs.sections import SectionReader
+from alexnet_archive.layerdefs.settings import Parameters
 from alexnet_archive.layerdefs.values import BadText, Schedule, parse_positional_schedule, parse_quantiser, parse_schedule
 
 WEIGHTED = ("fc", "treefc", "conv", "local")

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from alexnet_archive.layerdefs.ini import escape_value
-from alexnet_archive.layerdefs.model import Layer, Parameters, camel
+from alexnet_archive.layerdefs.model import Layer
+from alexnet_archive.layerdefs.settings import Parameters, camel
 from alexnet_archive.layerdefs.values import Schedule
 
 # Keys of the definition file in the order they are printed: dictionary key -> the default that is left out.
