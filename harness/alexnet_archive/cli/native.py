@@ -31,6 +31,7 @@ def fresh_values(typed: Mapping[str, Any]) -> dict[str, Any]:
     """Option values of a new run: what was typed, and what the release would not find by itself."""
     from alexnet_archive.cli.train import suggested_border
     from alexnet_archive.training import merge
+    from alexnet_archive.training.options import BY_NAME
 
     values, _ = merge(typed, None)
     definition = session.locate_definition(values["layer_def"])
@@ -40,7 +41,7 @@ def fresh_values(typed: Mapping[str, Any]) -> dict[str, Any]:
     values["layer_def"] = str(definition)
     values["save_path"] = values["save_path"] or "."
     session.complete_data_options(values)
-    return values
+    return {name: value for name, value in values.items() if typed.get(name) is not None or value != BY_NAME[name].default}
 
 
 def folders_of(values: Mapping[str, Any]) -> tuple[list[Path], list[Path]]:
