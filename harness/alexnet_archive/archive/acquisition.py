@@ -46,13 +46,18 @@ class Comparison:
     def agrees(self) -> bool:
         return not (self.missing or self.unexpected or self.resized)
 
-    def __str__(self) -> str:
+    @property
+    def counts(self) -> str:
         if self.agrees:
             return f"all {self.compared} files of the inventory, names and established sizes agree"
-        counts = f"{len(self.missing)} missing, {len(self.unexpected)} unexpected, {len(self.resized)} of another size"
+        return f"{len(self.missing)} missing, {len(self.unexpected)} unexpected, {len(self.resized)} of another size"
+
+    def __str__(self) -> str:
+        if self.agrees:
+            return self.counts
         lines = [f"missing {p}" for p in self.missing[:3]] + [f"unexpected {p}" for p in self.unexpected[:3]]
         lines += [f"{p}: {want} characters expected, {got} found" for p, want, got in self.resized[:3]]
-        return f"{counts} (such as {'; '.join(lines)})"
+        return f"{self.counts} (such as {'; '.join(lines)})"
 
 
 @dataclass(frozen=True)
@@ -193,7 +198,7 @@ def _judge(
     status, vouched = _status(release, origin, records, comparison, revision, first_seen)
     notes = [*origin.notes, *vouched]
     if status == "first-seen" or not comparison.agrees:
-        notes.append(f"compared with the inventory of release.toml: {comparison}")
+        notes.append(f"compared with the inventory of release.toml: {comparison.counts}")
     identity = Identity(
         status=status,
         source=origin.source,

@@ -22,6 +22,11 @@ WIDTH = 120
 JSON = click.option("--json", "as_json", is_flag=True, help="print JSON")
 
 
+def examples(*lines: str) -> str:
+    """Help text that shows commands as they are typed, one a line."""
+    return "\b\nExample:\n" + "\n".join(f"  alexnet-archive {line}" for line in lines)
+
+
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[int] = ()) -> None:
     """Print rows under headings, cut to the terminal; text is taken as it is, never as markup."""
     from rich.console import Console
@@ -54,8 +59,11 @@ def pairs(rows: Iterable[tuple[str, str | None]]) -> None:
 
 
 @click.command(
-    epilog="Examples: alexnet-archive acquire | alexnet-archive acquire --from AlexNet-Source-Code.zip --unwrap | "
-    "alexnet-archive acquire --from tests/standin --first-seen"
+    epilog=examples(
+        "acquire",
+        "acquire --from AlexNet-Source-Code.zip --unwrap",
+        "acquire --from tests/standin --first-seen",
+    )
 )
 @click.option("--from", "source", default=None, help="git URL, local clone, folder, zip or tar [default: the publisher's]")
 @click.option("--revision", default=None, help="another commit, branch or tag than the recorded revision (git only)")
@@ -88,8 +96,7 @@ def acquire(
         emit_json({**identity, "inventory": {**asdict(done.comparison), "agrees": done.comparison.agrees}})
         return
     show_identity(done.manifest)
-    pairs([("inventory", str(done.comparison) if done.comparison.agrees else None)])
-    pairs([("placed in", f"{done.place}, read-only")])
+    pairs([("inventory", str(done.comparison)), ("placed in", f"{done.place}, read-only")])
 
 
 def described(manifest: Manifest) -> dict[str, Any]:
@@ -129,8 +136,11 @@ def show_identity(manifest: Manifest) -> None:
 
 
 @click.command(
-    epilog="Examples: alexnet-archive verify | alexnet-archive verify --json | alexnet-archive verify --bag release-bag. "
-    "Exit codes: 0 all well, 13 missing, 14 unexpected, 15 altered, 16 mode or writable, 12 several of these."
+    epilog=examples(
+        "verify",
+        "verify --ids --json",
+        "verify --bag release-bag",
+    )
 )
 @click.option("--deep/--quick", default=True, help="read every byte [default], or trust size and time")
 @click.option("--ids", is_flag=True, help="also compute every git id again, from the bytes up to the revision")
@@ -142,6 +152,8 @@ def verify(deep: bool, ids: bool, since_build: bool, bag: Path | None, as_json: 
 
     --quick reads a file only when its size or time gives reason to: a change that keeps the size and puts the time
     back escapes it. It is the check every other command makes.
+
+    Exit codes: 0 all well, 13 missing, 14 unexpected, 15 altered or touched, 16 mode or writable, 12 several of these.
     """
     from alexnet_archive import archive
     from alexnet_archive.archive import fixity, witness
@@ -196,7 +208,12 @@ def shortened(value: str | None) -> str:
 # --- inventory ----------------------------------------------------------------------------------------------------------
 
 
-@click.command(epilog="Examples: alexnet-archive inventory | alexnet-archive inventory --expected")
+@click.command(
+    epilog=examples(
+        "inventory",
+        "inventory --expected",
+    )
+)
 @click.option("--all", "everything", is_flag=True, help="also list what every toolchain has (standard headers, modules)")
 @click.option("--expected", is_flag=True, help="the record alone, without an acquired release")
 @JSON
@@ -295,8 +312,11 @@ class NotebookGroup(click.Group):
 @click.group(
     cls=NotebookGroup,
     invoke_without_command=True,
-    epilog="Examples: alexnet-archive notebook --gpus 2 --sort top5 | alexnet-archive notebook 145 | "
-    "alexnet-archive notebook draw notebook.png",
+    epilog=examples(
+        "notebook --gpus 2 --sort top5",
+        "notebook 145",
+        "notebook draw notebook.png",
+    ),
 )
 @click.option("--gpus", type=int, default=None, help="runs on so many GPUs")
 @click.option("--data", default=None, help="runs on a data set, such as 2012, 2009, flickr")
