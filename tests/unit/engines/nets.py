@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
+
 from alexnet_archive.engines.base import LayerDicts
 from alexnet_archive.engines.reference import ReferenceEngine
 
@@ -90,7 +91,9 @@ class Net:
             }  # fmt: skip
             for key, value in row.items():
                 columns.setdefault(key, []).append(value)
-        side = 1 + math.ceil((2 * parts[0].get("padding", 0) + columns["imgSize"][0] - parts[0]["filter"]) / columns["stride"][0])
+        side = 1 + math.ceil(
+            (2 * parts[0].get("padding", 0) + columns["imgSize"][0] - parts[0]["filter"]) / columns["stride"][0]
+        )
         modules, local = side * side, kind == "local"
         banks = modules if local else 1
         shapes = [(banks * d * f, filters) for d, f in zip(columns["filterChannels"], columns["filterPixels"])]
@@ -101,7 +104,9 @@ class Net:
             name, kind, sources, modules * filters, filters=filters, modulesX=side, modules=modules, **columns, **keys
         )
 
-    def pool(self, name: str, source: str, kind: str, channels: int, size: int, stride: int, start: int = 0, **keys: Any) -> Net:
+    def pool(
+        self, name: str, source: str, kind: str, channels: int, size: int, stride: int, start: int = 0, **keys: Any
+    ) -> Net:
         side = math.isqrt(self.size(source) // channels)
         across = keys.pop("outputsX", math.ceil((side - start - size) / stride) + 1)
         return self.add(

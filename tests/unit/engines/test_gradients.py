@@ -22,12 +22,7 @@ STEP = 1e-5
 
 def total(engine: ReferenceEngine, data: list[np.ndarray], pass_type: Pass) -> float:
     engine._forward(data, pass_type)
-    return sum(cost.coeff * value(engine, cost) for cost in engine.graph.costs)
-
-
-def value(engine: ReferenceEngine, cost) -> float:
-    """The first reported value in full precision, recomputed from the activation where single is used for reporting."""
-    return cost.values[0]
+    return sum(cost.coeff * cost.values[0] for cost in engine.graph.costs)
 
 
 def compare(net: Net, data: list[np.ndarray], pass_type: Pass = Pass.GC, probes: int = 12, **options) -> None:
@@ -79,7 +74,9 @@ LAYERS: dict[str, Callable[[], tuple[Net, list[np.ndarray]]]] = {
     "fc": lambda: finish(front().add("sum", "eltsum", ["below", "below"], coeffs=[1.0, 0.5]), "sum"),
     "fc two inputs": lambda: finish(front().fc("second", ["below", "data"], 7), "second"),
     "softmax": lambda: finish(front().add("soft", "softmax", "below"), "soft"),
-    "eltsum": lambda: finish(front().neuron("n", "below", "square").add("s", "eltsum", ["n", "below"], coeffs=[2.0, -1.5]), "s"),
+    "eltsum": lambda: finish(
+        front().neuron("n", "below", "square").add("s", "eltsum", ["n", "below"], coeffs=[2.0, -1.5]), "s"
+    ),
     "eltmax": lambda: finish(front().fc("o", "data", 12).fc("p", "data", 12).add("m", "eltmax", ["below", "o", "p"]), "m"),
     "concat": lambda: finish(
         front().fc("other", "data", 5).add("cat", "concat", ["below", "other"], 17, copyOffsets=[0, 12]), "cat"
@@ -108,7 +105,9 @@ LAYERS: dict[str, Callable[[], tuple[Net, list[np.ndarray]]]] = {
     "conv random sparse, over-sampled": lambda: finish(
         images(4, 5).conv("c", "below", [sparse(4, 4, 2)], 8), "c"
     ),
-    "local": lambda: finish(images(4, 6).local("l", "below", [{"channels": 4, "filter": 3, "padding": 1, "stride": 2}], 3), "l"),
+    "local": lambda: finish(
+        images(4, 6).local("l", "below", [{"channels": 4, "filter": 3, "padding": 1, "stride": 2}], 3), "l"
+    ),
     "local groups, two inputs": lambda: finish(
         images(4, 5).local(
             "l", ["below", "data"], [{"channels": 4, "filter": 2, "groups": 2}, {"channels": 2, "filter": 2}], 4

@@ -206,7 +206,7 @@ class ReferenceEngine:
         if progress is not None:
             self._context.progress = progress
         try:
-            with self._workers.single_blas():
+            with self._workers.single_blas(), np.errstate(all="ignore"):
                 yield
         finally:
             self.graph.finish()

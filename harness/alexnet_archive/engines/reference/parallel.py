@@ -38,17 +38,16 @@ class Workers:
 
     def each(self, function: Callable[[int], None], chunks: int) -> None:
         """Call `function(0)` … `function(chunks - 1)`, in any order, on all workers; the first error is raised."""
-        if self._helpers is None or chunks <= 1:
-            for chunk in range(chunks):
-                function(chunk)
-            return
         counter = itertools.count()
 
         def drain() -> None:
-            while (chunk := next(counter)) < chunks:
-                function(chunk)
+            # Overflow and NaN are judged once, at the costs, with the layer named.
+            with np.errstate(all="ignore"):
+                while (chunk := next(counter)) < chunks:
+                    function(chunk)
 
-        helpers = [self._helpers.submit(drain) for _ in range(min(self.count, chunks) - 1)]
+        extra = 0 if self._helpers is None else min(self.count, chunks) - 1
+        helpers = [self._helpers.submit(drain) for _ in range(extra) if self._helpers is not None]
         try:
             drain()
         finally:

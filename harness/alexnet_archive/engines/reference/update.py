@@ -106,7 +106,10 @@ class Parameter:
         constraint: Constraint | None = None,
     ) -> None:
         self.host_value, self.host_increment = value, increment
-        self.value, self.increment = (_usable(a, context.dtype) for a in (value, increment))
+        self.value = _usable(value, context.dtype)
+        self.increment = _usable(increment, context.dtype)
+        if self.increment.strides != self.value.strides:
+            self.increment = np.array(self.increment, order="C" if self.value.flags.c_contiguous else "F")
         self.schedule, self.context = schedule, context
         self.momentum, self.decay, self.averaging = single(momentum), single(decay), single(averaging)
         self.direct = direct and averaging <= 0
