@@ -98,12 +98,12 @@ def find_definition(name_or_path: str | Path, search: Sequence[Path] = ()) -> Pa
 def find_parameters(definition: Path) -> Path | None:
     """The parameter file whose name belongs to the definition's, in the same folder; None unless exactly one is there.
 
-    `layers-X.cfg` goes with `layer-params-X.cfg`; `X.cfg` with `X.params.cfg`.
+    `layers-X.cfg` goes with `layer-params-X.cfg` (and `layers.X.cfg` with `layer-params.X.cfg`), `X.cfg` with `X.params.cfg`.
     """
     definition = Path(definition)
     stem = definition.name.removesuffix(".cfg")
     names = [f"{stem}.params.cfg"]
-    if stem.startswith("layers-"):
-        names.append(f"layer-params-{stem.removeprefix('layers-')}.cfg")
+    if stem.startswith(("layers-", "layers.")):
+        names.append(f"layer-params{stem.removeprefix('layers')}.cfg")
     found = [definition.parent / name for name in names if (definition.parent / name).is_file()]
     return found[0] if len(found) == 1 else None

@@ -132,7 +132,13 @@ class ParameterReader:
 
     def _relic(self, read: SectionReader, key: str) -> Schedule:
         """The key `sched`, which the shipped parser never reads (appendix A)."""
-        if not self.lenient or not read.ini.has(read.section, "sched"):
+        if not read.ini.has(read.section, "sched"):
+            return Schedule()
+        if not self.lenient:
+            if "sched" not in read.asked:
+                message = "a relic that the 2012 parser does not read: the rate stays constant; --lenient follows the intention"
+                read.fail("sched", message, kind="W", allowed="schedW, schedB", spec="Appendix A")
+            read.asked["sched"] = None
             return Schedule()
         text = read.raw("sched")
         if text is None:

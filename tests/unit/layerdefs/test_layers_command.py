@@ -10,10 +10,12 @@ from pathlib import Path
 import matplotlib.colors as colours
 import pytest
 from click.testing import CliRunner, Result
+from PIL import Image
 
 from alexnet_archive import paths
+from alexnet_archive.cli.convert import convert
 from alexnet_archive.cli.layers import layers
-from alexnet_archive.errors import LayerFileError, UserInputError
+from alexnet_archive.errors import BatchFileError, LayerFileError, UserInputError
 from alexnet_archive.exhibit.network import CROSSING, network_figure
 from alexnet_archive.layerdefs import find_definition, find_parameters, net_facts, our_nets, read_network
 from tests.unit.layerdefs.layerfiles import BASE
@@ -102,6 +104,20 @@ def test_bad_dims(base: Path, dims: str) -> None:
     assert isinstance(call("check", base, "--dims", dims).exception, UserInputError)
 
 
+def test_sizes_from_a_data_folder(tmp_path: Path) -> None:
+    """A real folder of 16 classes, 64x64: the demo's net fits, with another border it does not."""
+    for k in range(16):
+        folder = tmp_path / "pictures" / f"class{k:02}"
+        folder.mkdir(parents=True)
+        Image.new("RGB", (70, 64), (k, 2 * k, 3 * k)).save(folder / "one.png")
+    arguments = [str(tmp_path / "pictures"), str(tmp_path / "data"), "--size", "64", "--workers", "1"]
+    assert CliRunner().invoke(convert, arguments).exit_code == 0
+    assert call("check", "demo", "--data", tmp_path / "data").exit_code == 0
+    shown = json.loads(call("show", "demo", "--data", tmp_path / "data", "--crop-border", "0", "--json").output)
+    assert shown["layers"][0]["image"] == {"channels": 3, "side": 64}
+    assert isinstance(call("check", "demo", "--data", tmp_path / "pictures").exception, BatchFileError)
+
+
 @pytest.mark.parametrize("suffix, head", [("png", b"\x89PNG"), ("svg", b"<?xml")])
 def test_draw(tmp_path: Path, suffix: str, head: bytes) -> None:
     out = tmp_path / f"net.{suffix}"
@@ -175,6 +191,11 @@ def test_parameters_only_where_unambiguous(tmp_path: Path) -> None:
     assert find_parameters(definition) == tmp_path / "layer-params-a.cfg"
     (tmp_path / "layers-a.params.cfg").write_text("")
     assert find_parameters(definition) is None
+
+
+def test_the_gradient_checkers_pair(tmp_path: Path) -> None:
+    (tmp_path / "layer-params.gc.cfg").write_text("")
+    assert find_parameters(tmp_path / "layers.gc.cfg") == tmp_path / "layer-params.gc.cfg"
 
 
 def test_net_facts(tmp_path: Path) -> None:

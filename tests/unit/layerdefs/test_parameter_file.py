@@ -179,7 +179,7 @@ def test_notes_for_what_has_no_effect() -> None:
     assert "did you mean epsW" in said["conv", "epsw2"]
     assert "did you mean [conv]" in said["convv", None]
     assert "no effect" in said["multi", "topk"]
-    assert "did you mean sched" in said["conv", "sched"]
+    assert "stays constant" in said["conv", "sched"]
 
 
 def test_quantisers_of_a_detached_neuron_follow_its_source() -> None:
