@@ -415,7 +415,11 @@ def show_run(name: str, as_json: bool) -> None:
             }
         )
         return
-    parents = [f"{experiments.RELATIONS[relation]} {parent}" for relation, parent in item.parents]
+    lost = experiments.absent()
+    parents = [
+        f"{experiments.RELATIONS[relation]} {parent}" + (" (no file of it is in the release)" if parent in lost else "")
+        for relation, parent in item.parents
+    ]
     descent = ", ".join(f"{child} ({relation})" for relation, child in experiments.children(name))
     figures = [f"top-1 {percent(item.top1)} %"] * (item.top1 is not None) + [f"top-5 {percent(item.top5)} %"] * (
         item.top5 is not None
