@@ -407,3 +407,17 @@ def test_two_column_120_crosses_as_the_worked_example_lists() -> None:
     assert forward == per_case
     trained = {key: size for key, size in per_case.items() if key[0] not in ("data", "labels", "nails0")}
     assert backward == trained
+
+
+def test_buffers_are_reused_from_batch_to_batch() -> None:
+    """O32: after the first batch no new memory is asked for, short last minibatch included."""
+    engine = columns().engine(num_gpus=2, minibatch=8)
+    data = minibatch(128, 3, 20)
+    held = []
+    for _ in range(4):
+        engine.train_batch(data, 0.0)
+        engine.test_batch(data)
+        pool = engine._context.pool
+        assert not pool._lent
+        held.append(sum(block.nbytes for block in pool._free))
+    assert held[1] == held[2] == held[3]

@@ -338,3 +338,47 @@ def test_o43_averages_are_not_saved() -> None:
     resumed.engine().train_batch(data, 0.0)
     resumed.engine().train_batch(data, 0.0)
     assert not np.array_equal(straight.layers["below"]["weights"][0], resumed.layers["below"]["weights"][0])
+
+
+def test_o34_rscale_may_enlarge() -> None:
+    """tgtSize 9 of 10 with maxScale 1.25: sides up to 11, drawn with the chances of minScaled 8."""
+    net = Net().data("data", 100).image("r", "rscale", "data", 1, 81, maxScale=1.25, tgtSize=9).cost("cost", "sum2", "r")
+    engine = net.engine(seed=1)
+    layer = engine.graph.layers["r"]
+    assert layer.chances == pytest.approx([1 / 14, 5 / 14, 1])  # type: ignore[attr-defined]
+    sides = [layer._draw()[0] for _ in range(300)]  # type: ignore[attr-defined]
+    assert set(sides) == {9, 10, 11}
+    assert abs(np.mean([side == 11 for side in sides]) - 9 / 14) < 0.1
+    for _ in range(20):
+        engine.graph.forward([np.ones((100, 2), np.float32)], Pass.TRAIN)
+        np.testing.assert_allclose(engine.graph.activations["r"], 1, rtol=1e-6)
+
+
+def test_o39_outputs_never_share_memory_with_inputs() -> None:
+    net = below(8).neuron("n", "below", "ident").add("s", "eltsum", ["n", "below"], coeffs=[1.0, 1.0])
+    net.add("hs", "hs", "s", keep=1.0, enable=False).cost("cost", "sum2", "hs")
+    for layer in net.layers.values():
+        layer["actsTarget"] = layer["actsGradTarget"] = -1
+    engine = net.engine()
+    engine.graph.forward([random(4, 3)], Pass.TRAIN)
+    held = list(engine.graph.activations.values())
+    for i, one in enumerate(held):
+        assert not any(np.shares_memory(one, other) for other in held[i + 1 :])
+
+
+def test_random_pooling_is_uniform_over_the_clipped_window() -> None:
+    """Every pixel of every window is chosen, about equally often, and nothing else."""
+    net = Net().data("data", 16).pool("p", "data", "rand", 1, 3, 2, start=-1).cost("cost", "sum2", "p")
+    engine, cases = net.engine(seed=2, minibatch=4000), 4000
+    x = np.repeat(np.arange(16, dtype=np.float32)[:, None], cases, axis=1)
+    engine.graph.forward([x], Pass.TEST)
+    out = engine.graph.activations["p"].reshape(3, 3, cases)
+    for oy in range(3):
+        for ox in range(3):
+            window = {
+                4 * y + z for y in range(2 * oy - 1, 2 * oy + 2) for z in range(2 * ox - 1, 2 * ox + 2)
+                if 0 <= y < 4 and 0 <= z < 4
+            }  # fmt: skip
+            chosen, counts = np.unique(out[oy, ox], return_counts=True)
+            assert set(chosen.astype(int)) == window
+            assert abs(counts * len(window) / cases - 1).max() < 0.2
