@@ -90,6 +90,7 @@ ROWS: dict[str, tuple[str, str, str | None, str]] = {
     "unequal filters": (TWICE + "filters=16,32\nfilterSize=5,5", "E", "filters", "different numbers"),
     "7a square": (CONV + "channels=2", "E", "channels", "square"),
     "7b channels": (CONV + "inputs=tiny\nchannels=9\nfilterSize=1", "E", "channels", "at most 3 or a multiple of 4"),
+    "7b six channels": (CONV + "inputs=six\nchannels=6\nfilterSize=1", "E", "channels", "at most 3 or a multiple of 4"),
     "7c filter too large": (CONV + "filterSize=17", "E", "filterSize", "larger than the padded"),
     "7d one group": (SPARSE, "E", "groups", "more than one group"),
     "7d divides": (SPARSE + "groups=4\nfilterChannels=12", "E", "filterChannels", "divide channels"),
@@ -136,6 +137,7 @@ ROWS: dict[str, tuple[str, str, str | None, str]] = {
     "rnorm size low": (RNORM + "size=0", "E", "size", "range"),
     "rnorm size high": (RNORM + "size=17", "E", "size", "range"),
     "rnorm channels": (RNORM.replace("inputs=data", "inputs=conv") + "channels=5", "E", "channels", "multiple of 4"),
+    "rnorm six channels": (RNORM + "inputs=six\nchannels=6\nsize=1", "E", "channels", "multiple of 4"),
     "cnorm square": (RNORM.replace("rnorm", "cnorm") + "channels=2", "E", "channels", "square"),
     "norm blocked": (NORM + "blocked=2", "E", "blocked", "truth"),
     # sub-sampling, blur, mirror, scaling, colour (2.11 to 2.16)
@@ -181,6 +183,7 @@ ROWS: dict[str, tuple[str, str, str | None, str]] = {
 }  # fmt: skip
 EXTRA = "[tiny]\ntype=data\ndataIdx=3\n[wide]\ntype=softmax\ninputs=conv\n[uses]\ntype=cost.sum2\ninputs=wide\n"
 EXTRA += "[picture]\ntype=fc\ninputs=conv\noutputs=12\ninitW=1\n[uses3]\ntype=cost.sum2\ninputs=picture\n"
+EXTRA += "[six]\ntype=fc\ninputs=conv\noutputs=24\ninitW=1\n[uses4]\ntype=cost.sum2\ninputs=six\n"
 EXTRA += "[uses2]\ntype=cost.sum2\ninputs=tiny\ngpu=0\n"
 
 
@@ -232,6 +235,42 @@ WHOLE = {
 @pytest.mark.parametrize("body", WHOLE.values(), ids=WHOLE)
 def test_the_unspoilt_layers_are_accepted(body: str) -> None:
     """The rows above spoil these; were these refused too, the rows would prove nothing."""
+    assert problems(with_layer(body, extra=EXTRA), num_gpus=2) == ()
+
+
+# the last values inside each range
+BOUNDS = {
+    "highest gpu": "type=softmax\ninputs=flat\ngpu=1",
+    "one output": FC + "outputs=1",
+    "filter as large as the padded image": CONV + "padding=2\nfilterSize=20",
+    "filter of one pixel": CONV + "filterSize=1",
+    "three channels": CONV,
+    "four channels": CONV + "inputs=tiny\nchannels=4\nfilterSize=3",
+    "4 * groups channels": CONV + "inputs=conv\nchannels=16\ngroups=4",
+    "partialSum as many as modules": CONV + "partialSum=144",
+    "window as large as the image": POOL + "sizeX=16\nstride=16",
+    "window of one pixel": POOL + "sizeX=1\nstride=1",
+    "outputsX given": POOL + "outputsX=40",
+    "pool of 4 channels below weights": POOL + "inputs=tiny\ngpu=0\nchannels=4",
+    "rnorm of one pixel": RNORM + "size=1",
+    "rnorm as large as the image": RNORM + "size=16",
+    "cmrnorm of two maps": NORM + "size=2",
+    "cmrnorm of all maps": NORM + "size=16",
+    "blur as large as the image": BLUR + "inputs=tiny\nchannels=4\nfilterSize=3",
+    "one channel mirrored": HREF + "inputs=tiny\nchannels=1",
+    "resize by two": RESIZE + "scale=2",
+    "resize by a half": RESIZE + "scale=.5",
+    "rscale smallest": RSCALE + "tgtSize=10",
+    "rscale largest": RSCALE + "tgtSize=16",
+    "rscale by one": RSCALE + "maxScale=1\ntgtSize=16",
+    "rscale by two": RSCALE + "maxScale=2\ntgtSize=8",
+    "second own matrix": "type=fc\ninputs=flat,flat\noutputs=4\ninitW=1,1\nweightSource=,x[0]",
+    "two inputs of eltmax": "type=eltmax\ninputs=flat,flat",
+}
+
+
+@pytest.mark.parametrize("body", BOUNDS.values(), ids=BOUNDS)
+def test_the_ends_of_ranges_are_accepted(body: str) -> None:
     assert problems(with_layer(body, extra=EXTRA), num_gpus=2) == ()
 
 
