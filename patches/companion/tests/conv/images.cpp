@@ -24,7 +24,7 @@ CASE(convCrop_offsets) {
                         result(at(c, i, j, tgt), n) = x(at(c, startY + i, startX + j, img), n);
         for (Form form : FORMS) {
             Held in(x, form);
-            overwrites(result, 0, [&](NVMatrix& target) { convCrop(*in, target, img, tgt, startY, startX); });
+            overwritesIn(form, result, 0, [&](NVMatrix& target) { convCrop(*in, target, img, tgt, startY, startX); });
         }
     }
 }
@@ -67,7 +67,7 @@ CASE(convResizeBilinear_scales) {
                     }
         for (Form form : FORMS) {
             Held in(x, form);
-            overwrites(result, 1e-5, [&](NVMatrix& target) { convResizeBilinear(*in, target, s.img, s.tgt, s.scale); });
+            overwritesIn(form, result, 1e-5, [&](NVMatrix& target) { convResizeBilinear(*in, target, s.img, s.tgt, s.scale); });
         }
     }
 }
@@ -88,10 +88,10 @@ CASE(convBedOfNails_strides) {
                     }
         for (Form form : FORMS) {
             Held in(x, form), grads(g, form);
-            scales(forward, 1e-6, [&](NVMatrix& target, float sT, float sO) {
+            scalesIn(form, forward, 1e-6, [&](NVMatrix& target, float sT, float sO) {
                 convBedOfNails(*in, target, channels, img, start, stride, sT, sO);
             });
-            scales(back, 1e-6, [&](NVMatrix& target, float sT, float sO) {
+            scalesIn(form, back, 1e-6, [&](NVMatrix& target, float sT, float sO) {
                 convBedOfNailsUndo(*grads, target, channels, img, start, stride, sT, sO);
             });
         }
@@ -140,7 +140,7 @@ CASE(convRGBToYUV_matrix) {
                     result(row, n) += matrix[row / pixels][k] * x(k * pixels + row % pixels, n);
         for (Form form : FORMS) {
             Held in(x, form);
-            overwrites(result, 1e-6, [&](NVMatrix& target) { convRGBToYUV(*in, target); });
+            overwritesIn(form, result, 1e-6, [&](NVMatrix& target) { convRGBToYUV(*in, target); });
         }
     }
 }

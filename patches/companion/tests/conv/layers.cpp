@@ -47,7 +47,7 @@ void checkForward(const std::vector<Layer>& layers) {
         const Form forms[] = {PLAIN, COLUMN_MAJOR, STRIDED};
         for (Form form : forms) {
             Held x(images, form), w(weights, form);
-            scales(result, TOLERANCE,
+            scalesIn(form, result, TOLERANCE,
                    [&](NVMatrix& target, float sT, float sO) { libraryFilterActs(l, *x, *w, target, sT, sO); });
         }
     }
@@ -59,7 +59,7 @@ void checkImages(const std::vector<Layer>& layers) {
         const Form forms[] = {PLAIN, COLUMN_MAJOR, STRIDED};
         for (Form form : forms) {
             Held h(hidden, form), w(weights, form);
-            scales(result, TOLERANCE,
+            scalesIn(form, result, TOLERANCE,
                    [&](NVMatrix& target, float sT, float sO) { libraryImgActs(l, *h, *w, target, sT, sO); });
         }
     }
@@ -72,7 +72,7 @@ void checkWeights(const std::vector<Layer>& layers) {
         const Form forms[] = {PLAIN, COLUMN_MAJOR, STRIDED};
         for (Form form : forms) {
             Held x(images, form), h(hidden, form);
-            scales(result, TOLERANCE * 5,
+            scalesIn(form, result, TOLERANCE * 5,
                    [&](NVMatrix& target, float sT, float sO) { libraryWeightActs(l, *x, *h, target, 0, sT, sO); });
         }
     }

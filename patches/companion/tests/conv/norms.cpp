@@ -97,7 +97,7 @@ CASE(convResponseNorm_windows) {
         const Dense x = random(rows(s), s.cases, 1, -2, 2), d = directDenoms(s, sameMapPairs(s), x, 1);
         for (Form form : FORMS) {
             Held in(x, form);
-            overwrites(directNorm(s, x, d), 1e-5, [&](NVMatrix& target) {
+            overwritesIn(form, directNorm(s, x, d), 1e-5, [&](NVMatrix& target) {
                 NVMatrix denoms;
                 convResponseNorm(*in, denoms, target, s.maps, s.size, s.scale, s.power);
                 CHECK_MATRIX(denoms, d, 1e-5);
@@ -113,7 +113,7 @@ CASE(convResponseNormUndo_windows) {
         const Dense g = random(rows(s), s.cases, 3);
         for (Form form : FORMS) {
             Held grads(g, form), denoms(d, form), inputs(x, form), acts(y, form);
-            scales(directUndo(s, pairs, g, d, x, y), 2e-5, [&](NVMatrix& target, float sT, float sO) {
+            scalesIn(form, directUndo(s, pairs, g, d, x, y), 2e-5, [&](NVMatrix& target, float sT, float sO) {
                 convResponseNormUndo(*grads, *denoms, *inputs, *acts, target, s.maps, s.size, s.scale, s.power, sT, sO);
             });
             CHECK_MATRIX(*acts, y, 1e-6);
@@ -127,7 +127,7 @@ CASE(convContrastNorm_windows) {
         const Dense d = directDenoms(s, sameMapPairs(s), diffs, 1);
         for (Form form : FORMS) {
             Held in(x, form), meanDiffs(diffs, form);
-            overwrites(directNorm(s, x, d), 1e-5, [&](NVMatrix& target) {
+            overwritesIn(form, directNorm(s, x, d), 1e-5, [&](NVMatrix& target) {
                 NVMatrix denoms;
                 convContrastNorm(*in, *meanDiffs, denoms, target, s.maps, s.size, s.scale, s.power);
                 CHECK_MATRIX(denoms, d, 1e-5);
@@ -153,7 +153,7 @@ CASE(convResponseNormCrossMap_windows) {
         const Dense x = random(rows(s), s.cases, 9, -2, 2), d = directDenoms(s, crossMapPairs(s), x, s.minDiv);
         for (Form form : FORMS) {
             Held in(x, form);
-            overwrites(directNorm(s, x, d), 1e-5, [&](NVMatrix& target) {
+            overwritesIn(form, directNorm(s, x, d), 1e-5, [&](NVMatrix& target) {
                 NVMatrix denoms;
                 convResponseNormCrossMap(*in, denoms, target, s.maps, s.size, s.scale, s.power, s.minDiv, s.blocked);
                 CHECK_MATRIX(denoms, d, 1e-5);
@@ -169,7 +169,7 @@ CASE(convResponseNormCrossMapUndo_windows) {
         const Dense y = directNorm(s, x, d), g = random(rows(s), s.cases, 11);
         for (Form form : FORMS) {
             Held grads(g, form), denoms(d, form), inputs(x, form), acts(y, form);
-            scales(directUndo(s, pairs, g, d, x, y), 2e-5, [&](NVMatrix& target, float sT, float sO) {
+            scalesIn(form, directUndo(s, pairs, g, d, x, y), 2e-5, [&](NVMatrix& target, float sT, float sO) {
                 convResponseNormCrossMapUndo(*grads, *denoms, *inputs, *acts, target, s.maps, s.size, s.scale, s.power,
                                              s.blocked, sT, sO);
             });

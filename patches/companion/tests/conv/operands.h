@@ -74,6 +74,29 @@ void scales(const Dense& result, double tolerance, const Call& call) {
     }
 }
 
+// Operands in an unusual form: one call tells whether they are read aright; the target's rules are those of PLAIN.
+template <class Call>
+void overwritesIn(Form form, const Dense& result, double tolerance, const Call& call) {
+    if (form == PLAIN) {
+        overwrites(result, tolerance, call);
+        return;
+    }
+    NVMatrix target;
+    call(target);
+    CHECK_MATRIX(target, result, tolerance);
+}
+
+template <class Call>
+void scalesIn(Form form, const Dense& result, double tolerance, const Call& call) {
+    if (form == PLAIN) {
+        scales(result, tolerance, call);
+        return;
+    }
+    NVMatrix target;
+    call(target, 0.0f, 1.0f);
+    CHECK_MATRIX(target, result, tolerance);
+}
+
 }  // namespace check
 
 #endif

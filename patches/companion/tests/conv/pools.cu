@@ -82,7 +82,7 @@ void checkForward(Dense (*direct)(const Pool&, const Dense&), double tolerance) 
         const Form forms[] = {PLAIN, COLUMN_MAJOR, STRIDED};
         for (Form form : forms) {
             Held in(x, form);
-            overwrites(result, tolerance, [&](NVMatrix& target) {
+            overwritesIn(form, result, tolerance, [&](NVMatrix& target) {
                 convLocalPool(*in, target, p.channels, p.window, p.start, p.stride, p.outputs, Pooler());
             });
         }
@@ -99,7 +99,7 @@ void checkMaxUndo(const Pool& p, const Dense& x, const Dense& pooled) {
     const Form forms[] = {PLAIN, STRIDED};
     for (Form form : forms) {
         Held in(x, form), acts(pooled, form), g(grads, form);
-        scales(result, 1e-5, [&](NVMatrix& target, float sT, float sO) {
+        scalesIn(form, result, 1e-5, [&](NVMatrix& target, float sT, float sO) {
             convLocalMaxUndo(*in, *g, *acts, target, p.window, p.start, p.stride, p.outputs, sT, sO);
         });
     }
@@ -129,7 +129,7 @@ CASE(convLocalAvgUndo_clipping) {
         const Form forms[] = {PLAIN, COLUMN_MAJOR, STRIDED};
         for (Form form : forms) {
             Held g(grads, form);
-            scales(result, 1e-5, [&](NVMatrix& target, float sT, float sO) {
+            scalesIn(form, result, 1e-5, [&](NVMatrix& target, float sT, float sO) {
                 convLocalAvgUndo(*g, target, p.window, p.start, p.stride, p.outputs, p.img, sT, sO);
             });
         }
