@@ -12,6 +12,10 @@ namespace companion {
 // target = source; the source may lie on another device, and either may be pinned host memory.
 void copyElements(MemoryShape shape, Operand target, Operand source);
 
+// The source where a kernel of the current device can read it: itself, or a copy that lives until the calling thread's next
+// call of a function of this file.
+Operand reachable(MemoryShape shape, Operand source);
+
 // The sum of all elements, in double.
 double sumAll(MemoryShape shape, Operand source);
 

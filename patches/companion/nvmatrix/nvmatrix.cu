@@ -300,16 +300,22 @@ void NVMatrix::add(NVMatrix& b) { applyBinary(NVMatrixBinaryOps::Add(), b); }
 
 void NVMatrix::add(NVMatrix& b, float scaleB) { add(b, 1, scaleB); }
 
+// b may lie on another device.
 void NVMatrix::add(NVMatrix& b, float scaleA, float scaleB) {
-    if (scaleA != 0) {
-        applyBinary(NVMatrixBinaryOps::WeightedAdd(scaleA, scaleB), b);
-        return;
+    if (scaleA == 0) {
+        takeShapeOf(b);
     }
-    takeShapeOf(b);
-    if (scaleB == 1) {
+    assert(isSameDims(b));
+    const MemoryShape shape = memoryShape();
+    const Operand mine = operand(*this);
+    if (scaleA != 0) {
+        const NVMatrixBinaryOps::WeightedAdd op(scaleA, scaleB);
+        companion::applyBinary(op, shape, mine, mine, companion::reachable(shape, b.operand(*this)));
+    } else if (scaleB == 1) {
         b.copy(*this);
     } else {
-        b.scale(scaleB, *this);
+        const NVMatrixOps::MultByScalar op(scaleB);
+        companion::applyUnary(op, shape, mine, companion::reachable(shape, b.operand(*this)));
     }
 }
 

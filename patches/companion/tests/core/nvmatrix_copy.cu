@@ -214,6 +214,32 @@ CASE(matrices_cross_devices_and_are_freed_from_any) {
     CHECK(NVMatrix::canAccessDevice(last, last));
 }
 
+CASE(add_reads_an_operand_on_another_device) {
+    int count = 0;
+    checkCudaErrors(cudaGetDeviceCount(&count));
+    NVMatrix::setDeviceID(count - 1);
+    const Dense a = random(6, 70, 15), b = random(6, 70, 16);
+    for (const Storage& storage : check::STORAGES) {
+        Stored foreign(b, storage);
+        NVMatrix::setDeviceID(0);
+        std::unique_ptr<NVMatrix> sum = check::device(a);
+        NVMatrix first, scaled;
+        sum->add(*foreign, 1, 3);
+        first.add(*foreign, 0, 1);
+        scaled.add(*foreign, 0, 2);
+        Dense expected = a, twice = b;
+        for (size_t e = 0; e < a.at.size(); e++) {
+            expected.at[e] += 3 * b.at[e];
+            twice.at[e] *= 2;
+        }
+        CHECK_MATRIX(*sum, expected, 1e-6);
+        CHECK_MATRIX(first, b, 0);
+        CHECK_MATRIX(scaled, twice, 1e-6);
+        NVMatrix::setDeviceID(count - 1);
+    }
+    NVMatrix::setDeviceID(0);
+}
+
 CASE(set_up_calls_are_idempotent) {
     NVMatrix::initCublas();
     NVMatrix::initCublas();
