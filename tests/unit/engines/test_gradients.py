@@ -12,7 +12,7 @@ import pytest
 
 from alexnet_archive.engines.base import Pass
 from alexnet_archive.engines.reference import ReferenceEngine
-from alexnet_archive.engines.reference.graph import TYPES
+from alexnet_archive.engines.reference.layer import TYPES
 from alexnet_archive.engines.reference.neurons import NEURONS
 from tests.unit.engines.nets import Net, minibatch
 

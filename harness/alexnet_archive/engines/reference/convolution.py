@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from alexnet_archive.engines.base import Pass
-from alexnet_archive.engines.reference.layer import Context, Matrix, Settings
+from alexnet_archive.engines.reference.layer import Backward, Context, Matrix, Settings
 from alexnet_archive.engines.reference.update import Constraint, ball, contrast
 from alexnet_archive.engines.reference.weighted import WeightLayer
 from alexnet_archive.engines.reference.windows import Grid, gather, scatter
@@ -55,10 +55,8 @@ class Input:
         return image[listed[0] : listed[-1] + 1]
 
 
-class Convolution(WeightLayer):
-    """`conv`: weights (filterChannels·F², K), row c'·F² + fy·F + fx; output row f·M + my·Mx + mx."""
-
-    types = ("conv",)
+class Windowed(WeightLayer):
+    """What `conv` and `local` share: filters over the windows of each input; output row f·M + my·Mx + mx."""
 
     def __init__(self, settings: Settings, context: Context) -> None:
         super().__init__(settings, context)
@@ -66,6 +64,17 @@ class Convolution(WeightLayer):
         self.filters: int = s["filters"]
         self.modules: int = s["modulesX"]
         self.parts = [Input.read(s, i) for i in range(len(s["weights"]))]
+
+    def own(self, index: int, group: int) -> slice:
+        """The filters of a group."""
+        width = self.filters // len(self.parts[index].connections)
+        return slice(group * width, (group + 1) * width)
+
+
+class Convolution(Windowed):
+    """`conv`: weights (filterChannels·F², K), row c'·F² + fy·F + fx."""
+
+    types = ("conv",)
 
     def constraint(self, index: int) -> Constraint | None:
         s, rules = self.settings, []
@@ -87,7 +96,7 @@ class Convolution(WeightLayer):
         bias = bias.reshape(self.filters, m, m, 1)
         for i, (x, part) in enumerate(zip(inputs, self.parts)):
             for group in range(len(part.connections)):
-                own = self._own(i, group)
+                own = self.own(i, group)
                 self._correlate(
                     part.pick(image(x, part.channels), group),
                     self.matrix(i)[:, own].T,
@@ -96,11 +105,6 @@ class Convolution(WeightLayer):
                     bias[own] if i == 0 else None,
                 )
         return y
-
-    def _own(self, index: int, group: int) -> slice:
-        """The filters of a group."""
-        width = self.filters // len(self.parts[index].connections)
-        return slice(group * width, (group + 1) * width)
 
     def _correlate(self, source: Matrix, filters: Matrix, grid: Grid, out: Matrix, bias: Matrix | None) -> None:
         """out (K, rows, columns, N) ← filters (K, C·height·width) · windows of source + bias; without bias, +=."""
@@ -118,18 +122,16 @@ class Convolution(WeightLayer):
 
         self.context.workers.each(chunk, len(blocks))
 
-    def backward(
-        self, index: int, inputs: list[Matrix], output: Matrix, gradient: Matrix, target: Matrix, add: bool, pass_type: Pass
-    ) -> None:
+    def backward(self, back: Backward) -> None:
         """Each module spreads its gradient over the pixels it saw; runs of channels keep the writes apart."""
-        part, m, cases = self.parts[index], self.modules, gradient.shape[1]
-        g, t = gradient.reshape(self.filters, m, m, cases), image(target, part.channels)
-        if not add:
+        part, m, cases = self.parts[back.index], self.modules, back.gradient.shape[1]
+        g, t = back.gradient.reshape(self.filters, m, m, cases), image(back.target, part.channels)
+        if not back.add:
             t[...] = 0  # with add and random connections, O17 is mended: every sample of the connections is added
         for group, listed in enumerate(part.connections):
-            own = self._own(index, group)
+            own = self.own(back.index, group)
             into = t[list(listed)] if part.random else t[listed[0] : listed[-1] + 1]
-            self._spread(self.matrix(index)[:, own], g[own], part.grid(m), into)
+            self._spread(self.matrix(back.index)[:, own], g[own], part.grid(m), into)
             if part.random:
                 t[list(listed)] = into
 
@@ -155,7 +157,7 @@ class Convolution(WeightLayer):
         g = gradient.reshape(self.filters, m, m, cases)
         total = np.empty_like(self.weights[index].value)
         for group in range(len(part.connections)):
-            own = self._own(index, group)
+            own = self.own(index, group)
             self._correlation(part.pick(image(x, part.channels), group), g[own], part.grid(m), total[:, own])
         self.weights[index].contribute(total, scale, checking)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from alexnet_archive.engines.base import Pass
 from alexnet_archive.engines.reference.convolution import image
-from alexnet_archive.engines.reference.layer import Layer, Matrix, accumulate
+from alexnet_archive.engines.reference.layer import Backward, Layer, Matrix, accumulate
 from alexnet_archive.engines.reference.normalisation import window_sum
 from alexnet_archive.errors import EngineError
 
@@ -52,6 +52,16 @@ class Cost(Layer):
         self.producer = self.coeff != 0
         self.values: tuple[float, ...] = ()
 
+    def slope(self, back: Backward) -> Matrix | None:
+        """The gradient sent to one input, before it is added up; None sends nothing."""
+        raise NotImplementedError
+
+    def backward(self, back: Backward) -> bool:
+        slope = self.slope(back)
+        if slope is not None:
+            accumulate(back.target, slope, back.add)
+        return slope is not None
+
     def answer(self, like: Matrix, rows: int | None = None) -> Matrix:
         """A buffer for the layer's own activations, for traces."""
         return self.context.pool.take((len(like) if rows is None else rows, like.shape[1]))
@@ -85,22 +95,17 @@ class LogisticRegression(Cost):
             if not pass_type.has(Pass.MULTIVIEW_TEST_END):
                 return y
             p = self.mean = self.mean * (1 / self.views)  # the log is of the mean, with the last view's labels (O35)
-        with np.errstate(divide="ignore"):
-            np.log(p[index, np.arange(len(index))], out=y[0])  # O23: a probability of 0 costs infinity
+        np.log(p[index, np.arange(len(index))], out=y[0])  # O23: a probability of 0 costs infinity
         total, topk = len(index), self.settings["topk"]
         self.values = (-float(y.sum()), total - top_one(p, index), total - top_k(p, index, topk))
         return y
 
-    def backward(
-        self, index: int, inputs: list[Matrix], output: Matrix, gradient: Matrix, target: Matrix, add: bool, pass_type: Pass
-    ) -> bool | None:
-        if index == 0 or self.silent:
-            return False
-        p = inputs[1]
+    def slope(self, back: Backward) -> Matrix | None:
+        if back.index == 0 or self.silent:
+            return None
+        p = back.inputs[1]
         hit = np.arange(len(p))[:, None] == self.labels
-        with np.errstate(divide="ignore", invalid="ignore"):
-            accumulate(target, (self.coeff * hit).astype(p.dtype) / p, add)
-        return None
+        return (self.coeff * hit).astype(p.dtype) / p
 
 
 class CrossEntropy(Cost):
@@ -117,114 +122,98 @@ class CrossEntropy(Cost):
         self.values = (-float(y.sum()), t.shape[1] - float(credit.sum()))
         return y
 
-    def backward(
-        self, index: int, inputs: list[Matrix], output: Matrix, gradient: Matrix, target: Matrix, add: bool, pass_type: Pass
-    ) -> bool | None:
-        if index == 0:
-            return False
+    def slope(self, back: Backward) -> Matrix | None:
+        if back.index == 0:
+            return None
         if self.inputs[1].type == "softmax" and len(self.inputs[1].consumers) == 1:
             raise EngineError(
                 f"layer {self.name}: cost.crossent over a softmax cannot be trained (oddity O6)",
                 remedy="use cost.logreg, or set coeff to 0",
             )
-        t, p = inputs
-        with np.errstate(divide="ignore", invalid="ignore"):
-            accumulate(target, self.coeff * t / p, add)
-        return None
+        t, p = back.inputs
+        return self.coeff * t / p
 
 
-class CrossEntropyTwo(Cost):
+class Elementwise(Cost):
+    """Costs that are the sum of their own activations, up to a sign."""
+
+    sign = 1.0
+
+    def terms(self, inputs: list[Matrix]) -> Matrix:
+        raise NotImplementedError
+
+    def forward(self, inputs: list[Matrix], pass_type: Pass) -> Matrix:
+        y = self.answer(inputs[-1])
+        np.copyto(y, self.terms(inputs))
+        self.values = (self.sign * float(y.sum()),)
+        return y
+
+
+class CrossEntropyTwo(Elementwise):
     """`cost.crossent2`: elementwise targets t and predictions y; unfused, the second term has the wrong sign (O7)."""
 
     types = ("cost.crossent2",)
+    sign = -1.0
 
     @property
     def silent(self) -> bool:
         return getattr(self.inputs[1], "fused_cost", None) is self
 
-    def forward(self, inputs: list[Matrix], pass_type: Pass) -> Matrix:
+    def terms(self, inputs: list[Matrix]) -> Matrix:
         t, p = inputs
         if self.silent:
             np.copyto(self.hold("truth", t), t)
-        y = self.answer(p)
-        np.copyto(y, t * safe_log(p) + (1 - t) * safe_log(1 - p))
-        self.values = (-float(y.sum()),)
-        return y
+        return t * safe_log(p) + (1 - t) * safe_log(1 - p)
 
-    def backward(
-        self, index: int, inputs: list[Matrix], output: Matrix, gradient: Matrix, target: Matrix, add: bool, pass_type: Pass
-    ) -> bool | None:
-        if index == 0 or self.silent:
-            return False
+    def slope(self, back: Backward) -> Matrix | None:
+        if back.index == 0 or self.silent:
+            return None
         self.context.warn(f"layer {self.name}: without a lone logistic neuron below, the gradient has a wrong sign (O7)")
-        t, p = inputs
-        with np.errstate(divide="ignore", invalid="ignore"):
-            accumulate(target, self.coeff * (t / p + (1 - t) / (1 - p)), add)
-        return None
+        t, p = back.inputs
+        return self.coeff * (t / p + (1 - t) / (1 - p))
 
 
-class RobustDifference(Cost):
+class RobustDifference(Elementwise):
     """`cost.rflickr`: Σ ln(1 + (y − t)²)."""
 
     types = ("cost.rflickr",)
 
-    def forward(self, inputs: list[Matrix], pass_type: Pass) -> Matrix:
-        t, p = inputs
-        y = self.answer(p)
-        np.log(1 + (p - t) ** 2, out=y)
-        self.values = (float(y.sum()),)
-        return y
+    def terms(self, inputs: list[Matrix]) -> Matrix:
+        return np.log(1 + (inputs[1] - inputs[0]) ** 2)
 
-    def backward(
-        self, index: int, inputs: list[Matrix], output: Matrix, gradient: Matrix, target: Matrix, add: bool, pass_type: Pass
-    ) -> bool | None:
-        if index == 0:
-            return False
-        d = inputs[1] - inputs[0]
-        accumulate(target, -self.coeff * 2 * d / (1 + d * d), add)
-        return None
+    def slope(self, back: Backward) -> Matrix | None:
+        d = back.inputs[1] - back.inputs[0]
+        return -self.coeff * 2 * d / (1 + d * d) if back.index == 1 else None
 
 
-class SumOfSquares(Cost):
+class SumOfSquares(Elementwise):
     """`cost.sum2`: Σ x²."""
 
     types = ("cost.sum2",)
 
-    def forward(self, inputs: list[Matrix], pass_type: Pass) -> Matrix:
-        y = self.answer(inputs[0])
-        np.multiply(inputs[0], inputs[0], out=y)
-        self.values = (float(y.sum()),)
-        return y
+    def terms(self, inputs: list[Matrix]) -> Matrix:
+        return inputs[0] * inputs[0]
 
-    def backward(
-        self, index: int, inputs: list[Matrix], output: Matrix, gradient: Matrix, target: Matrix, add: bool, pass_type: Pass
-    ) -> None:
-        accumulate(target, -2 * self.coeff * inputs[0], add)
+    def slope(self, back: Backward) -> Matrix | None:
+        return -2 * self.coeff * back.inputs[0]
 
 
-class GatedSumOfSquares(Cost):
+class GatedSumOfSquares(Elementwise):
     """`cost.gsum2`: gates (1, N) times Σ x²; both inputs may want a gradient."""
 
     types = ("cost.gsum2",)
 
-    def forward(self, inputs: list[Matrix], pass_type: Pass) -> Matrix:
-        gates, x = inputs
-        y = self.answer(x)
-        np.multiply(gates, x * x, out=y)
-        self.values = (float(y.sum()),)
-        return y
+    def terms(self, inputs: list[Matrix]) -> Matrix:
+        return inputs[0] * inputs[1] * inputs[1]
 
-    def backward(
-        self, index: int, inputs: list[Matrix], output: Matrix, gradient: Matrix, target: Matrix, add: bool, pass_type: Pass
-    ) -> None:
-        gates, x = inputs
-        if index == 0:
-            accumulate(target, -self.coeff * (x * x).sum(axis=0, keepdims=True), add)
-        else:
-            accumulate(target, -2 * self.coeff * gates * x, add)
+    def slope(self, back: Backward) -> Matrix | None:
+        gates, x = back.inputs
+        if back.index == 0:
+            return -self.coeff * (x * x).sum(axis=0, keepdims=True)
+        return -2 * self.coeff * gates * x
 
 
-class TopographicICA(Cost):
+class TopographicICA(Elementwise):
     """`cost.tica`: Σ 1/(0.001 + √(local sum of squares)), which the release itself calls not the true cost (O22)."""
 
     types = ("cost.tica",)
@@ -237,16 +226,10 @@ class TopographicICA(Cost):
         window_sum(rows, half, size - 1 - half, 1, both)
         return both.reshape(values.shape)
 
-    def forward(self, inputs: list[Matrix], pass_type: Pass) -> Matrix:
-        y = self.answer(inputs[0])
-        np.divide(1, 0.001 + np.sqrt(self._sum(inputs[0] * inputs[0])), out=y)
-        self.values = (float(y.sum()),)
-        return y
+    def terms(self, inputs: list[Matrix]) -> Matrix:
+        return 1 / (0.001 + np.sqrt(self._sum(inputs[0] * inputs[0])))
 
-    def backward(
-        self, index: int, inputs: list[Matrix], output: Matrix, gradient: Matrix, target: Matrix, add: bool, pass_type: Pass
-    ) -> None:
-        total = self._sum(output)
-        if add:
-            total = np.sqrt(total)  # the library's slip when adding (O22)
-        accumulate(target, -self.coeff * inputs[0] * total, add)
+    def slope(self, back: Backward) -> Matrix | None:
+        total = self._sum(back.output)
+        # the library's slip when adding (O22)
+        return -self.coeff * back.inputs[0] * (np.sqrt(total) if back.add else total)

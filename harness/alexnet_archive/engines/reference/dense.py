@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from alexnet_archive.engines.base import Pass
-from alexnet_archive.engines.reference.layer import Context, Matrix, Settings
+from alexnet_archive.engines.reference.layer import Backward, Context, Matrix, Settings
 from alexnet_archive.engines.reference.update import Constraint, ball
 from alexnet_archive.engines.reference.weighted import WeightLayer
 from alexnet_archive.errors import EngineError
@@ -41,11 +41,9 @@ class Dense(WeightLayer):
 
         self.deliver(y, bias is None, chunk, rows_of(w.shape[0]))
 
-    def backward(
-        self, index: int, inputs: list[Matrix], output: Matrix, gradient: Matrix, target: Matrix, add: bool, pass_type: Pass
-    ) -> None:
-        w = self.matrix(index)
-        self.deliver(target, add, lambda a, b, out: np.matmul(w[a:b], gradient, out=out), rows_of(w.shape[1]))
+    def backward(self, back: Backward) -> None:
+        w = self.matrix(back.index)
+        self.deliver(back.target, back.add, lambda a, b, out: np.matmul(w[a:b], back.gradient, out=out), rows_of(w.shape[1]))
 
     def weight_gradient(self, index: int, x: Matrix, gradient: Matrix, scale: float, checking: bool) -> None:
         buffer, keep, factor = self.weights[index].factors(scale, checking)
@@ -123,11 +121,9 @@ class TreeDense(Dense):
             self._rebuild()
         return super().forward(inputs, pass_type)
 
-    def backward(
-        self, index: int, inputs: list[Matrix], output: Matrix, gradient: Matrix, target: Matrix, add: bool, pass_type: Pass
-    ) -> None:
-        super().backward(index, inputs, output, gradient, target, add, pass_type)
-        if pass_type == Pass.GC and self.weights[0].gradient is not None:
+    def backward(self, back: Backward) -> None:
+        super().backward(back)
+        if back.pass_type == Pass.GC and self.weights[0].gradient is not None:
             self._distribute()  # O30: only here, so only when the layer below needs a gradient
 
     def weight_gradient(self, index: int, x: Matrix, gradient: Matrix, scale: float, checking: bool) -> None:

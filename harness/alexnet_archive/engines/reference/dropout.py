@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from alexnet_archive.engines.base import Pass
-from alexnet_archive.engines.reference.layer import Layer, Matrix
+from alexnet_archive.engines.reference.layer import Backward, Layer, Matrix
 from alexnet_archive.engines.reference.update import single
 
 
@@ -30,12 +30,10 @@ class Dropout(Layer):
             np.multiply(x, self.probability, out=y)  # O10: also in training when not enabled
         return y
 
-    def backward(
-        self, index: int, inputs: list[Matrix], output: Matrix, gradient: Matrix, target: Matrix, add: bool, pass_type: Pass
-    ) -> None:
+    def backward(self, back: Backward) -> None:
         mask = self.keep.get("mask")
 
         def chunk(a: int, b: int, out: Matrix) -> None:
-            np.multiply(gradient[a:b], self.probability if mask is None else mask[a:b], out=out)
+            np.multiply(back.gradient[a:b], self.probability if mask is None else mask[a:b], out=out)
 
-        self.deliver(target, add, chunk)
+        self.deliver(back.target, back.add, chunk)

@@ -6,6 +6,7 @@ gradients from other devices are kept apart and added in a fixed order: own firs
 
 from __future__ import annotations
 
+import importlib
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -13,34 +14,15 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from alexnet_archive.engines.base import LayerDicts, Pass
-from alexnet_archive.engines.reference import (
-    convolution,
-    costs,
-    dense,
-    dropout,
-    images,
-    local,
-    multisoftmax,
-    neurons,
-    normalisation,
-    pooling,
-    softmax,
-    structure,
-)
-from alexnet_archive.engines.reference.layer import Context, Layer, Matrix
+from alexnet_archive.engines.reference.costs import Cost
+from alexnet_archive.engines.reference.layer import TYPES, Backward, Context, Layer, Matrix
+from alexnet_archive.engines.reference.structure import Data
 from alexnet_archive.engines.reference.weighted import WeightLayer
 from alexnet_archive.errors import EngineError
 
-MODULES = (
-    convolution, costs, dense, dropout, images, local, multisoftmax, neurons, normalisation, pooling, softmax, structure,
-)  # fmt: skip
-TYPES: dict[str, type[Layer]] = {
-    word: kind
-    for module in MODULES
-    for kind in vars(module).values()
-    if isinstance(kind, type) and issubclass(kind, Layer)
-    for word in kind.types
-}
+FAMILIES = ["convolution", "dense", "dropout", "images", "local", "multisoftmax", "neurons", "normalisation", "pooling", "softmax"]
+for family in FAMILIES:
+    importlib.import_module(f"{__package__}.{family}")
 HOST = -1
 GradientHook = Callable[[Layer, Matrix], None]
 
@@ -78,7 +60,7 @@ class Graph:
             self.layers[name] = TYPES[s["type"]](s, context)
         self._wire()
         self.order = self._topological()
-        self.costs = [layer for layer in self.layers.values() if isinstance(layer, costs.Cost)]
+        self.costs = [layer for layer in self.layers.values() if isinstance(layer, Cost)]
         by_name = (self.layers[name] for name in sorted(self.layers, key=str.encode))
         self.weighted = [layer for layer in by_name if isinstance(layer, WeightLayer)]
         for layer in self.weighted:
@@ -99,7 +81,7 @@ class Graph:
             for source in self.layers[name].inputs:
                 source.consumers.append(self.layers[name])
         for name, layer in self.layers.items():
-            if not layer.consumers and not isinstance(layer, costs.Cost):
+            if not layer.consumers and not isinstance(layer, Cost):
                 raise EngineError(f"layer {name} has no consumer and is no cost: the release would wait for it (O28)")
 
     def _topological(self) -> list[Layer]:
@@ -127,7 +109,7 @@ class Graph:
         for layer in reversed(self.order):
             through = [reaches[consumer.name] for consumer in layer.consumers]
             self.expected[layer.name] = sum(through)
-            reaches[layer.name] = layer.producer and (isinstance(layer, costs.Cost) or any(through))
+            reaches[layer.name] = layer.producer and (isinstance(layer, Cost) or any(through))
 
     def forward(self, minibatch: Sequence[Matrix], pass_type: Pass) -> None:
         """Run every layer on the columns given, one matrix per data index."""
@@ -135,7 +117,7 @@ class Graph:
         self.transfers = []
         copies = self._copies
         for layer in self.order:
-            if isinstance(layer, structure.Data):
+            if isinstance(layer, Data):
                 self.activations[layer.name] = self._data(layer, minibatch)
             else:
                 inputs = [copies.get((source.name, layer.device), self.activations[source.name]) for source in layer.inputs]
@@ -144,7 +126,7 @@ class Graph:
             for device in dict.fromkeys(c.device for c in layer.consumers if c.device != layer.device):
                 copies[layer.name, device] = self._cross(layer, "forward", layer.device, device)
 
-    def _data(self, layer: structure.Data, minibatch: Sequence[Matrix]) -> Matrix:
+    def _data(self, layer: Data, minibatch: Sequence[Matrix]) -> Matrix:
         if layer.index >= len(minibatch):
             raise EngineError(f"layer {layer.name}: data matrix {layer.index} was not given", found=len(minibatch))
         matrix = minibatch[layer.index]
@@ -154,7 +136,7 @@ class Graph:
 
     def _check(self, layer: Layer, inputs: list[Matrix]) -> None:
         for source, x in zip(layer.inputs, inputs):
-            if x.shape[0] != source.outputs and not isinstance(source, costs.Cost):
+            if x.shape[0] != source.outputs and not isinstance(source, Cost):
                 raise EngineError(
                     f"layer {layer.name}: its input {source.name} has another size than defined"
                     " (rscale passes tests through at full size, oddity O2)",
@@ -171,8 +153,7 @@ class Graph:
     def _quantised(self, matrix: Matrix, layer: Layer, key: str) -> Matrix:
         if self.peer_access or layer.settings.get(key, {}).get("type", "default") != "half":
             return matrix
-        with np.errstate(over="ignore"):
-            return matrix.astype(np.float16).astype(matrix.dtype)
+        return matrix.astype(np.float16).astype(matrix.dtype)
 
     def backward(self, pass_type: Pass, hook: GradientHook | None = None, keep: bool = False) -> None:
         """From every cost with a coefficient, in construction order, down to the layers with weights.
@@ -198,12 +179,12 @@ class Graph:
         if isinstance(layer, WeightLayer) and gradient is not None:
             layer.weight_gradients(inputs, gradient, pass_type)
         wanting = [s for s in layer.inputs if self.wants[s.name] and s.producer]
-        fused = isinstance(layer, costs.Cost) or getattr(layer, "fused_cost", None) is not None
+        fused = isinstance(layer, Cost) or getattr(layer, "fused_cost", None) is not None
         for index, source in enumerate(layer.inputs):
             if source in wanting and (fused or gradient is not None):
-                self._send(layer, index, source, inputs, output, gradient, pass_type)
+                self._send(layer, index, inputs, output, output if gradient is None else gradient, pass_type)
         self.context.pool.give(gradient)
-        if not self._keep and not isinstance(layer, costs.Cost):
+        if not self._keep and not isinstance(layer, Cost):
             layer.release()
             self.context.pool.give(output)
         for source in sorted(wanting, key=lambda s: s.device == layer.device):
@@ -215,15 +196,13 @@ class Graph:
                 else:
                     self._ready.append(source)
 
-    def _send(
-        self, layer: Layer, index: int, source: Layer, inputs: list[Matrix], output: Matrix, gradient: Matrix | None,
-        pass_type: Pass,
-    ) -> None:  # fmt: skip
+    def _send(self, layer: Layer, index: int, inputs: list[Matrix], output: Matrix, own: Matrix, pass_type: Pass) -> None:
+        """Backward to one input, into the gradient that this device keeps of it."""
+        source = layer.inputs[index]
         gradients = self._arrived[source.name].gradients
         add = layer.device in gradients
         target = gradients[layer.device] if add else self.context.pool.take(inputs[index].shape)
-        own = output if gradient is None else gradient
-        written = layer.backward(index, inputs, output, own, target, add, pass_type)
+        written = layer.backward(Backward(index, inputs, output, own, target, add, pass_type))
         if written is not False:
             gradients[layer.device] = target
         elif not add:

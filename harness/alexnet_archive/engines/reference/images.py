@@ -9,7 +9,7 @@ import numpy as np
 
 from alexnet_archive.engines.base import Pass
 from alexnet_archive.engines.reference.convolution import image
-from alexnet_archive.engines.reference.layer import Layer, Matrix
+from alexnet_archive.engines.reference.layer import Backward, Layer, Matrix
 from alexnet_archive.engines.reference.update import single
 
 BAND = 32
@@ -62,10 +62,8 @@ class Blur(Layer):
         self._both(inputs[0], y, False)
         return y
 
-    def backward(
-        self, index: int, inputs: list[Matrix], output: Matrix, gradient: Matrix, target: Matrix, add: bool, pass_type: Pass
-    ) -> None:
-        self._both(gradient, target, add)
+    def backward(self, back: Backward) -> None:
+        self._both(back.gradient, back.target, back.add)
 
 
 def bilinear(images: Matrix, side: int, scale: float) -> Matrix:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,23 @@ class Context:
             warnings.warn(text, RuntimeWarning, stacklevel=3)
 
 
+@dataclass(frozen=True)
+class Backward:
+    """What the backward pass hands a layer for one of its inputs: `target` is written, or with `add` added to."""
+
+    index: int
+    inputs: list[Matrix]
+    output: Matrix
+    gradient: Matrix
+    target: Matrix
+    add: bool
+    pass_type: Pass
+
+
+TYPES: dict[str, type[Layer]] = {}
+"""`type` word → class; a class enters when its module is imported."""
+
+
 class Layer:
     """One layer: `forward` makes the output, `backward` delivers the gradient to one input.
 
@@ -61,6 +79,9 @@ class Layer:
 
     types: tuple[str, ...] = ()
     producer = True
+
+    def __init_subclass__(cls) -> None:
+        TYPES.update(dict.fromkeys(cls.__dict__.get("types", ()), cls))
 
     def __init__(self, settings: Settings, context: Context) -> None:
         self.settings = settings
@@ -81,10 +102,8 @@ class Layer:
         """The output (features, cases), taken from the context's pool."""
         raise NotImplementedError
 
-    def backward(
-        self, index: int, inputs: list[Matrix], output: Matrix, gradient: Matrix, target: Matrix, add: bool, pass_type: Pass
-    ) -> bool | None:
-        """Write (or, with `add`, add) the gradient of input `index` to `target`; False says nothing was written."""
+    def backward(self, back: Backward) -> bool | None:
+        """Deliver the gradient of one input; False says nothing was written."""
         raise EngineError(
             f"layer {self.name}: type {self.type} has no backward pass (engine-semantics 2.11)",
             remedy="keep layers with weights out of its inputs",

@@ -8,27 +8,19 @@ from __future__ import annotations
 import numpy as np
 
 from alexnet_archive.engines.base import Pass
-from alexnet_archive.engines.reference.convolution import Input, image
-from alexnet_archive.engines.reference.layer import Context, Matrix, Settings
+from alexnet_archive.engines.reference.convolution import Windowed, image
+from alexnet_archive.engines.reference.layer import Backward, Matrix
 from alexnet_archive.engines.reference.update import Constraint, module_ball
-from alexnet_archive.engines.reference.weighted import WeightLayer
 from alexnet_archive.engines.reference.windows import Grid, gather, scatter
 
 CHANNELS_PER_CHUNK = 8
 
 
-class Local(WeightLayer):
+class Local(Windowed):
     """`local`: weights (M·filterChannels·F², K), row m·(filterChannels·F²) + c'·F² + fy·F + fx; biases (K·M, 1)."""
 
     types = ("local",)
     direct = True
-
-    def __init__(self, settings: Settings, context: Context) -> None:
-        super().__init__(settings, context)
-        s = settings
-        self.filters: int = s["filters"]
-        self.modules: int = s["modulesX"]
-        self.parts = [Input.read(s, i) for i in range(len(s["weights"]))]
 
     def constraint(self, index: int) -> Constraint | None:
         bound = self.settings["wballNormed"][index]
@@ -37,10 +29,6 @@ class Local(WeightLayer):
     def _bank(self, matrix: Matrix, index: int) -> Matrix:
         """(M·c·F², K) seen as (Mx, Mx, c·F², K)."""
         return matrix.reshape(self.modules, self.modules, -1, self.filters)
-
-    def _own(self, index: int, group: int) -> slice:
-        width = self.filters // len(self.parts[index].connections)
-        return slice(group * width, (group + 1) * width)
 
     def _row(self, source: Matrix, grid: Grid, row: int) -> Matrix:
         """The windows of one row of modules as (Mx, c·F², N)."""
@@ -59,7 +47,7 @@ class Local(WeightLayer):
 
         def row(my: int) -> None:
             for i, group in jobs:
-                own, part = self._own(i, group), self.parts[i]
+                own, part = self.own(i, group), self.parts[i]
                 seen = self._row(sources[i, group], part.grid(m), my)
                 bank = self._bank(self.matrix(i), i)[my, :, :, own].transpose(0, 2, 1)
                 product = np.matmul(bank, seen).transpose(1, 0, 2)
@@ -68,17 +56,15 @@ class Local(WeightLayer):
         self.context.workers.each(row, m)
         return y
 
-    def backward(
-        self, index: int, inputs: list[Matrix], output: Matrix, gradient: Matrix, target: Matrix, add: bool, pass_type: Pass
-    ) -> None:
-        part, m, cases = self.parts[index], self.modules, gradient.shape[1]
-        g = gradient.reshape(self.filters, m, m, cases).transpose(1, 2, 0, 3)
-        t = target.reshape(part.channels, part.side, part.side, cases)
-        grid, bank, depth = part.grid(m), self._bank(self.matrix(index), index), len(part.connections[0])
-        if not add:
+    def backward(self, back: Backward) -> None:
+        part, m, cases = self.parts[back.index], self.modules, back.gradient.shape[1]
+        g = back.gradient.reshape(self.filters, m, m, cases).transpose(1, 2, 0, 3)
+        t = back.target.reshape(part.channels, part.side, part.side, cases)
+        grid, bank, depth = part.grid(m), self._bank(self.matrix(back.index), back.index), len(part.connections[0])
+        if not back.add:
             t[...] = 0
         for group, listed in enumerate(part.connections):
-            own = self._own(index, group)
+            own = self.own(back.index, group)
             # O17: the release leaves over-sampled random connections unreduced; here every sample is added.
             into = t[list(listed)] if part.random else t[listed[0] : listed[-1] + 1]
 
@@ -102,7 +88,7 @@ class Local(WeightLayer):
 
         def row(my: int) -> None:
             for group, source in enumerate(sources):
-                own = self._own(index, group)
+                own = self.own(index, group)
                 total = np.matmul(self._row(source, part.grid(m), my), g[my, :, :, own])
                 place = bank[my, :, :, own]
                 place[...] = factor * total if keep == 0 else keep * place + factor * total

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from alexnet_archive.engines.base import Pass
 from alexnet_archive.engines.reference.costs import Cost, read_labels, top_k, top_one
-from alexnet_archive.engines.reference.layer import Matrix
+from alexnet_archive.engines.reference.layer import Backward, Matrix
 from alexnet_archive.errors import EngineError
 
 Double = NDArray[np.float64]
@@ -61,24 +61,22 @@ class MultiSoftmax(Cost):
         self.shifted = (energies - energies.max(axis=0)).astype(np.float64)
         y = self.answer(energies)
         y[...] = marginals(self.shifted, self.settings["setSize"])
-        with np.errstate(divide="ignore"):
-            chances = np.log(y[index, columns])
-        total = len(index)
-        k = self.settings["setSize"]
-        self.values = (-float(chances.sum()), total - top_one(energies, index), total - top_k(energies, index, k))
+        total, k = len(index), self.settings["setSize"]
+        self.values = (
+            -float(np.log(y[index, columns]).sum()),
+            total - top_one(energies, index),
+            total - top_k(energies, index, k),
+        )
         return y
 
-    def backward(
-        self, index: int, inputs: list[Matrix], output: Matrix, gradient: Matrix, target: Matrix, add: bool, pass_type: Pass
-    ) -> bool | None:
-        if index == 0:
-            return False
-        if add:
+    def slope(self, back: Backward) -> Matrix | None:
+        if back.index == 0:
+            return None
+        if back.add:
             raise EngineError(f"layer {self.name}: cost.msm cannot share its input with another consumer (oddity O8)")
-        chosen, columns = inputs[0][0].astype(int), np.arange(output.shape[1])
+        chosen, columns = back.inputs[0][0].astype(int), np.arange(back.output.shape[1])
         others = self.shifted.copy()
         others[chosen, columns] = NOTHING
         given = marginals(others, self.settings["setSize"] - 1)
         given[chosen, columns] = 1
-        target[...] = self.settings["coeff"] * (given - output)
-        return None
+        return self.coeff * (given - back.output)

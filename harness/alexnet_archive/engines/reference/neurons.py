@@ -11,17 +11,17 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from alexnet_archive.engines.base import Pass
-from alexnet_archive.engines.reference.layer import Layer, Matrix
+from alexnet_archive.engines.reference.layer import Backward, Layer, Matrix
 from alexnet_archive.errors import EngineError
 
 Parameters = Mapping[str, float]
 Forward = Callable[[Matrix, Matrix, Parameters], object]
-Backward = Callable[[Matrix, Matrix, Matrix, Matrix, Parameters], object]
-NEURONS: dict[str, tuple[Forward, Backward]] = {}
+Undo = Callable[[Matrix, Matrix, Matrix, Matrix, Parameters], object]
+NEURONS: dict[str, tuple[Forward, Undo]] = {}
 """name → (forward(x, out, params), backward(x, y, g, out, params))"""
 
 
-def neuron(name: str, backward: Backward) -> Callable[[Forward], Forward]:
+def neuron(name: str, backward: Undo) -> Callable[[Forward], Forward]:
     def register(forward: Forward) -> Forward:
         NEURONS[name] = (forward, backward)
         return forward
@@ -31,8 +31,7 @@ def neuron(name: str, backward: Backward) -> Callable[[Forward], Forward]:
 
 def sigmoid(x: Matrix, out: Matrix, slope: float) -> Matrix:
     """1/(1+e^(−slope·x)); for large negative x the exponential overflows to infinity and the quotient is 0."""
-    with np.errstate(over="ignore"):
-        np.exp(np.multiply(x, -slope, out=out), out=out)
+    np.exp(np.multiply(x, -slope, out=out), out=out)
     return np.divide(1, np.add(out, 1, out=out), out=out)
 
 
@@ -123,13 +122,13 @@ class NeuronLayer(Layer):
             self.context.pool.give(noise)
         return y
 
-    def backward(
-        self, index: int, inputs: list[Matrix], output: Matrix, gradient: Matrix, target: Matrix, add: bool, pass_type: Pass
-    ) -> None:
-        x, undo = inputs[0], NEURONS[self.kind][1]
+    def backward(self, back: Backward) -> None:
+        x, undo = back.inputs[0], NEURONS[self.kind][1]
         cost = self.fused_cost
         if cost is None:
-            self.deliver(target, add, lambda a, b, t: undo(x[a:b], output[a:b], gradient[a:b], t, self.params))
+            self.deliver(
+                back.target, back.add, lambda a, b, t: undo(x[a:b], back.output[a:b], back.gradient[a:b], t, self.params)
+            )
         else:
             truth, coeff = cost.keep["truth"], cost.settings["coeff"]
-            self.deliver(target, add, lambda a, b, t: np.multiply(truth[a:b] - output[a:b], coeff, out=t))
+            self.deliver(back.target, back.add, lambda a, b, t: np.multiply(truth[a:b] - back.output[a:b], coeff, out=t))

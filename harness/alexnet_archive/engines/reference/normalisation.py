@@ -13,7 +13,7 @@ import numpy as np
 
 from alexnet_archive.engines.base import Pass
 from alexnet_archive.engines.reference.convolution import image
-from alexnet_archive.engines.reference.layer import Layer, Matrix
+from alexnet_archive.engines.reference.layer import Backward, Layer, Matrix
 
 PIXELS_PER_CHUNK = 1 << 17
 
@@ -42,139 +42,121 @@ def window_sum(values: Matrix, before: int, after: int, axis: int, out: Matrix) 
             np.add(out[to], values[of], out=out[to])
 
 
-def block_sum(values: Matrix, size: int, out: Matrix) -> None:
-    """out ← for every channel the sum over its block of `size` channels (the last block may be shorter)."""
-    for first in range(0, len(values), size):
-        out[first : first + size] = values[first : first + size].sum(axis=0)
+class Normalisation(Layer):
+    """What the norms share. A subclass says how a matrix is seen, which `axis` may be cut, and how windows are summed."""
+
+    axis = 0
+
+    def setup(self) -> None:
+        s = self.settings
+        self.channels, self.size, self.scale, self.power = s["channels"], s["size"], s["scale"], s["pow"]
+        self.floor, self.half = 1.0, self.size // 2
+
+    def view(self, matrix: Matrix) -> Matrix:
+        return image(matrix, self.channels)
+
+    def sum(self, values: Matrix, reverse: bool, out: Matrix) -> None:
+        """Sums over square windows of images (C, I, I, N): along rows, then along columns."""
+        rows = self.context.scratch("rows", values.shape)
+        self._line(values, reverse, 2, rows)
+        self._line(rows, reverse, 1, out)
+
+    def _line(self, values: Matrix, reverse: bool, axis: int, out: Matrix) -> None:
+        """Window [j − ⌊k/2⌋, j − ⌊k/2⌋ + k), or the j whose window holds i."""
+        rest = self.size - 1 - self.half
+        before, after = (rest, self.half) if reverse else (self.half, rest)
+        window_sum(values, before, after, axis, out)
+
+    def numerator(self, x: Matrix, part: tuple[slice, ...], squares: Matrix, sums: Matrix) -> Matrix:
+        """What is squared, and what the windows of u are multiplied with on the way back."""
+        return x[part]
+
+    def _spread(self, work: Callable[[tuple[slice, ...]], None], seen: Matrix) -> None:
+        """Run `work` over parts of the array, cut along the axis on which pixels do not meet."""
+        length = seen.shape[self.axis]
+        lead = (slice(None),) * self.axis
+        step = PIXELS_PER_CHUNK * length // seen.size
+        self.context.workers.ranges(lambda a, b: work((*lead, slice(a, b))), length, step)
+
+    def forward(self, inputs: list[Matrix], pass_type: Pass) -> Matrix:
+        y = self.context.pool.take(inputs[0].shape)
+        x, out, d = (self.view(a) for a in (inputs[0], y, self.hold("D", y)))
+
+        def work(part: tuple[slice, ...]) -> None:
+            squares, sums, rest = (self.context.scratch(name, x[part].shape) for name in ("squares", "sums", "rest"))
+            top = self.numerator(x, part, squares, sums)
+            self.sum(np.multiply(top, top, out=squares), False, sums)
+            np.add(np.multiply(sums, self.scale, out=sums), self.floor, out=sums)
+            d[part] = sums
+            np.multiply(power(sums, self.power, rest, squares), x[part], out=out[part])
+
+        self._spread(work, x)
+        return y
+
+    def backward(self, back: Backward) -> None:
+        x, y, g, d, t = map(self.view, (back.inputs[0], back.output, back.gradient, self.keep["D"], back.target))
+        top = self.view(self.keep["d"]) if "d" in self.keep else x
+        add = back.add and not self.swapped
+
+        def work(part: tuple[slice, ...]) -> None:
+            u, sums, rest = (self.context.scratch(name, x[part].shape) for name in ("squares", "sums", "rest"))
+            np.divide(np.multiply(g[part], y[part], out=u), d[part], out=u)
+            y[part] = np.multiply(u, -2.0 * self.scale * self.power, out=u)
+            self.sum(u, True, sums)
+            np.multiply(sums, top[part], out=sums)
+            np.add(sums, np.multiply(power(d[part], self.power, rest, u), g[part], out=rest), out=sums)
+            if add:
+                np.add(sums, t[part], out=sums)
+            t[part] = sums
+
+        self._spread(work, x)
+
+    @property
+    def swapped(self) -> bool:
+        """O19: the library's two variants are swapped for these sizes, so that adding overwrites."""
+        return self.context.library_defects and self.size >= 6 and self.channels % 4 == 0
 
 
-class AcrossMaps(Layer):
+class WithinMap(Normalisation):
+    """`rnorm`: square windows in one map."""
+
+    types = ("rnorm",)
+
+
+class Contrast(Normalisation):
+    """`cnorm`: as `rnorm`, but the differences d to the local mean are squared; the mean is over the clipped window."""
+
+    types = ("cnorm",)
+
+    def forward(self, inputs: list[Matrix], pass_type: Pass) -> Matrix:
+        ones = np.ones((1, *self.view(inputs[0]).shape[1:3], 1), self.context.dtype)
+        self.counts = np.empty_like(ones)
+        self.sum(ones, False, self.counts)
+        self.differences = self.view(self.hold("d", inputs[0]))
+        return super().forward(inputs, pass_type)
+
+    def numerator(self, x: Matrix, part: tuple[slice, ...], squares: Matrix, sums: Matrix) -> Matrix:
+        self.sum(x[part], False, sums)
+        return np.subtract(x[part], np.divide(sums, self.counts, out=sums), out=self.differences[part])
+
+
+class AcrossMaps(Normalisation):
     """`cmrnorm`: windows over channels at one pixel, sliding or in disjoint blocks."""
 
     types = ("cmrnorm",)
+    axis = 1
+    swapped = False
 
     def setup(self) -> None:
-        s = self.settings
-        self.channels, self.size, self.blocked = s["channels"], s["size"], bool(s["blocked"])
-        self.scale, self.power, self.floor = s["scale"], s["pow"], s["minDiv"]
+        super().setup()
+        self.floor = self.settings["minDiv"]
 
-    def _spread(self, work: Callable[[slice], None], width: int) -> None:
-        """Run `work` over slices of the flattened (pixel, case) axis."""
-        step = max(1, PIXELS_PER_CHUNK // self.channels)
-        self.context.workers.ranges(lambda a, b: work(slice(a, b)), width, step)
+    def view(self, matrix: Matrix) -> Matrix:
+        return matrix.reshape(self.channels, -1)
 
-    def _sum(self, values: Matrix, reverse: bool, out: Matrix) -> None:
-        if self.blocked:
-            block_sum(values, self.size, out)
+    def sum(self, values: Matrix, reverse: bool, out: Matrix) -> None:
+        if not self.settings["blocked"]:
+            self._line(values, reverse, 0, out)
             return
-        half = self.size // 2
-        before, after = half, self.size - 1 - half
-        window_sum(values, *((after, before) if reverse else (before, after)), 0, out)
-
-    def forward(self, inputs: list[Matrix], pass_type: Pass) -> Matrix:
-        y = self.context.pool.take(inputs[0].shape)
-        denominators = self.hold("D", y)
-        x, out, d = (a.reshape(self.channels, -1) for a in (inputs[0], y, denominators))
-
-        def work(part: slice) -> None:
-            block = x[:, part]
-            squares, sums = (self.context.scratch(name, block.shape) for name in ("squares", "sums"))
-            np.multiply(block, block, out=squares)
-            self._sum(squares, False, sums)
-            np.add(np.multiply(sums, self.scale, out=sums), self.floor, out=sums)
-            d[:, part] = sums
-            result = self.context.scratch("result", block.shape)
-            np.multiply(power(sums, self.power, result, squares), block, out=out[:, part])
-
-        self._spread(work, x.shape[1])
-        return y
-
-    def backward(
-        self, index: int, inputs: list[Matrix], output: Matrix, gradient: Matrix, target: Matrix, add: bool, pass_type: Pass
-    ) -> None:
-        x, y, g, d, t = (a.reshape(self.channels, -1) for a in (inputs[0], output, gradient, self.keep["D"], target))
-        factor = -2.0 * self.scale * self.power
-
-        def work(part: slice) -> None:
-            shape = x[:, part].shape
-            names = ("squares", "sums", "result")
-            u, sums, rest = (self.context.scratch(name, shape) for name in names)
-            np.divide(np.multiply(g[:, part], y[:, part], out=u), d[:, part], out=u)
-            np.multiply(u, factor, out=u)
-            self._sum(u, True, sums)
-            y[:, part] = u
-            np.multiply(sums, x[:, part], out=sums)
-            np.multiply(power(d[:, part], self.power, rest, u), g[:, part], out=rest)
-            np.add(sums, rest, out=sums)
-            if add:
-                np.add(t[:, part], sums, out=sums)
-            t[:, part] = sums
-
-        self._spread(work, x.shape[1])
-
-
-class WithinMap(Layer):
-    """`rnorm` and `cnorm`: square windows in one map; `cnorm` squares the differences to the local mean."""
-
-    types = ("rnorm", "cnorm")
-
-    def setup(self) -> None:
-        s = self.settings
-        self.channels, self.size = s["channels"], s["size"]
-        self.scale, self.power = s["scale"], s["pow"]
-        half = self.size // 2
-        self.before, self.after = half, self.size - 1 - half
-
-    def _sum(self, values: Matrix, before: int, after: int, out: Matrix) -> None:
-        """Sums over square windows of images (C, I, I, N): along rows, then along columns."""
-        rows = self.context.scratch("rows", values.shape)
-        window_sum(values, before, after, 2, rows)
-        window_sum(rows, before, after, 1, out)
-
-    def _spread(self, work: Callable[[slice], None], side: int, cases: int) -> None:
-        step = max(1, PIXELS_PER_CHUNK // (side * side * cases))
-        self.context.workers.ranges(lambda a, b: work(slice(a, b)), self.channels, step)
-
-    def forward(self, inputs: list[Matrix], pass_type: Pass) -> Matrix:
-        y = self.context.pool.take(inputs[0].shape)
-        d = image(self.hold("D", y), self.channels)
-        differences = image(self.hold("d", y), self.channels) if self.type == "cnorm" else None
-        x, out = image(inputs[0], self.channels), image(y, self.channels)
-        ones = np.ones((1, *x.shape[1:3], 1), x.dtype)
-        counts = np.empty_like(ones)
-        self._sum(ones, self.before, self.after, counts)
-
-        def work(part: slice) -> None:
-            block = x[part]
-            squares, sums = (self.context.scratch(name, block.shape) for name in ("squares", "sums"))
-            if differences is not None:
-                self._sum(block, self.before, self.after, sums)
-                block = np.subtract(block, np.divide(sums, counts, out=sums), out=differences[part])
-            self._sum(np.multiply(block, block, out=squares), self.before, self.after, sums)
-            np.add(np.multiply(sums, self.scale, out=sums), 1, out=d[part])
-            np.multiply(power(d[part], self.power, sums, squares), x[part], out=out[part])
-
-        self._spread(work, x.shape[1], x.shape[3])
-        return y
-
-    def backward(
-        self, index: int, inputs: list[Matrix], output: Matrix, gradient: Matrix, target: Matrix, add: bool, pass_type: Pass
-    ) -> None:
-        y, g, d, t = (image(a, self.channels) for a in (output, gradient, self.keep["D"], target))
-        numerator = image(self.keep["d"] if self.type == "cnorm" else inputs[0], self.channels)
-        # O19: the library's two variants are swapped for these sizes, so that adding overwrites.
-        swapped = self.context.library_defects and self.size >= 6 and self.channels % 4 == 0
-
-        def work(part: slice) -> None:
-            u, sums, rest = (self.context.scratch(name, y[part].shape) for name in ("squares", "sums", "result"))
-            np.divide(np.multiply(g[part], y[part], out=u), d[part], out=u)
-            np.multiply(u, -2.0 * self.scale * self.power, out=u)
-            y[part] = u
-            self._sum(u, self.after, self.before, sums)
-            np.multiply(sums, numerator[part], out=sums)
-            np.multiply(power(d[part], self.power, rest, u), g[part], out=rest)
-            if add and not swapped:
-                np.add(t[part], sums, out=sums)
-            np.add(sums, rest, out=t[part])
-
-        self._spread(work, y.shape[1], y.shape[3])
+        for first in range(0, self.channels, self.size):
+            out[first : first + self.size] = values[first : first + self.size].sum(axis=0)

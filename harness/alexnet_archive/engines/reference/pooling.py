@@ -12,7 +12,7 @@ import numpy as np
 
 from alexnet_archive.engines.base import Pass
 from alexnet_archive.engines.reference.convolution import image
-from alexnet_archive.engines.reference.layer import Layer, Matrix
+from alexnet_archive.engines.reference.layer import Backward, Layer, Matrix
 from alexnet_archive.engines.reference.windows import Grid, taps
 from alexnet_archive.errors import EngineError
 
@@ -95,16 +95,14 @@ class Pool(Layer):
             passed[seen[1:]] += 1
             np.copyto(out[seen], x[pixels], where=choice[seen] == passed[seen[1:]])
 
-    def backward(
-        self, index: int, inputs: list[Matrix], output: Matrix, gradient: Matrix, target: Matrix, add: bool, pass_type: Pass
-    ) -> None:
-        cases = gradient.shape[1]
-        x, t = image(inputs[0], self.channels), image(target, self.channels)
-        y, g = (a.reshape(self.channels, self.across, self.across, cases) for a in (output, gradient))
+    def backward(self, back: Backward) -> None:
+        cases = back.gradient.shape[1]
+        x, t = image(back.inputs[0], self.channels), image(back.target, self.channels)
+        y, g = (a.reshape(self.channels, self.across, self.across, cases) for a in (back.output, back.gradient))
         share = (1.0 / self.counts)[None, :, :, None].astype(g.dtype)
 
         def chunk(a: int, b: int) -> None:
-            if not add:
+            if not back.add:
                 t[a:b] = 0
             sent = g[a:b] * share if self.kind == "avg" else g[a:b]
             for seen, pixels in self._taps():

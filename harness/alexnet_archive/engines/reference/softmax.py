@@ -9,7 +9,7 @@ import numpy as np
 
 from alexnet_archive.engines.base import Pass
 from alexnet_archive.engines.reference.costs import LogisticRegression
-from alexnet_archive.engines.reference.layer import Layer, Matrix, accumulate
+from alexnet_archive.engines.reference.layer import Backward, Layer, Matrix, accumulate
 
 
 class Softmax(Layer):
@@ -27,12 +27,10 @@ class Softmax(Layer):
         np.exp(np.subtract(x, x.max(axis=0), out=y), out=y)
         return np.divide(y, y.sum(axis=0), out=y)
 
-    def backward(
-        self, index: int, inputs: list[Matrix], output: Matrix, gradient: Matrix, target: Matrix, add: bool, pass_type: Pass
-    ) -> None:
+    def backward(self, back: Backward) -> None:
         cost = self.fused_cost
         if cost is not None:
-            hit = np.arange(len(output))[:, None] == cost.labels
-            accumulate(target, cost.coeff * (hit.astype(output.dtype) - output), add)
+            hit = np.arange(len(back.output))[:, None] == cost.labels
+            accumulate(back.target, cost.coeff * (hit.astype(back.output.dtype) - back.output), back.add)
         else:
-            accumulate(target, output * (gradient - (gradient * output).sum(axis=0)), add)
+            accumulate(back.target, back.output * (back.gradient - (back.gradient * back.output).sum(axis=0)), back.add)

@@ -9,7 +9,7 @@ import numpy as np
 
 from alexnet_archive.engines.base import Pass
 from alexnet_archive.engines.reference.convolution import image
-from alexnet_archive.engines.reference.layer import Layer, Matrix
+from alexnet_archive.engines.reference.layer import Backward, Layer, Matrix
 
 
 class Data(Layer):
@@ -33,10 +33,8 @@ class Sum(Layer):
             self._scaled(x, i, y, i > 0)
         return y
 
-    def backward(
-        self, index: int, inputs: list[Matrix], output: Matrix, gradient: Matrix, target: Matrix, add: bool, pass_type: Pass
-    ) -> None:
-        self._scaled(gradient, index, target, add)
+    def backward(self, back: Backward) -> None:
+        self._scaled(back.gradient, back.index, back.target, back.add)
 
     def _scaled(self, source: Matrix, index: int, target: Matrix, add: bool) -> None:
         coeff = self.settings["coeffs"][index]
@@ -59,11 +57,11 @@ class Maximum(Layer):
         self.deliver(y, False, chunk)
         return y
 
-    def backward(
-        self, index: int, inputs: list[Matrix], output: Matrix, gradient: Matrix, target: Matrix, add: bool, pass_type: Pass
-    ) -> None:
-        x = inputs[index]
-        self.deliver(target, add, lambda a, b, out: np.multiply(gradient[a:b], output[a:b] == x[a:b], out=out))
+    def backward(self, back: Backward) -> None:
+        x = back.inputs[back.index]
+        self.deliver(
+            back.target, back.add, lambda a, b, out: np.multiply(back.gradient[a:b], back.output[a:b] == x[a:b], out=out)
+        )
 
 
 class Concatenation(Layer):
@@ -77,12 +75,10 @@ class Concatenation(Layer):
             y[start : start + len(x)] = x
         return y
 
-    def backward(
-        self, index: int, inputs: list[Matrix], output: Matrix, gradient: Matrix, target: Matrix, add: bool, pass_type: Pass
-    ) -> None:
-        start = self.settings["copyOffsets"][index]
-        rows = gradient[start : start + len(inputs[index])]
-        self.deliver(target, add, lambda a, b, out: np.copyto(out, rows[a:b]))
+    def backward(self, back: Backward) -> None:
+        start = self.settings["copyOffsets"][back.index]
+        rows = back.gradient[start : start + len(back.inputs[back.index])]
+        self.deliver(back.target, back.add, lambda a, b, out: np.copyto(out, rows[a:b]))
 
 
 class Nailbed(Layer):
@@ -101,13 +97,11 @@ class Nailbed(Layer):
         y.reshape(nails.shape)[...] = nails
         return y
 
-    def backward(
-        self, index: int, inputs: list[Matrix], output: Matrix, gradient: Matrix, target: Matrix, add: bool, pass_type: Pass
-    ) -> None:
-        if not add:
-            target[...] = 0
-        nails = self._nails(target)
-        nails += gradient.reshape(nails.shape)
+    def backward(self, back: Backward) -> None:
+        if not back.add:
+            back.target[...] = 0
+        nails = self._nails(back.target)
+        nails += back.gradient.reshape(nails.shape)
 
 
 class Reflection(Layer):
@@ -120,10 +114,8 @@ class Reflection(Layer):
         self._mirror(inputs[0], y)
         return y
 
-    def backward(
-        self, index: int, inputs: list[Matrix], output: Matrix, gradient: Matrix, target: Matrix, add: bool, pass_type: Pass
-    ) -> None:
-        self._mirror(gradient, target)
+    def backward(self, back: Backward) -> None:
+        self._mirror(back.gradient, back.target)
 
     def _mirror(self, source: Matrix, target: Matrix) -> None:
         channels = self.settings["channels"]

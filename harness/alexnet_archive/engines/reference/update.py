@@ -168,9 +168,8 @@ class Parameter:
         g, (mean, squares) = self.gradient, self._averages
         mean[...] = self.momentum * mean + (1 - self.momentum) * g
         squares[...] = self.momentum * squares + (1 - self.momentum) * g * g
-        with np.errstate(invalid="ignore"):
-            # O9: the mean is not squared, and 0.9 stands whatever the momentum is.
-            merge(self.increment, 0.9, g / np.sqrt(squares - mean + self.averaging), rate)
+        # O9: the mean is not squared, and 0.9 stands whatever the momentum is.
+        merge(self.increment, 0.9, g / np.sqrt(squares - mean + self.averaging), rate)
 
     def constrain(self) -> None:
         if self.owner is self and self.trains and self.constraint is not None:
@@ -232,7 +231,6 @@ def contrast(low: float, high: float) -> Constraint:
     def apply(w: Matrix) -> None:
         centred = w - w.mean(axis=0)
         sigma = np.sqrt(np.einsum("rk,rk->k", centred, centred)) / w.dtype.type(w.shape[0])
-        with np.errstate(divide="ignore", invalid="ignore"):
-            w *= np.where(sigma < low, low / sigma, np.where(sigma > high, high / sigma, 1)).astype(w.dtype)
+        w *= np.where(sigma < low, low / sigma, np.where(sigma > high, high / sigma, 1)).astype(w.dtype)
 
     return apply

@@ -25,29 +25,14 @@ class WeightLayer(Layer):
     def __init__(self, settings: Settings, context: Context) -> None:
         super().__init__(settings, context)
         s, self.touched = settings, False
-        averaging = s.get("superEps", 0.0)
+        shared = {"averaging": s.get("superEps", 0.0)}
+        rates = [Schedule(rate, s.get("schedW", CONSTANT), context) for rate in s["epsW"]]
         self.weights = [
-            Parameter(
-                w,
-                s["weightsInc"][i],
-                Schedule(s["epsW"][i], s.get("schedW", CONSTANT), context),
-                context,
-                momentum=s["momW"][i],
-                decay=s["wc"][i],
-                averaging=averaging,
-                direct=self.direct,
-                constraint=self.constraint(i),
-            )
-            for i, w in enumerate(s["weights"])
+            Parameter(w, v, rate, context, momentum=m, decay=wc, direct=self.direct, constraint=self.constraint(i), **shared)
+            for i, (w, v, rate, m, wc) in enumerate(zip(s["weights"], s["weightsInc"], rates, s["momW"], s["wc"]))
         ]
-        self.biases = Parameter(
-            s["biases"],
-            s["biasesInc"],
-            Schedule(s["epsB"], s.get("schedB", CONSTANT), context),
-            context,
-            momentum=s["momB"],
-            averaging=averaging,
-        )
+        rate = Schedule(s["epsB"], s.get("schedB", CONSTANT), context)
+        self.biases = Parameter(s["biases"], s["biasesInc"], rate, context, momentum=s["momB"], **shared)
 
     def constraint(self, index: int) -> Constraint | None:
         return None
