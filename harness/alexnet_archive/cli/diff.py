@@ -58,6 +58,10 @@ def source(flavour: str, as_json: bool) -> None:
 @click.option("--classes", type=int, default=None, help="classes of synthetic pictures [default: the net's own, or 10]")
 @click.option("--minibatch", type=click.IntRange(min=1), default=32, show_default=True)
 @click.option("--updates", default="1,10,100", show_default=True, help="compare weights after these counts of updates")
+@click.option(
+    "--rates", type=float, default=0.1, show_default=True,
+    help="factor on every learning rate: fast training lets rounding decide (1: the rates of the file)",
+)  # fmt: skip
 @click.option("--gpus", type=int, default=None, help="devices [default: as many as the definition uses]")
 @click.option("--seed", type=int, default=1, show_default=True, help="seed of weights, pictures and dropout, on both sides")
 @click.option("--html", type=click.Path(path_type=Path), default=None, help="write the report as a page")
@@ -141,7 +145,7 @@ def open_case(folder: Path, given: dict[str, Any]) -> Case:
         pictures = synthetic_pictures(side, classes, given["minibatch"], given["seed"])
     return make_case(
         folder, definition, parameters, pictures=pictures, classes=classes, minibatch=given["minibatch"],
-        num_gpus=given["gpus"], seed=given["seed"], updates=_counts(given["updates"]),
+        num_gpus=given["gpus"], seed=given["seed"], updates=_counts(given["updates"]), rates=given["rates"],
         options=lambda values: training.rows(training.merge(values, None)[0]),
     )  # fmt: skip
 

@@ -1,7 +1,8 @@
 """`diff behaviour`: two engines or builds on the same case, item by item, in the order a difference would appear.
 
-Activities of every layer, costs, then weights and momentum after 1, 10, 100 updates. The first item outside its tolerance
-is where the two part ways.
+Activities of every layer, costs, then weights and momentum after 1, 10, 100 updates; and, because training amplifies the
+last bit of a difference, one more update of both from the very state that A had reached after each count. The first item
+outside its tolerance is where the two part ways.
 """
 
 from __future__ import annotations
@@ -17,9 +18,12 @@ from alexnet_archive.compare import tolerances
 from alexnet_archive.compare.cases import Case
 from alexnet_archive.compare.measures import Item, compare_arrays
 from alexnet_archive.compare.sides import CostList, Side, learned_arrays
+from alexnet_archive.engines.base import LayerDicts
 from alexnet_archive.errors import BehaviourDifference
 
 SCHEMA = 1
+Judge = Callable[[str, Any, Any], None]
+Trained = tuple[dict[int, LayerDicts], list[CostList]]
 
 
 @dataclass(frozen=True)
@@ -75,15 +79,22 @@ def compare_behaviour(
         judge(f"cost/{name}", np.array(left[:1]), np.array(right[:1]))
         if len(left) > 1:
             judge(f"errors/{name}", np.array(left[1:]), np.array(right[1:]))
-    states_a, costs_a = a.trained(case, step)
-    states_b, costs_b = b.trained(case, step)
+    trained_a, trained_b = a.trained(case, step), b.trained(case, step)
     for count in case.updates:
-        for name, left, right in _paired(costs_a[count - 1], costs_b[count - 1]):
-            judge(f"training-cost/{name}/after-{_band(count)}", np.array(left[:1]), np.array(right[:1]))
-        arrays_a, arrays_b = learned_arrays(states_a[count]), learned_arrays(states_b[count])
-        for name in arrays_a:
-            judge(f"{name}/{count}/after-{_band(count)}", arrays_a[name], arrays_b.get(name, np.zeros(0)))
+        judge_trained(judge, count, f"after-{_band(count)}", case, trained_a, trained_b)
+    for count in case.updates:
+        again = case.after(count, trained_a[0][count])
+        judge_trained(judge, count + 1, "resumed", again, a.trained(again, step), b.trained(again, step))
     return Behaviour(a.name, b.name, _facts(case, layers), tuple(items))
+
+
+def judge_trained(judge: Judge, count: int, stage: str, case: Case, a: Trained, b: Trained) -> None:
+    """Cost of the last batch, and everything learned, after `count` updates."""
+    for name, left, right in _paired(a[1][count - case.first], b[1][count - case.first]):
+        judge(f"training-cost/{name}/{count}/{stage}", np.array(left[:1]), np.array(right[:1]))
+    arrays_a, arrays_b = learned_arrays(a[0][count]), learned_arrays(b[0][count])
+    for name in arrays_a:
+        judge(f"{name}/{count}/{stage}", arrays_a[name], arrays_b.get(name, np.zeros(0)))
 
 
 def _band(count: int) -> int:

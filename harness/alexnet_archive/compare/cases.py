@@ -6,8 +6,9 @@ one minibatch, so that batches count updates. The checkpoint stands just before 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +16,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet_archive import batches, checkpoints, layerdefs
-from alexnet_archive.checkpoints import Checkpoint
+from alexnet_archive.checkpoints import Checkpoint, OptionRow
 from alexnet_archive.engines.base import Array
 from alexnet_archive.errors import UserInputError
-from alexnet_archive.files import make_folder
+from alexnet_archive.files import make_folder, write_text
 
 PROVIDER = "inet-lr"
 TRAIN_BATCHES = 10
 TEST_BATCH = 2000
 WORDS = 100
+LEARNED = ("weights", "weightsInc", "biases", "biasesInc")
+AMPLITUDE = 8
 
 
 @dataclass(frozen=True)
 class Case:
-    """One comparison. `updates` are counts in rising order; `checkpoint` is the file both engines start from."""
+    """One comparison. `checkpoint` is the file both engines start from, just before update number `first`.
+
+    `updates` are counts since the beginning, in rising order; `rows` the options as a checkpoint stores them.
+    """
 
     folder: Path
     data: Path
@@ -40,6 +46,8 @@ class Case:
     seed: int
     updates: tuple[int, ...]
     epochs: int
+    rows: tuple[OptionRow, ...]
+    first: int = 1
 
     @property
     def train_range(self) -> list[int]:
@@ -56,6 +64,16 @@ class Case:
     def progress(self, update: int) -> float:
         """What convnet.py passes for this update (section 2.3)."""
         return min(1.0, max(0.0, (update - 1) / (self.epochs * TRAIN_BATCHES)))
+
+    def after(self, count: int, layers: Mapping[str, Mapping[str, Any]]) -> Case:
+        """The same case going on from `layers` (what was learned after `count` updates) for one update."""
+        stored = checkpoints.load(self.checkpoint).layers
+        for name, learned in layers.items():
+            stored[name].update({key: learned[key] for key in LEARNED if key in learned})
+        epoch, batch = self.position(count)
+        folder = self.folder / f"after-{count}"
+        checkpoints.save(folder, Checkpoint(epoch=epoch, batchnum=batch, layers=stored), self.rows)
+        return replace(self, checkpoint=folder / f"{epoch}.{batch}", first=count + 1, updates=(count + 1,))
 
     def matrices(self, number: int) -> tuple[Array, ...]:
         """One batch as the provider hands it over."""
@@ -78,16 +96,20 @@ def make_case(
     num_gpus: int | None = None,
     seed: int = 1,
     updates: Sequence[int] = (1, 10, 100),
-    options: Any = None,
+    options: Callable[[Mapping[str, Any]], tuple[OptionRow, ...]],
+    rates: float = 1.0,
 ) -> Case:
     """Write data and first checkpoint below `folder`.
 
     `pictures` are TRAIN_BATCHES + 1 pairs (values (3 * side * side, cases) float32, labels (cases,)), the last for testing;
-    `options` turns option values into the rows of a checkpoint (`training.rows`). Raises LayerFileError, UserInputError.
+    `options` turns option values into the rows of a checkpoint (`training.rows`); `rates` multiplies every learning rate.
+    Raises LayerFileError, UserInputError.
     """
     counts = tuple(sorted({int(count) for count in updates}))
     if not counts or counts[0] < 1:
         raise UserInputError("updates are counts of at least 1", found=list(updates))
+    if rates != 1.0:
+        parameters = _scaled(parameters, rates, folder)
     features = pictures[0][0].shape[0]
     shape = layerdefs.DataShape(dims={0: features, 1: 1, 2: WORDS}, num_classes=classes)
     network = layerdefs.read_network(definition, parameters, shape, num_gpus=num_gpus)
@@ -96,11 +118,12 @@ def make_case(
     epochs = -(-counts[-1] // TRAIN_BATCHES)
     case = Case(
         folder, data, folder / "start" / f"0.{TRAIN_BATCHES}", Path(definition).absolute(), Path(parameters).absolute(),
-        minibatch, network.num_gpus, seed, counts, epochs,
+        minibatch, network.num_gpus, seed, counts, epochs, rows=(),
     )  # fmt: skip
+    case = replace(case, rows=options(option_values(case)))
     layers = network.to_dicts(np.random.RandomState(seed % 2**32))
     first = Checkpoint(epoch=0, batchnum=TRAIN_BATCHES, layers=layers)
-    checkpoints.save(case.checkpoint.parent, first, options(option_values(case)))
+    checkpoints.save(case.checkpoint.parent, first, case.rows)
     return case
 
 
@@ -112,6 +135,20 @@ def option_values(case: Case) -> dict[str, Any]:
         "num_epochs": case.epochs, "save_path": str(case.folder), "num_gpus": case.num_gpus,
         "minibatch_size": case.minibatch, "crop_border": 0, "testing_freq": 1,
     }  # fmt: skip
+
+
+def _scaled(parameters: Path, rates: float, folder: Path) -> Path:
+    """A copy of a parameter file with every epsW and epsB multiplied."""
+
+    def scale(match: re.Match[str]) -> str:
+        return match[1] + ",".join(f"{float(part) * rates:.9g}" for part in match[2].split(","))
+
+    text = Path(parameters).read_text(encoding="latin1")
+    scaled = re.sub(r"^(eps[WB]\s*[=:]\s*)([-+.\deE,\s]*?)(?=\s*(?:;|$))", scale, text, flags=re.MULTILINE | re.IGNORECASE)
+    target = folder / f"{Path(parameters).stem}-rates-{rates:g}.cfg"
+    make_folder(folder)
+    write_text(target, scaled)
+    return target
 
 
 def _write_data(data: Path, pictures: Sequence[tuple[NDArray[Any], NDArray[Any]]], classes: int) -> None:
@@ -139,12 +176,12 @@ def _write_data(data: Path, pictures: Sequence[tuple[NDArray[Any], NDArray[Any]]
 def synthetic_pictures(side: int, classes: int, cases: int, seed: int) -> list[tuple[NDArray[Any], NDArray[Any]]]:
     """Noisy prototypes, one per class, zero mean: something a network learns within a hundred updates."""
     rng = np.random.default_rng(seed)
-    prototypes = rng.normal(0, 40, (3 * side * side, classes)).astype(np.float32)
+    prototypes = rng.normal(0, AMPLITUDE, (3 * side * side, classes)).astype(np.float32)
 
     def batch() -> tuple[NDArray[Any], NDArray[Any]]:
         labels = rng.integers(0, classes, cases)
         labels[0] = 0
-        noise = rng.normal(0, 30, (3 * side * side, cases)).astype(np.float32)
+        noise = rng.normal(0, AMPLITUDE, (3 * side * side, cases)).astype(np.float32)
         return prototypes[:, labels] + noise, labels
 
     return [batch() for _ in range(TRAIN_BATCHES + 1)]

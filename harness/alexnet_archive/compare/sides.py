@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from alexnet_archive import checkpoints
-from alexnet_archive.compare.cases import TEST_BATCH, Case
+from alexnet_archive.compare.cases import LEARNED, TEST_BATCH, Case
 from alexnet_archive.engines.base import Array, Engine, LayerDicts
 
 CostList = dict[str, tuple[float, ...]]
@@ -30,7 +30,7 @@ class Side(Protocol):
         ...
 
     def trained(self, case: Case, step: Step) -> tuple[dict[int, LayerDicts], list[CostList]]:
-        """Layer dictionaries after each count of updates, and the costs (means) of every batch trained."""
+        """Layer dictionaries after each count of updates, and the costs (means) of every batch trained from `first` on."""
         ...
 
 
@@ -62,7 +62,7 @@ class EngineSide:
         states: dict[int, LayerDicts] = {}
         costs: list[CostList] = []
         try:
-            for update in range(1, case.updates[-1] + 1):
+            for update in range(case.first, case.updates[-1] + 1):
                 _, number = case.position(update)
                 costs.append(engine.train_batch(matrices[number], case.progress(update)).means())
                 if update in case.updates:
@@ -79,8 +79,7 @@ class EngineSide:
 
 def _learned(layer: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of what training changes."""
-    keys = ("weights", "weightsInc", "biases", "biasesInc")
-    return {key: copy.deepcopy(layer[key]) for key in keys if key in layer}
+    return {key: copy.deepcopy(layer[key]) for key in LEARNED if key in layer}
 
 
 def learned_arrays(layers: Mapping[str, Mapping[str, Any]]) -> dict[str, Array]:

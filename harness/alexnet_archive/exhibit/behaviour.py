@@ -38,6 +38,7 @@ def _stage(name: str) -> str:
     for prefix, title in STAGES:
         if name.startswith(prefix):
             return title
-    parts = name.split("/")
-    count = parts[-2] if parts[0] != "training-cost" else parts[-1].removeprefix("after-")
+    count, stage = name.split("/")[-2:]
+    if stage == "resumed":
+        return f"Update {count}, both from the state of the first engine"
     return f"After {count} update" + ("" if count == "1" else "s")

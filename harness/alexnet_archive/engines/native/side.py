@@ -35,6 +35,9 @@ class Case(Protocol):
     def updates(self) -> tuple[int, ...]: ...
 
     @property
+    def first(self) -> int: ...
+
+    @property
     def epochs(self) -> int: ...
 
     @property
@@ -78,7 +81,7 @@ class NativeSide:
 
     def _train(self, case: Case, count: int) -> Path:
         """Train `count` updates from the case's checkpoint; the file saved after exactly that many."""
-        folder = self._folder(case) / f"updates-{count}"
+        folder = self._folder(case) / f"updates-{case.first}-{count}"
         shutil.rmtree(folder, ignore_errors=True)
         make_folder(folder)
         start = folder / Path(case.checkpoint).name
