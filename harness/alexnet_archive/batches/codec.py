@@ -7,10 +7,12 @@ sections 4.6 (decode: RGB, EXIF orientation ignored) and 5.2 (JPEG baseline RGB)
 from __future__ import annotations
 
 import io
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
 import simplejpeg
+from cykooz_resizer import CropBox, FilterType, ImageData, PixelType, ResizeAlg, ResizeOptions, Resizer
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
@@ -21,6 +23,8 @@ Pixels = NDArray[np.uint8]
 
 DEFAULT_MAX_PIXELS = 89_478_485
 """Where Pillow begins to warn; the largest pictures of ImageNet have about 61 million."""
+
+_TRIANGLE = ResizeAlg.convolution(FilterType.bilinear)
 
 PLAIN_SPACES = {"YCbCr", "RGB", "Gray"}
 """JPEG colour spaces libjpeg-turbo turns into RGB itself; the inks of CMYK and YCCK are left to Pillow."""
@@ -66,7 +70,8 @@ class Decoded(NamedTuple):
 def decode_for(data: bytes, side: int, *, crop: bool, max_pixels: int = DEFAULT_MAX_PIXELS) -> Decoded:
     """Decode a picture that is to be shrunk until its shorter (`crop`) or longer side is `side`; raises PictureError.
 
-    JPEGs that leave room for it are reduced in the DCT domain while decoding, in eighths, never below `side`.
+    JPEGs that leave room for it are reduced in the DCT domain while decoding, by 2 or 4 and never below `side`:
+    libjpeg-turbo has fast code for those, and what they change stays within `pictures.TOLERANCE` (8 would not).
     """
     oddity = ""
     if is_jpeg(data):
@@ -74,22 +79,17 @@ def decode_for(data: bytes, side: int, *, crop: bool, max_pixels: int = DEFAULT_
             height, width, space, _ = simplejpeg.decode_jpeg_header(data)
             _refuse_bomb(width, height, max_pixels)
             if space in PLAIN_SPACES:
-                needed = min(1.0, side / (min(height, width) if crop else max(height, width)))
-                pixels = simplejpeg.decode_jpeg(data, min_height=int(height * needed), min_width=int(width * needed))
+                decisive = min(height, width) if crop else max(height, width)
+                scale = next((1 / k for k in (4, 2) if decisive >= k * side), 1.0)
+                smallest = {"min_height": math.ceil(height * scale), "min_width": math.ceil(width * scale)}
+                pixels = simplejpeg.decode_jpeg(data, **(smallest if scale < 1 else {}))
                 oddity = "grey-scale JPEG" if space == "Gray" else ""
-                return Decoded(pixels, (width, height), _scale((width, height), pixels), "JPEG", oddity)
+                return Decoded(pixels, (width, height), scale, "JPEG", oddity)
             oddity = f"{space} JPEG"
         except ValueError:
             oddity = "damaged JPEG that still decodes"
     picture = open_with_pillow(data, max_pixels=max_pixels)
     return Decoded(np.asarray(picture), picture.size, 1.0, picture.info["source format"], oddity)
-
-
-def _scale(size: tuple[int, int], pixels: Pixels) -> float:
-    """The eighths libjpeg-turbo reduced by; it rounds the sides up."""
-    width, height = size
-    fits = [k for k in range(1, 9) if (-(-height * k // 8), -(-width * k // 8)) == pixels.shape[:2]]
-    return max(fits, default=8) / 8
 
 
 def open_with_pillow(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Image.Image:
@@ -121,6 +121,24 @@ def _refuse_bomb(width: int, height: int, max_pixels: int) -> None:
         raise PictureError(
             f"{width} x {height} pixels", kind="too large", expected=f"at most {max_pixels} pixels", found=width * height
         )
+
+
+def resize(pixels: Pixels, size: tuple[int, int], box: tuple[float, float, float, float]) -> Pixels:
+    """The part `box` (left, top, right, bottom) of a picture as `size` (width, height): (height, width, 3).
+
+    Shrinking uses a triangle as wide as the reduction asks, in SIMD code whose integers do not depend on the processor;
+    enlarging uses Pillow's bicubic.
+    """
+    if box == (0, 0, *size) and size == (pixels.shape[1], pixels.shape[0]):
+        return pixels
+    left, top, right, bottom = box
+    if right - left < size[0]:
+        return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC, box=box))
+    options = ResizeOptions(resize_alg=_TRIANGLE, crop_box=CropBox(left, top, right - left, bottom - top))
+    source = ImageData(pixels.shape[1], pixels.shape[0], PixelType.U8x3, pixels.tobytes())
+    target = ImageData(*size, PixelType.U8x3)
+    Resizer().resize(source, target, options)
+    return np.frombuffer(target.get_buffer(), np.uint8).reshape(size[1], size[0], 3)
 
 
 def encode_jpeg(pixels: Pixels, quality: int) -> bytes:

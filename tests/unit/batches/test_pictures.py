@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 
+import cykooz_resizer
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from alexnet_archive.batches import codec
@@ -25,7 +28,7 @@ def real_photograph(name: str, size: tuple[int, int]) -> bytes:
     return encoded(enlarged.crop((0, 0, *size)), quality=92)
 
 
-@pytest.mark.parametrize("size", [(500, 375), (375, 500), (1024, 768), (800, 533), (2000, 1500)])
+@pytest.mark.parametrize("size", [(800, 533), (533, 800), (1024, 768), (1240, 1200), (2060, 2100)])
 @pytest.mark.parametrize("name", ["astronaut", "coffee", "chelsea", "rocket"])
 def test_reducing_while_decoding_stays_within_the_tolerance(name: str, size: tuple[int, int]) -> None:
     data = real_photograph(name, size)
@@ -43,10 +46,36 @@ def test_reducing_while_decoding_stays_within_the_tolerance(name: str, size: tup
     assert np.mean(difference**2) < np.mean(coded**2), "less than what the JPEG itself costs"
 
 
+@settings(deadline=None, max_examples=30)
+@given(st.integers(40, 300), st.integers(40, 300), st.integers(8, 40), st.integers(0, 99))
+def test_shrinking_is_what_pillow_does_to_one_level(width: int, height: int, size: int, seed: int) -> None:
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+    short = min(width, height)
+    box = ((width - short) / 2, (height - short) / 2, (width + short) / 2, (height + short) / 2)
+    expected = np.asarray(Image.fromarray(pixels).resize((size, size), Image.Resampling.BILINEAR, box=box)).astype(int)
+    assert np.abs(codec.resize(pixels, (size, size), box) - expected).max() <= 1
+
+
+def test_shrinking_does_not_depend_on_the_processor() -> None:
+    pixels = np.asarray(photograph(3, 211, 173))
+    found = set()
+    for extension in cykooz_resizer.CpuExtensions:
+        resizer = cykooz_resizer.Resizer()
+        resizer.cpu_extensions = extension
+        target = cykooz_resizer.ImageData(64, 48, cykooz_resizer.PixelType.U8x3)
+        source = cykooz_resizer.ImageData(211, 173, cykooz_resizer.PixelType.U8x3, pixels.tobytes())
+        options = cykooz_resizer.ResizeOptions(
+            resize_alg=cykooz_resizer.ResizeAlg.convolution(cykooz_resizer.FilterType.bilinear)
+        )
+        resizer.resize(source, target, options)
+        found.add(bytes(target.get_buffer()))
+    assert found == {codec.resize(pixels, (64, 48), (0, 0, 211, 173)).tobytes()}
+
+
 def test_a_reduced_picture_is_not_shifted() -> None:
     """A dot in the centre of an odd-sided picture stays there: the sides a decoder rounds up do not count."""
-    pixels = np.zeros((381, 509, 3), np.uint8)
-    pixels[188:193, 252:257] = 255
+    pixels = np.zeros((1029, 1301, 3), np.uint8)
+    pixels[508:521, 644:657] = 255
     got = prepare(encoded(Image.fromarray(pixels), quality=95), "x.jpg", 256, "crop", 85, LIMIT).pixels[..., 1].astype(float)
     ys, xs = np.mgrid[:256, :256] + 0.5
     bright = got > 60

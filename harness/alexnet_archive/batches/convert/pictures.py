@@ -8,9 +8,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-from PIL import Image
-
 from alexnet_archive.batches import codec
 from alexnet_archive.batches.codec import Decoded, Pixels
 
@@ -43,20 +40,12 @@ def fit_crop(decoded: Decoded, size: int) -> Pixels:
     width, height = (side * decoded.scale for side in decoded.size)
     short = min(height, width)
     left, top = (width - short) / 2, (height - short) / 2
-    return _resize(decoded.pixels, (size, size), (left, top, left + short, top + short))
+    return codec.resize(decoded.pixels, (size, size), (left, top, left + short, top + short))
 
 
 def fit_letterbox(decoded: Decoded, size: int) -> Pixels:
     """Longer side to `size`, the other in proportion, at least 1 pixel: (height, width, 3)."""
     longest = max(decoded.size)
     width, height = (max(1, round(side * size / longest)) for side in decoded.size)
-    shown = tuple(side * decoded.scale for side in decoded.size)
-    return _resize(decoded.pixels, (width, height), (0, 0, shown[0], shown[1]))
-
-
-def _resize(pixels: Pixels, size: tuple[int, int], box: tuple[float, float, float, float]) -> Pixels:
-    """Antialiased: a triangle as wide as the reduction asks when shrinking, bicubic when enlarging."""
-    if box == (0, 0, *size) and size == (pixels.shape[1], pixels.shape[0]):
-        return pixels
-    chosen = Image.Resampling.BICUBIC if box[2] - box[0] < size[0] else Image.Resampling.BILINEAR
-    return np.asarray(Image.fromarray(pixels).resize(size, chosen, box=box))
+    shown_width, shown_height = (side * decoded.scale for side in decoded.size)
+    return codec.resize(decoded.pixels, (width, height), (0, 0, shown_width, shown_height))
