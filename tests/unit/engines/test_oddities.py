@@ -368,7 +368,7 @@ def test_o39_outputs_never_share_memory_with_inputs() -> None:
 
 def test_random_pooling_is_uniform_over_the_clipped_window() -> None:
     """Every pixel of every window is chosen, about equally often, and nothing else."""
-    net = Net().data("data", 16).pool("p", "data", "rand", 1, 3, 2, start=-1).cost("cost", "sum2", "p")
+    net = Net().data("data", 16).pool("p", "data", "rand", 1, 3, 2, start=-1, outputsX=3).cost("cost", "sum2", "p")
     engine, cases = net.engine(seed=2, minibatch=4000), 4000
     x = np.repeat(np.arange(16, dtype=np.float32)[:, None], cases, axis=1)
     engine.graph.forward([x], Pass.TEST)

@@ -14,7 +14,7 @@ from alexnet_archive.engines.base import Pass
 from alexnet_archive.engines.reference.layer import Backward, Context, Matrix, Settings
 from alexnet_archive.engines.reference.update import Constraint, ball, contrast
 from alexnet_archive.engines.reference.weighted import WeightLayer
-from alexnet_archive.engines.reference.windows import Grid, gather, scatter
+from alexnet_archive.engines.reference.windows import Block, Grid, gather, part_of, scatter
 
 PARTIAL_SUMS = 16
 """Weight gradients are added up in this many runs of chunks, then the runs in order: the same for any worker count."""
@@ -70,6 +70,13 @@ class Windowed(WeightLayer):
         width = self.filters // len(self.parts[index].connections)
         return slice(group * width, (group + 1) * width)
 
+    def windows(self, source: Matrix, grid: Grid, block: Block) -> Matrix:
+        """The windows of a block as a matrix (C·F², modules·N), in this thread's scratch."""
+        shape = (source.shape[0], grid.height, grid.width, block[1], block[3], source.shape[-1])
+        seen = self.context.scratch("windows", shape)
+        gather(source, grid, block, seen)
+        return seen.reshape(shape[0] * shape[1] * shape[2], -1)
+
 
 class Convolution(Windowed):
     """`conv`: weights (filterChannels·F², K), row c'·F² + fy·F + fx."""
@@ -97,28 +104,19 @@ class Convolution(Windowed):
         for i, (x, part) in enumerate(zip(inputs, self.parts)):
             for group in range(len(part.connections)):
                 own = self.own(i, group)
-                self._correlate(
-                    part.pick(image(x, part.channels), group),
-                    self.matrix(i)[:, own].T,
-                    part.grid(m),
-                    y.reshape(self.filters, m, m, cases)[own],
-                    bias[own] if i == 0 else None,
-                )
+                source, out = part.pick(image(x, part.channels), group), y.reshape(self.filters, m, m, cases)[own]
+                self._correlate(source, self.matrix(i)[:, own].T, part.grid(m), out, bias[own] if i == 0 else None)
         return y
 
     def _correlate(self, source: Matrix, filters: Matrix, grid: Grid, out: Matrix, bias: Matrix | None) -> None:
         """out (K, rows, columns, N) ← filters (K, C·height·width) · windows of source + bias; without bias, +=."""
-        channels, cases = source.shape[0], source.shape[-1]
-        blocks = list(grid.blocks(channels, cases))
+        blocks = list(grid.blocks(source.shape[0], source.shape[-1]))
 
         def chunk(k: int) -> None:
-            row, rows, column, columns = blocks[k]
-            seen = self.context.scratch("windows", (channels, grid.height, grid.width, rows, columns, cases))
-            gather(source, grid, blocks[k], seen)
-            place = out[:, row : row + rows, column : column + columns]
+            place = part_of(out, blocks[k])
             into = place if bias is not None else self.context.scratch("product", place.shape)
-            np.matmul(filters, seen.reshape(filters.shape[1], -1), out=into.reshape(len(out), -1))
-            np.add(place, into if bias is None else bias[:, row : row + rows, column : column + columns], out=place)
+            np.matmul(filters, self.windows(source, grid, blocks[k]), out=into.reshape(len(out), -1))
+            np.add(place, into if bias is None else part_of(bias, blocks[k]), out=place)
 
         self.context.workers.each(chunk, len(blocks))
 
@@ -144,9 +142,8 @@ class Convolution(Windowed):
 
         def channels(a: int, b: int) -> None:
             for block in grid.blocks(width, cases):
-                row, rows, column, columns = block
-                sent = g[:, row : row + rows, column : column + columns].reshape(len(g), -1)
-                out = self.context.scratch("windows", (b - a, grid.height, grid.width, rows, columns, cases))
+                out = self.context.scratch("windows", (b - a, grid.height, grid.width, block[1], block[3], cases))
+                sent = part_of(g, block).reshape(len(g), -1)
                 np.matmul(w[a * taps : b * taps], sent, out=out.reshape((b - a) * taps, -1))
                 scatter(out, grid, block, into[a:b])
 
@@ -163,20 +160,16 @@ class Convolution(Windowed):
 
     def _correlation(self, source: Matrix, g: Matrix, grid: Grid, total: Matrix) -> None:
         """total (C·F², K) ← Σ windows · gᵀ over modules and cases, in PARTIAL_SUMS sums added in order."""
-        channels, cases = source.shape[0], source.shape[-1]
-        blocks = list(grid.blocks(channels, cases))
+        blocks = list(grid.blocks(source.shape[0], source.shape[-1]))
         count = min(PARTIAL_SUMS, len(blocks))
         partial: list[Matrix] = [np.empty((len(g), total.shape[0]), total.dtype) for _ in range(count)]
 
         def run(k: int) -> None:
             mine = range(k * len(blocks) // count, (k + 1) * len(blocks) // count)
             for b in mine:
-                row, rows, column, columns = blocks[b]
-                seen = self.context.scratch("windows", (channels, grid.height, grid.width, rows, columns, cases))
-                gather(source, grid, blocks[b], seen)
-                sent = g[:, row : row + rows, column : column + columns].reshape(len(g), -1)
+                sent = part_of(g, blocks[b]).reshape(len(g), -1)
                 out = partial[k] if b == mine[0] else self.context.scratch("product", partial[k].shape)
-                np.matmul(sent, seen.reshape(total.shape[0], -1).T, out=out)
+                np.matmul(sent, self.windows(source, grid, blocks[b]).T, out=out)
                 if out is not partial[k]:
                     np.add(partial[k], out, out=partial[k])
 

@@ -10,7 +10,7 @@ import numpy as np
 from alexnet_archive.engines.base import Pass
 from alexnet_archive.engines.reference.layer import Backward, Context, Matrix, Settings
 from alexnet_archive.engines.reference.update import Constraint, ball
-from alexnet_archive.engines.reference.weighted import WeightLayer
+from alexnet_archive.engines.reference.weighted import CONSTANT, WeightLayer
 from alexnet_archive.errors import EngineError
 
 BLOCK = 1 << 18
@@ -78,7 +78,7 @@ class TreeDense(Dense):
 
     def __init__(self, settings: Settings, context: Context) -> None:
         # Constant rates, also for the bias; no averaging (section 2.19).
-        constant = {"schedW": {"type": "default"}, "schedB": {"type": "default"}, "superEps": 0.0}
+        constant = {"schedW": CONSTANT, "schedB": CONSTANT, "superEps": 0.0, "wballNormed": [0.0]}
         super().__init__({**settings, **constant}, context)
         self.settings = settings
         self.children: list[list[int]] = [list(c) for c in settings["tree"]]
@@ -91,9 +91,6 @@ class TreeDense(Dense):
             raise EngineError(f"layer {self.name}: the leaves of the tree must be labels 0 to {self.outputs - 1}")
         self.effective = np.empty_like(self.weights[0].value)
         self._rebuild()
-
-    def constraint(self, index: int) -> Constraint | None:
-        return None
 
     def _top_down(self, root: int) -> list[int]:
         order, waiting = [], [root]

@@ -21,6 +21,7 @@ from alexnet_archive.engines.reference.gradients import GradientReport, check_gr
 from alexnet_archive.engines.reference.graph import Graph, Transfer
 from alexnet_archive.engines.reference.layer import Context, Layer, Matrix
 from alexnet_archive.engines.reference.parallel import Workers
+from alexnet_archive.engines.reference.structure import Data
 from alexnet_archive.errors import EngineError, NonFiniteError
 
 
@@ -127,7 +128,9 @@ class ReferenceEngine:
 
     def features(self, matrices: Sequence[Array], names: Sequence[str]) -> tuple[dict[str, Array], BatchResult]:
         """Activations (cases, features) of the named layers, all layers run, labels included (section 6.2)."""
-        self._require_names(names)
+        unknown = [name for name in names if name not in self.graph.layers]
+        if unknown:
+            raise EngineError("no such layers", found=", ".join(unknown), expected=", ".join(self.graph.layers))
         parts: dict[str, list[Matrix]] = {name: [] for name in names}
         done = BatchResult({}, 0)
         with self._running(None):
@@ -250,23 +253,13 @@ class ReferenceEngine:
         if not bad:
             return
         layer = self.graph.first_non_finite() or bad[0]
-        is_cost = layer in result.costs
-        raise NonFiniteError(
-            f"minibatch {index + 1}: the cost of {', '.join(bad)} is not finite; layer {layer} is the first that is not",
-            expected="finite activations",
-            found=f"NaN or infinity in {layer}",
-            remedy=(
-                "a label's probability has reached zero: lower the learning rates, or start from smaller weights"
-                if is_cost
-                else f"lower epsW and epsB of {layer} and the layers below it, or check their initW; if the layer is a"
-                " data layer, check the batch file with `alexnet-archive batches check`"
-            ),
-        )
-
-    def _require_names(self, names: Sequence[str]) -> None:
-        unknown = [name for name in names if name not in self.graph.layers]
-        if unknown:
-            raise EngineError("no such layers", found=", ".join(unknown), expected=", ".join(self.graph.layers))
+        remedy = f"lower epsW and epsB of {layer} and of the layers below it, or check their initW"
+        if layer in result.costs:
+            remedy = "a label's probability has reached zero: lower the learning rates, or start from smaller weights"
+        elif isinstance(self.graph.layers[layer], Data):
+            remedy = "the batch file holds numbers that are not finite: try `alexnet-archive batches check`"
+        message = f"minibatch {index + 1}: the cost of {', '.join(bad)} is not finite; layer {layer} is the first that is not"
+        raise NonFiniteError(message, expected="finite activations", found=f"NaN or infinity in {layer}", remedy=remedy)
 
     def _record_weights(self, trace: Trace, when: str) -> None:
         for layer in self.graph.weighted:

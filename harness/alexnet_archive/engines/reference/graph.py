@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -20,8 +20,7 @@ from alexnet_archive.engines.reference.structure import Data
 from alexnet_archive.engines.reference.weighted import WeightLayer
 from alexnet_archive.errors import EngineError
 
-FAMILIES = ["convolution", "dense", "dropout", "images", "local", "multisoftmax", "neurons", "normalisation", "pooling", "softmax"]
-for family in FAMILIES:
+for family in "convolution dense dropout images local multisoftmax neurons normalisation pooling softmax".split():  # noqa: SIM905
     importlib.import_module(f"{__package__}.{family}")
 HOST = -1
 GradientHook = Callable[[Layer, Matrix], None]
@@ -36,14 +35,6 @@ class Transfer:
     source: int
     target: int
     bytes: int
-
-
-@dataclass
-class Arrivals:
-    """What has come back to a layer in this pass: contributions counted, and one gradient per sending device."""
-
-    count: int = 0
-    gradients: dict[int, Matrix] = field(default_factory=dict)
 
 
 class Graph:
@@ -115,43 +106,29 @@ class Graph:
         """Run every layer on the columns given, one matrix per data index."""
         self.finish()
         self.transfers = []
-        copies = self._copies
         for layer in self.order:
+            inputs = self._inputs(layer)
             if isinstance(layer, Data):
-                self.activations[layer.name] = self._data(layer, minibatch)
-            else:
-                inputs = [copies.get((source.name, layer.device), self.activations[source.name]) for source in layer.inputs]
-                self._check(layer, inputs)
-                self.activations[layer.name] = layer.forward(inputs, pass_type)
+                if layer.index >= len(minibatch):
+                    raise EngineError(f"layer {layer.name}: data matrix {layer.index} was not given", found=len(minibatch))
+                inputs = [minibatch[layer.index]]
+            for source, x in zip(layer.inputs or [layer], inputs):
+                if x.shape[0] != source.outputs and not isinstance(source, Cost):
+                    hint = " (rscale passes tests through at full size, oddity O2)" if layer.inputs else ""
+                    message = f"layer {layer.name}: {source.name} comes in another size than defined{hint}"
+                    raise EngineError(message, expected=source.outputs, found=x.shape[0])
+            y = self.activations[layer.name] = layer.forward(inputs, pass_type)
             for device in dict.fromkeys(c.device for c in layer.consumers if c.device != layer.device):
-                copies[layer.name, device] = self._cross(layer, "forward", layer.device, device)
+                self.transfers.append(Transfer(layer.name, "forward", layer.device, device, y.size * 4))
+                self._copies[layer.name, device] = self._quantised(y, layer, "quantF")
 
-    def _data(self, layer: Data, minibatch: Sequence[Matrix]) -> Matrix:
-        if layer.index >= len(minibatch):
-            raise EngineError(f"layer {layer.name}: data matrix {layer.index} was not given", found=len(minibatch))
-        matrix = minibatch[layer.index]
-        if matrix.shape[0] != layer.outputs:
-            raise EngineError(f"layer {layer.name}: the data has another size", expected=layer.outputs, found=matrix.shape[0])
-        return matrix
-
-    def _check(self, layer: Layer, inputs: list[Matrix]) -> None:
-        for source, x in zip(layer.inputs, inputs):
-            if x.shape[0] != source.outputs and not isinstance(source, Cost):
-                raise EngineError(
-                    f"layer {layer.name}: its input {source.name} has another size than defined"
-                    " (rscale passes tests through at full size, oddity O2)",
-                    expected=source.outputs,
-                    found=x.shape[0],
-                )
-
-    def _cross(self, layer: Layer, direction: str, source: int, target: int) -> Matrix:
-        """Count a forward copy; only without peer access, and if asked for, it passes through half precision (O26)."""
-        matrix = self.activations[layer.name]
-        self.transfers.append(Transfer(layer.name, direction, source, target, matrix.size * 4))
-        return self._quantised(matrix, layer, "quantF") if layer.device != HOST else matrix
+    def _inputs(self, layer: Layer) -> list[Matrix]:
+        """The inputs as this layer's device sees them."""
+        return [self._copies.get((s.name, layer.device), self.activations[s.name]) for s in layer.inputs]
 
     def _quantised(self, matrix: Matrix, layer: Layer, key: str) -> Matrix:
-        if self.peer_access or layer.settings.get(key, {}).get("type", "default") != "half":
+        """Only without peer access, and if asked for, a crossing passes through half precision (O26)."""
+        if self.peer_access or layer.device == HOST or layer.settings.get(key, {}).get("type", "default") != "half":
             return matrix
         return matrix.astype(np.float16).astype(matrix.dtype)
 
@@ -161,7 +138,9 @@ class Graph:
         `hook` sees each layer's gradient before it is used. Unless `keep`, a layer's activations and gradient go back
         to the pool as soon as its own backward is over, when nothing can need them any more.
         """
-        self._arrived: dict[str, Arrivals] = {name: Arrivals() for name in self.layers}
+        # What has come back to each layer: contributions counted, and one gradient per sending device.
+        self._arrived = dict.fromkeys(self.layers, 0)
+        self._gradients: dict[str, dict[int, Matrix]] = {name: {} for name in self.layers}
         self._ready: deque[Layer] = deque()
         self._hook, self._keep = hook, keep
         for cost in self.costs:
@@ -173,7 +152,7 @@ class Graph:
     def _run(self, layer: Layer, pass_type: Pass) -> None:
         """Backward of one layer: weights, then inputs in order; then remote inputs are told, then local ones run."""
         output, gradient = self.activations[layer.name], self._collect(layer)
-        inputs = [self._copies.get((s.name, layer.device), self.activations[s.name]) for s in layer.inputs]
+        inputs = self._inputs(layer)
         if self._hook is not None and gradient is not None:
             self._hook(layer, gradient)
         if isinstance(layer, WeightLayer) and gradient is not None:
@@ -188,9 +167,8 @@ class Graph:
             layer.release()
             self.context.pool.give(output)
         for source in sorted(wanting, key=lambda s: s.device == layer.device):
-            arrived = self._arrived[source.name]
-            arrived.count += 1
-            if arrived.count == self.expected[source.name]:
+            self._arrived[source.name] += 1
+            if self._arrived[source.name] == self.expected[source.name]:
                 if source.device == layer.device:
                     self._run(source, pass_type)
                 else:
@@ -198,8 +176,7 @@ class Graph:
 
     def _send(self, layer: Layer, index: int, inputs: list[Matrix], output: Matrix, own: Matrix, pass_type: Pass) -> None:
         """Backward to one input, into the gradient that this device keeps of it."""
-        source = layer.inputs[index]
-        gradients = self._arrived[source.name].gradients
+        gradients = self._gradients[layer.inputs[index].name]
         add = layer.device in gradients
         target = gradients[layer.device] if add else self.context.pool.take(inputs[index].shape)
         written = layer.backward(Backward(index, inputs, output, own, target, add, pass_type))
@@ -210,16 +187,14 @@ class Graph:
 
     def _collect(self, layer: Layer) -> Matrix | None:
         """Sum what the devices sent, own first, then ascending; None for costs and fused softmax or logistic layers."""
-        gradients = self._arrived[layer.name].gradients
+        gradients = self._gradients[layer.name]
         total: Matrix | None = gradients.pop(layer.device, None)
         for device in sorted(gradients):
             part = gradients[device]
             self.transfers.append(Transfer(layer.name, "backward", device, layer.device, part.size * 4))
             sent = self._quantised(part, layer, "quantB")
-            if total is None:
-                total = sent
-            else:
-                np.add(total, sent, out=total)
+            total = sent if total is None else np.add(total, sent, out=total)
+            if total is not part:
                 self.context.pool.give(part)
         gradients.clear()
         return total

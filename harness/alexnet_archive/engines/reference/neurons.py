@@ -17,16 +17,6 @@ from alexnet_archive.errors import EngineError
 Parameters = Mapping[str, float]
 Forward = Callable[[Matrix, Matrix, Parameters], object]
 Undo = Callable[[Matrix, Matrix, Matrix, Matrix, Parameters], object]
-NEURONS: dict[str, tuple[Forward, Undo]] = {}
-"""name → (forward(x, out, params), backward(x, y, g, out, params))"""
-
-
-def neuron(name: str, backward: Undo) -> Callable[[Forward], Forward]:
-    def register(forward: Forward) -> Forward:
-        NEURONS[name] = (forward, backward)
-        return forward
-
-    return register
 
 
 def sigmoid(x: Matrix, out: Matrix, slope: float) -> Matrix:
@@ -35,62 +25,47 @@ def sigmoid(x: Matrix, out: Matrix, slope: float) -> Matrix:
     return np.divide(1, np.add(out, 1, out=out), out=out)
 
 
-@neuron("ident", lambda x, y, g, out, p: np.copyto(out, g))
-def ident(x: Matrix, out: Matrix, p: Parameters) -> None:
-    np.copyto(out, x)
+def centred(x: Matrix, out: Matrix, slope: float) -> Matrix:
+    """2/(1+e^(−slope·x)) − 1, the release's hyperbolic tangent of slope·x/2."""
+    return np.subtract(np.multiply(sigmoid(x, out, slope), 2, out=out), 1, out=out)
 
 
-@neuron("logistic", lambda x, y, g, out, p: np.multiply(g * y, 1 - y, out=out))
-def logistic(x: Matrix, out: Matrix, p: Parameters) -> None:
-    sigmoid(x, out, 1.0)
-
-
-@neuron("nrelu", lambda x, y, g, out, p: np.multiply(g, y > 0, out=out))
-@neuron("relu", lambda x, y, g, out, p: np.multiply(g, y > 0, out=out))
-def relu(x: Matrix, out: Matrix, p: Parameters) -> None:
-    np.maximum(x, 0, out=out)
-
-
-@neuron("brelu", lambda x, y, g, out, p: np.multiply(g, (y > 0) & (y < p["a"]), out=out))
-def brelu(x: Matrix, out: Matrix, p: Parameters) -> None:
-    np.clip(x, 0, p["a"], out=out)
-
-
-@neuron("abs", lambda x, y, g, out, p: np.multiply(g, np.where(x > 0, 1, -1).astype(g.dtype), out=out))
-def absolute(x: Matrix, out: Matrix, p: Parameters) -> None:
-    np.abs(x, out=out)
-
-
-@neuron("tanh", lambda x, y, g, out, p: np.multiply(g * p["b"], p["a"] - y * y / p["a"], out=out))
-def tanh(x: Matrix, out: Matrix, p: Parameters) -> None:
-    sigmoid(x, out, 2 * p["b"])
-    np.multiply(np.subtract(np.multiply(out, 2, out=out), 1, out=out), p["a"], out=out)
-
-
-@neuron("drelu", lambda x, y, g, out, p: np.multiply(g, (2 * sigmoid(x, out, 2 / p["a"]) - 1) ** 2, out=out))
-def drelu(x: Matrix, out: Matrix, p: Parameters) -> None:
-    sigmoid(x, out, 2 / p["a"])
-    np.subtract(x, np.multiply(np.subtract(np.multiply(out, 2, out=out), 1, out=out), p["a"], out=out), out=out)
-
-
-@neuron("softrelu", lambda x, y, g, out, p: np.multiply(g, np.where(x > 4, 1, sigmoid(x, out, 1.0)), out=out))
 def softrelu(x: Matrix, out: Matrix, p: Parameters) -> None:
     np.copyto(out, np.where(x > 4, x, np.log(1 + np.exp(np.minimum(x, 4)))))
 
 
-@neuron("square", lambda x, y, g, out, p: np.multiply(g * 2, x, out=out))
-def square(x: Matrix, out: Matrix, p: Parameters) -> None:
-    np.multiply(x, x, out=out)
+def drelu(x: Matrix, out: Matrix, p: Parameters) -> None:
+    np.subtract(x, np.multiply(centred(x, out, 2 / p["a"]), p["a"], out=out), out=out)
 
 
-@neuron("sqrt", lambda x, y, g, out, p: np.divide(g, 2 * y, out=out))
-def square_root(x: Matrix, out: Matrix, p: Parameters) -> None:
-    np.sqrt(x, out=out)
-
-
-@neuron("linear", lambda x, y, g, out, p: np.multiply(g, p["a"], out=out))
-def linear(x: Matrix, out: Matrix, p: Parameters) -> None:
-    np.add(np.multiply(x, p["a"], out=out), p["b"], out=out)
+RELU: tuple[Forward, Undo] = (
+    lambda x, out, p: np.maximum(x, 0, out=out),
+    lambda x, y, g, out, p: np.multiply(g, y > 0, out=out),
+)
+NEURONS: dict[str, tuple[Forward, Undo]] = {
+    "ident": (lambda x, out, p: np.copyto(out, x), lambda x, y, g, out, p: np.copyto(out, g)),
+    "logistic": (lambda x, out, p: sigmoid(x, out, 1.0), lambda x, y, g, out, p: np.multiply(g * y, 1 - y, out=out)),
+    "relu": RELU,
+    "nrelu": RELU,
+    "brelu": (
+        lambda x, out, p: np.clip(x, 0, p["a"], out=out),
+        lambda x, y, g, out, p: np.multiply(g, (y > 0) & (y < p["a"]), out=out),
+    ),
+    "abs": (lambda x, out, p: np.abs(x, out=out), lambda x, y, g, out, p: np.copyto(out, np.where(x > 0, g, -g))),
+    "tanh": (
+        lambda x, out, p: np.multiply(centred(x, out, 2 * p["b"]), p["a"], out=out),
+        lambda x, y, g, out, p: np.multiply(g * p["b"], p["a"] - y * y / p["a"], out=out),
+    ),
+    "drelu": (drelu, lambda x, y, g, out, p: np.multiply(g, centred(x, out, 2 / p["a"]) ** 2, out=out)),
+    "softrelu": (softrelu, lambda x, y, g, out, p: np.multiply(g, np.where(x > 4, 1, sigmoid(x, out, 1.0)), out=out)),
+    "square": (lambda x, out, p: np.multiply(x, x, out=out), lambda x, y, g, out, p: np.multiply(g * 2, x, out=out)),
+    "sqrt": (lambda x, out, p: np.sqrt(x, out=out), lambda x, y, g, out, p: np.divide(g, 2 * y, out=out)),
+    "linear": (
+        lambda x, out, p: np.add(np.multiply(x, p["a"], out=out), p["b"], out=out),
+        lambda x, y, g, out, p: np.multiply(g, p["a"], out=out),
+    ),
+}
+"""name → (forward(x, out, params), gradient(x, y, g, out, params))"""
 
 
 class NeuronLayer(Layer):

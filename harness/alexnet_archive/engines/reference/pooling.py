@@ -52,32 +52,25 @@ class Pool(Layer):
         choice = self._choose(out.shape) if self.kind == "rand" else None
 
         def chunk(a: int, b: int) -> None:
-            if self.kind == "max":
-                self._maximum(x[a:b], out[a:b])
-            elif choice is not None:
-                self._random(x[a:b], choice[a:b], out[a:b])
+            if choice is None:
+                self._combine(x[a:b], out[a:b])
             else:
-                self._sequence(x[a:b], out[a:b])
+                self._random(x[a:b], choice[a:b], out[a:b])
 
         self.context.workers.ranges(chunk, self.channels, self._chunks(cases))
         if choice is not None:
             self.context.pool.give(choice)
         return y
 
-    def _maximum(self, x: Matrix, out: Matrix) -> None:
-        out[...] = LOWEST
-        for seen, pixels in self._taps():
-            place = out[seen]
-            np.maximum(place, x[pixels], out=place)
-
-    def _sequence(self, x: Matrix, out: Matrix) -> None:
-        out[...] = 0
+    def _combine(self, x: Matrix, out: Matrix) -> None:
+        out[...] = LOWEST if self.kind == "max" else 0
         for seen, pixels in self._taps():
             place, value = out[seen], x[pixels]
-            if self.kind == "avg":
+            if self.kind == "max":
+                np.maximum(place, value, out=place)
+            elif self.kind == "avg":
                 np.add(place, value, out=place)
-            else:
-                # a later pixel of equal magnitude replaces an earlier one
+            else:  # a later pixel of equal magnitude replaces an earlier one
                 np.copyto(place, value, where=~(np.abs(place) > np.abs(value)))
         if self.kind == "avg":
             np.divide(out, self.counts[None, :, :, None].astype(out.dtype), out=out)

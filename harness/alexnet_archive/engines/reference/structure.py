@@ -21,6 +21,9 @@ class Data(Layer):
     def setup(self) -> None:
         self.index: int = self.settings["dataIdx"]
 
+    def forward(self, inputs: list[Matrix], pass_type: Pass) -> Matrix:
+        return inputs[0]
+
 
 class Sum(Layer):
     """`eltsum`: y = Σ coeffs_i·x_i."""
@@ -58,10 +61,8 @@ class Maximum(Layer):
         return y
 
     def backward(self, back: Backward) -> None:
-        x = back.inputs[back.index]
-        self.deliver(
-            back.target, back.add, lambda a, b, out: np.multiply(back.gradient[a:b], back.output[a:b] == x[a:b], out=out)
-        )
+        x, y, g = back.inputs[back.index], back.output, back.gradient
+        self.deliver(back.target, back.add, lambda a, b, out: np.multiply(g[a:b], y[a:b] == x[a:b], out=out))
 
 
 class Concatenation(Layer):

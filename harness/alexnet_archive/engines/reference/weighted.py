@@ -43,16 +43,12 @@ class WeightLayer(Layer):
             if not name:
                 continue
             source, index = layers.get(name), self.settings["weightSourceMatrixIndices"][i]
-            if not isinstance(source, WeightLayer) or index >= len(source.weights) or source.device != self.device:
-                raise EngineError(f"layer {self.name}: weights[{i}] refers to a matrix {name}[{index}] it cannot share")
-            own = source.weights[index]
-            if own.value.shape != self.weights[i].value.shape:
-                raise EngineError(
-                    f"layer {self.name}: weights[{i}] shares {name}[{index}] of another shape",
-                    expected=self.weights[i].value.shape,
-                    found=own.value.shape,
-                )
-            self.weights[i].owner = own
+            theirs = source.weights[index : index + 1] if isinstance(source, WeightLayer) else []
+            shape = self.weights[i].value.shape
+            if not theirs or theirs[0].value.shape != shape or layers[name].device != self.device:
+                message = f"layer {self.name}: weights[{i}] cannot share {name}[{index}]"
+                raise EngineError(message, expected=f"a matrix of shape {shape} on the same gpu")
+            self.weights[i].owner = theirs[0]
         for parameter in self.weights:
             seen = {id(parameter)}
             while parameter.owner.owner is not parameter.owner:

@@ -14,6 +14,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from alexnet_archive.engines.reference.layer import Matrix
 
+Block = tuple[int, int, int, int]
+"""First row, rows, first column, columns: a part of a grid."""
 GATHERED = 1 << 20
 """Elements of a gathered matrix per chunk."""
 
@@ -30,7 +32,7 @@ class Grid:
     rows: int
     columns: int
 
-    def blocks(self, channels: int, cases: int) -> Iterator[tuple[int, int, int, int]]:
+    def blocks(self, channels: int, cases: int) -> Iterator[Block]:
         """Fixed blocks (first row, rows, first column, columns): several whole rows, or a part of one row."""
         room = max(1, GATHERED // max(1, channels * self.height * self.width * cases))
         if room >= self.columns:
@@ -43,6 +45,12 @@ class Grid:
             yield from ((r, 1, c, min(wide, self.columns - c)) for c in range(0, self.columns, wide))
 
 
+def part_of(maps: Matrix, block: Block) -> Matrix:
+    """The block's part of maps (K, rows, columns, …)."""
+    row, rows, column, columns = block
+    return maps[:, row : row + rows, column : column + columns]
+
+
 def _overlap(first: int, count: int, stride: int, side: int) -> tuple[int, int]:
     """The run [low, high) of the `count` positions first, first + stride, … that lies inside [0, side)."""
     low = 0 if first >= 0 else -(first // stride)
@@ -50,7 +58,7 @@ def _overlap(first: int, count: int, stride: int, side: int) -> tuple[int, int]:
     return min(low, count), max(min(low, count), high)
 
 
-def taps(grid: Grid, block: tuple[int, int, int, int], side: int) -> Iterator[tuple[int, int, tuple[slice, ...]]]:
+def taps(grid: Grid, block: Block, side: int) -> Iterator[tuple[int, int, tuple[slice, ...]]]:
     """For every tap (fy, fx): the rows and columns of the block that see a pixel, and those pixels."""
     row, rows, column, columns = block
     for fy in range(grid.height):
@@ -64,7 +72,7 @@ def taps(grid: Grid, block: tuple[int, int, int, int], side: int) -> Iterator[tu
             yield fy, fx, (slice(y0, y1), slice(x0, x1), ys, xs)
 
 
-def gather(image: Matrix, grid: Grid, block: tuple[int, int, int, int], out: Matrix) -> None:
+def gather(image: Matrix, grid: Grid, block: Block, out: Matrix) -> None:
     """out (C, height, width, rows, columns, N) ← the windows of a block of the grid over image (C, I, I, N)."""
     row, rows, column, columns = block
     top, left = grid.top + row * grid.stride, grid.left + column * grid.stride
@@ -80,7 +88,7 @@ def gather(image: Matrix, grid: Grid, block: tuple[int, int, int, int], out: Mat
         tap[:, high, across] = image[:, ys, xs]
 
 
-def scatter(windows: Matrix, grid: Grid, block: tuple[int, int, int, int], image: Matrix) -> None:
+def scatter(windows: Matrix, grid: Grid, block: Block, image: Matrix) -> None:
     """image (C, I, I, N) += windows (C, height, width, rows, columns, N), the reverse of `gather`."""
     for fy, fx, (rows, columns, ys, xs) in taps(grid, block, image.shape[1]):
         image[:, ys, xs] += windows[:, fy, fx, rows, columns]
