@@ -64,28 +64,41 @@ def parse(lines: Iterable[str], known: dict[str, str] | None = None) -> list[Dia
     """All diagnostics in the order they came."""
     known = sections() if known is None else known
     found: list[Diagnostic] = []
-    chain: list[str] = []
+    chain = _Chain()
     for line in lines:
         included = _INCLUDED.match(line)
-        if included:
-            chain.insert(0, f"{included[1]}:{included[2]}")
-            continue
         match = _MESSAGE.match(line) or _NVCC.match(line)
         undefined = _UNDEFINED.match(line)
-        if match:
+        if included:
+            chain.add(f"{included[1]}:{included[2]}")
+        elif match:
             symbol, section = _covered(match["text"], known)
             kind = "error" if "error" in match["kind"] else "warning"
-            found.append(
-                Diagnostic(kind, match["file"], int(match["line"]), match["text"], tuple(chain), symbol, section)
-            )
-            chain = []
+            places = chain.of(match["file"])
+            found.append(Diagnostic(kind, match["file"], int(match["line"]), match["text"], places, symbol, section))
         elif undefined:
             symbol, section = _covered(f"'{undefined['symbol']}'", known)
             message = f"undefined symbol {undefined['symbol']}"
             found.append(Diagnostic("error", undefined["file"], None, message, (), symbol or undefined["symbol"], section))
-        elif line and not line.startswith(" "):
-            chain = []
     return found
+
+
+class _Chain:
+    """The include chain as GCC tells it: once, innermost first, and then not again for messages in the same file."""
+
+    def __init__(self) -> None:
+        self.places: list[str] = []
+        self.file: str | None = None
+
+    def add(self, place: str) -> None:
+        if self.file is not None:
+            self.places, self.file = [], None
+        self.places.insert(0, place)
+
+    def of(self, file: str) -> tuple[str, ...]:
+        if self.file is None and self.places:
+            self.file = file
+        return tuple(self.places) if file == self.file else ()
 
 
 def _covered(text: str, known: dict[str, str]) -> tuple[str | None, str | None]:
