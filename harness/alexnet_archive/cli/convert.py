@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from alexnet_archive.cli.progress import progress_bar
+from alexnet_archive.errors import Interrupted
 
 EXAMPLES = """\b
 Examples:
@@ -51,8 +52,13 @@ def convert(source: Path, out: Path, max_pixels: int | None, scheduler: str | No
         if as_json:
             click.echo(json.dumps(value))
 
-    with progress_bar("convert", unit="pictures", enabled=False if as_json else None) as progress:
-        report = run(source, out, options, progress, events=event, scheduler=scheduler)
+    try:
+        with progress_bar("convert", unit="pictures", enabled=False if as_json else None) as progress:
+            report = run(source, out, options, progress, events=event, scheduler=scheduler)
+    except KeyboardInterrupt as error:
+        raise Interrupted(
+            f"stopped; finished batches are kept in {out}", path=out, remedy="run the same command again to go on"
+        ) from error
     if as_json:
         summary = {key: value for key, value in report.as_dict().items() if key not in ("batches", "oddities")}
         click.echo(json.dumps({"event": "report", "seconds": round(report.seconds, 2), "out": str(out), **summary}))

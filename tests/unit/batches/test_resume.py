@@ -25,7 +25,7 @@ from alexnet_archive import files
 from alexnet_archive.batches.check import check_folder
 from alexnet_archive.batches.convert import ConvertOptions, convert, executors
 from alexnet_archive.batches.convert.tasks import Done, Task
-from alexnet_archive.errors import ConvertError, UserInputError, WriteError
+from alexnet_archive.errors import ConvertError, Interrupted, UserInputError, WriteError
 from tests.unit.batches.samples import folder_bytes
 
 ONE = ConvertOptions(size=16, batch_size=16, workers=1, seed=3)
@@ -157,6 +157,20 @@ def test_interrupted_from_the_keyboard_and_resumed(class_folders: Path, tmp_path
         assert check_folder(out)[0], "an unfinished folder does not pass the check"
         convert(class_folders, out, ONE)
         assert folder_bytes(out) == undisturbed
+
+
+def test_ctrl_c_on_the_command_line_says_how_to_go_on(class_folders: Path, tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        command(class_folders, tmp_path / "out", 2), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    for _ in range(3):
+        process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    output, said = process.communicate(timeout=60)
+    assert process.returncode == Interrupted.exit_code, said
+    assert "run the same command again" in said and "Traceback" not in said
+    assert json.loads(output[output.index("{\n") :])["error"] == "Interrupted"
 
 
 def test_a_full_disk_is_one_clear_error_and_nothing_half_written(
