@@ -26,6 +26,7 @@ from alexnet_archive.toolchains.table import Suite
 FOLDER_VARIABLE = "ALEXNET_ARCHIVE_ENGINE_FOLDER"
 PACKAGES = ("docker.io", "debootstrap", "iptables", "ca-certificates")
 START_SECONDS = 60.0
+_KEPT_TOGETHER = ("setpriv", "--pdeathsig", "TERM", "unshare", "--fork", "--pid", "--mount-proc", "--kill-child")
 
 
 def answering() -> Engine | None:
@@ -55,22 +56,23 @@ def prepare() -> int:
 
 
 @contextlib.contextmanager
-def private_engine(folder: Path) -> Iterator[tuple[Engine, subprocess.Popen[bytes]]]:
-    """Start an engine whose data, socket and log lie in `folder` (a short path); it is stopped at the end."""
+def private_engine(folder: Path, *, isolated: bool = False) -> Iterator[tuple[Engine, subprocess.Popen[bytes]]]:
+    """Start an engine whose data, socket and log lie in `folder` (a short path); it is stopped at the end.
+
+    It lives in process and mount namespaces of its own, so that killing it, or this process, leaves no container, shim or
+    mount behind. `isolated` gives it a network of its own as well: beside another engine it may not touch that one's bridge.
+    """
     socket = folder / "docker.sock"
-    command = [
-        "dockerd", "--data-root", str(folder / "data"), "--exec-root", str(folder / "exec"), "-H", f"unix://{socket}",
-        "--pidfile", str(folder / "docker.pid"),
-    ]  # fmt: skip
-    # A bridge can belong to one engine only.
-    if Path("/sys/class/net/docker0").exists() and _bridge_in_use():
-        command += ["--bridge", "none", "--iptables=false"]
+    command = [*_KEPT_TOGETHER, *(("--net",) if isolated else ()), "dockerd"]
+    command += ["--data-root", str(folder / "data"), "--exec-root", str(folder / "exec"), "-H", f"unix://{socket}"]
+    command += ["--pidfile", str(folder / "docker.pid")]
     with (folder / "log").open("ab") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
     try:
         yield _wait(socket, process, folder), process
     finally:
-        process.send_signal(signal.SIGTERM)
+        for child in _children(process.pid):
+            os.kill(child, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(60)
         if process.poll() is None:
@@ -78,15 +80,11 @@ def private_engine(folder: Path) -> Iterator[tuple[Engine, subprocess.Popen[byte
             process.wait()
 
 
-def _bridge_in_use() -> bool:
-    return any("dockerd" in _name(entry) for entry in Path("/proc").iterdir() if entry.name.isdigit())
-
-
-def _name(entry: Path) -> str:
+def _children(pid: int) -> list[int]:
     try:
-        return (entry / "comm").read_text()
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:
-        return ""
+        return []
 
 
 def _wait(socket: Path, process: subprocess.Popen[bytes], folder: Path) -> Engine:

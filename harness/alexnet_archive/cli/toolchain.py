@@ -75,48 +75,67 @@ def _say(line: str) -> None:
 
 @toolchain.command("list", epilog="Example: alexnet-archive toolchain list --json")
 @JSON
-def list_(as_json: bool) -> None:
+@click.option("--markdown", is_flag=True, help="Print the table as docs/toolchains.md has it.")
+def list_(as_json: bool, markdown: bool) -> None:
     """The table: what each toolchain holds, which GPUs it covers, when it was last proved and how large it is."""
     from alexnet_archive.cli.main import emit_json
     from alexnet_archive.toolchains import locks, verify
     from alexnet_archive.toolchains import table as tables
 
     table = tables.load()
-    out = []
+    if as_json:
+        emit_json([_row_facts(table, row) for row in table.toolchains.values()])
+        return
+    titles = ("name", "Debian", "CUDA", "compiler", "GPUs", "packages", "size", "build", "proved", "for")
+    lines = []
     for row in table.toolchains.values():
         record = verify.current(table, row)
-        out.append(
-            {
-                "name": row.name,
-                "debian": row.suite.debian,
-                "cuda": row.cuda,
-                "compiler": row.compiler,
-                "python": table.python.version,
-                "sm": list(row.sm),
-                "flavours": list(row.flavours),
-                "purpose": row.purpose,
-                "pinned": not locks.findings(table, row),
-                "verified": vars(record) if record else None,
-            }
+        unproved = "not pinned" if locks.findings(table, row) else "no"
+        lines.append(
+            (
+                row.name,
+                str(row.suite.debian),
+                (record.nvcc if record else row.cuda) or "none",
+                f"g++ {record.compiler}" if record else row.compiler,
+                row.gpus,
+                str(record.packages) if record else "?",
+                f"{record.bytes / 1e9:.2f} GB" if record else "?",
+                f"{record.seconds} s" if record and record.seconds else "?",
+                record.date if record else unproved,
+                row.purpose,
+            )
         )
-    if as_json:
-        emit_json(out)
+    if markdown:
+        for cells in (titles, ("---",) * len(titles), *lines):
+            click.echo("| " + " | ".join(cells) + " |")
         return
     from rich.console import Console
     from rich.table import Table as Grid
 
     grid = Grid(box=None)
-    for title in ("name", "Debian", "CUDA", "compiler", "GPUs", "size", "build", "proved", "for"):
-        grid.add_column(title, justify="right" if title in ("size", "build") else "left")
-    for row, facts in zip(table.toolchains.values(), out):
-        record = verify.current(table, row)
-        size = f"{record.bytes / 1e9:.2f} GB" if record else "?"
-        seconds = f"{record.seconds} s" if record and record.seconds else "?"
-        proved = record.date if record else "no" if facts["pinned"] else "not pinned"
-        grid.add_row(
-            row.name, str(row.suite.debian), row.cuda or "none", row.compiler, row.gpus, size, seconds, proved, row.purpose
-        )
-    Console(width=None if os.isatty(1) else 140).print(grid)
+    for title in titles:
+        grid.add_column(title, no_wrap=title != "for", justify="right" if title in ("packages", "size", "build") else "left")
+    for cells in lines:
+        grid.add_row(*cells)
+    Console(width=None if os.isatty(1) else 160).print(grid)
+
+
+def _row_facts(table: Table, row: Toolchain) -> dict[str, Any]:
+    from alexnet_archive.toolchains import locks, verify
+
+    record = verify.current(table, row)
+    return {
+        "name": row.name,
+        "debian": row.suite.debian,
+        "cuda": row.cuda,
+        "compiler": row.compiler,
+        "python": table.python.version,
+        "sm": list(row.sm),
+        "flavours": list(row.flavours),
+        "purpose": row.purpose,
+        "pinned": not locks.findings(table, row),
+        "verified": vars(record) if record else None,
+    }
 
 
 @toolchain.command(epilog="Example: alexnet-archive toolchain render cuda-11.2 --context build/cuda-11.2")

@@ -34,7 +34,8 @@ RUN_LABEL = "alexnet-archive.run"
 GRACE_SECONDS = 10.0
 _POLL_SECONDS = 0.1
 _SIGNALLED = 128
-_NO_PROGRAM = ("executable file not found", "permission denied: unknown", "no such file or directory: unknown")
+# An engine hands on the two streams of a command apart, in no order; the shell makes them one and is gone.
+_ONE_STREAM = ("/bin/sh", "-c", 'exec "$@" 2>&1', "sh")
 _BROKEN = (
     docker.errors.DockerException,
     requests.exceptions.RequestException,
@@ -208,17 +209,19 @@ class Engine:
         labels: Mapping[str, str],
         on_line: OnLine,
         network: str | None = None,
+        no_cache: bool = False,
     ) -> ImageFacts:
         """Build an image from a context tar with the classic builder; every output line goes to `on_line`.
 
         Failing steps raise ToolchainError with the last words, engine troubles ContainerError; step containers are removed.
+        `no_cache` runs every step again.
         """
         last: list[str] = []
         finished = False
         try:
             stream = self.client.api.build(
                 fileobj=io.BytesIO(context), custom_context=True, tag=tag, rm=True, forcerm=True, decode=True, timeout=None,
-                buildargs=dict(arguments), labels=dict(labels), network_mode=network, pull=False,
+                buildargs=dict(arguments), labels=dict(labels), network_mode=network, pull=False, nocache=no_cache,
             )  # fmt: skip
             with contextlib.closing(stream):
                 for chunk in stream:
@@ -424,23 +427,28 @@ class ContainerRunner:
 
         A command ended by signal n returns -n, as a local one does. Raises MissingToolError when the image lacks the program.
         """
+        last = ""
+
+        def note(line: str) -> None:
+            nonlocal last
+            last = line
+            on_line(line)
+
         task = Task(
             image=self.image,
-            command=command,
+            command=[*_ONE_STREAM, *command],
             mounts=self.mounts,
             environment={"HOME": "/tmp", **environment},
             workdir=self.path(cwd),
             user=self.user,
             gpus=self.gpus,
         )
-        try:
-            status = self.engine.execute(task, on_line, stop)
-        except ContainerError as error:
-            if any(words in str(error.found) for words in _NO_PROGRAM):
-                raise MissingToolError(
-                    f"{command[0]} is not in the image", path=command[0], remedy="name a program that the toolchain holds"
-                ) from error
-            raise
+        status = self.engine.execute(task, note, stop)
+        if status in (126, 127) and last.startswith("sh: ") and f"exec: {command[0]}: " in last:
+            raise MissingToolError(
+                f"{command[0]} cannot be run in the image", path=command[0], found=last.rpartition(": ")[2],
+                remedy="name a program that the toolchain holds",
+            )  # fmt: skip
         return _SIGNALLED - status if _SIGNALLED < status < _SIGNALLED + signal.NSIG else status
 
     def path(self, host: Path) -> str:

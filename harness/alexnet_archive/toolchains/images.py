@@ -101,7 +101,7 @@ def ensure(
     revision: str = "unknown",
     rebuild: bool = False,
 ) -> BuiltImage:
-    """The row's image, built now unless the engine has one of this very content."""
+    """The row's image, built now unless the engine has one of this very content; `rebuild` runs every step again."""
     engine.require_architecture(table.architecture)
     if not rebuild:
         there = find(engine, table, row, folder)
@@ -127,6 +127,7 @@ def ensure(
             labels={render.LABELS["content"]: content},
             on_line=note,
             network=route.network,
+            no_cache=rebuild,
         )
     except ContainerError:
         raise
