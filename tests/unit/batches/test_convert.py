@@ -232,6 +232,7 @@ def test_another_option_on_the_same_folder_is_refused(class_folders: Path, tmp_p
     before = folder_bytes(tmp_path / "out")
     with pytest.raises(UserInputError, match=words) as caught:
         convert(class_folders, tmp_path / "out", with_options(**changes))
+    assert "set of pictures" not in caught.value.message
     assert "go on" in (caught.value.remedy or "")
     assert folder_bytes(tmp_path / "out") == before
 

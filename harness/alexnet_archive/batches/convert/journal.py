@@ -54,6 +54,8 @@ def _same(path: Path, facts: dict[str, Any]) -> None:
             f"{path} is damaged", path=path, found=error, remedy="choose another folder, or remove this one and start again"
         ) from error
     changed = [name for name in new if name != "options" and old.get(name) != new[name]]
+    if len(changed) > 1:  # the listing holds the order, which other options change too
+        changed = [name for name in changed if name != "listing_sha256"]
     if changed:
         raise UserInputError(
             f"{path.parent} was begun with another " + ", ".join(_words(name) for name in changed),
