@@ -254,6 +254,19 @@ class TestSharing:
             results.append(net.layers[names[0]]["weights"][0])
         np.testing.assert_allclose(results[0], results[1], rtol=1e-6)
 
+    def test_a_reference_to_a_reference_ends_at_the_owner(self) -> None:
+        net = Net().data("data", 4)
+        for name, source in (("a", "b"), ("b", "c"), ("c", "")):
+            keys = {"weightSourceLayers": [source], "weightSourceMatrixIndices": [0 if source else -1]}
+            net.fc(name, "data", 4, **keys).cost(f"cost{name}", "sum2", name)
+        engine = net.engine()
+        owners = [engine.graph.layers[name].weights[0].owner for name in "abc"]  # type: ignore[attr-defined]
+        assert owners[0] is owners[1] is owners[2]
+        held = {name: net.layers[name]["weights"][0].copy() for name in "abc"}
+        engine.train_batch([np.ones((4, 2), np.float32)], 0.0)
+        changed = [name for name in "abc" if not np.array_equal(held[name], net.layers[name]["weights"][0])]
+        assert changed == ["c"]
+
 
 def test_layers_no_gradient_reaches_are_left_alone() -> None:
     """No momentum step and no decay below a cost with coefficient 0 (section 2.1)."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from alexnet_archive.engines.base import Pass
 from alexnet_archive.engines.reference.layer import Backward, Context, Matrix, Settings
-from alexnet_archive.engines.reference.update import Constraint, ball
+from alexnet_archive.engines.reference.update import Constraint, ball, merge
 from alexnet_archive.engines.reference.weighted import CONSTANT, WeightLayer
 from alexnet_archive.errors import EngineError
 
@@ -54,14 +54,8 @@ class Dense(WeightLayer):
 
         def chunk(start: int, stop: int) -> None:
             block = buffer[start:stop]
-            out = block if keep == 0 else self.context.scratch("product", block.shape)
-            np.matmul(gradient[start:stop], x.T, out=out)
-            if factor != 1:
-                np.multiply(out, factor, out=out)
-            if keep != 0:
-                if keep != 1:
-                    np.multiply(block, keep, out=block)
-                np.add(block, out, out=block)
+            product = self.context.scratch("product", block.shape)
+            merge(block, keep, np.matmul(gradient[start:stop], x.T, out=product), factor)
 
         self.context.workers.ranges(chunk, buffer.shape[0], rows_of(buffer.shape[1]))
 
@@ -121,16 +115,14 @@ class TreeDense(Dense):
     def backward(self, back: Backward) -> None:
         super().backward(back)
         if back.pass_type == Pass.GC and self.weights[0].gradient is not None:
-            self._distribute()  # O30: only here, so only when the layer below needs a gradient
+            self._distribute(self.weights[0].gradient)  # O30: only here, so only when the layer below needs a gradient
 
     def weight_gradient(self, index: int, x: Matrix, gradient: Matrix, scale: float, checking: bool) -> None:
         buffer, keep, factor = self.weights[0].factors(scale, checking)
         self._spread(buffer[:, : self.outputs].T, x, gradient, keep, factor)
 
-    def _distribute(self) -> None:
+    def _distribute(self, total: Matrix) -> None:
         """The gradient of an inner node is the sum of its children's."""
-        total = self.weights[0].gradient
-        assert total is not None
         for node in reversed(self.order):
             if self.children[node]:
                 total[:, node] = sum(total[:, child] for child in self.children[node])
@@ -138,7 +130,7 @@ class TreeDense(Dense):
     def update(self) -> None:
         weights = self.weights[0]
         if self.touched and weights.trains and weights.gradient is not None:
-            self._distribute()
+            self._distribute(weights.gradient)
             rate, w, v = weights.schedule.base, weights.value, weights.increment
             for node in self.order:
                 size = float(self.leaves[node])

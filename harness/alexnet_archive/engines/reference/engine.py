@@ -176,26 +176,19 @@ class ReferenceEngine:
                 parameter.sync()
 
     def state(self) -> dict[str, Any]:
-        """Random streams, update phase, spares of noisy rates and open contributions of direct matrices.
+        """Random streams, the phase of gathered updates, and what each matrix has open: enough to go on bit for bit.
 
-        Like the release (O43), `superEps` averages and half-gathered gradient matrices are not carried over.
+        Like the release (O43), the averages of `superEps` are not carried over.
         """
-        layers = {}
-        for layer in self.graph.weighted:
-            matrices = (*layer.weights, layer.biases)
-            counts = [p.count if p.direct and p.owner is p else 0 for p in matrices]
-            layers[layer.name] = {"spares": [p.schedule.spare for p in matrices], "counts": counts}
+        layers = {layer.name: [p.state() for p in (*layer.weights, layer.biases)] for layer in self.graph.weighted}
         return {"random": self._context.random.state(), "phase": self._phase, "layers": layers}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         self._context.random.set_state(state["random"])
         self._phase = int(state["phase"])
         for layer in self.graph.weighted:
-            saved = state["layers"].get(layer.name)
-            if saved is None:
-                continue
-            for parameter, spare, count in zip((*layer.weights, layer.biases), saved["spares"], saved["counts"]):
-                parameter.schedule.spare, parameter.count = spare, int(count)
+            for parameter, saved in zip((*layer.weights, layer.biases), state["layers"].get(layer.name, ())):
+                parameter.set_state(saved)
 
     def close(self) -> None:
         self.graph.finish()

@@ -56,6 +56,8 @@ class Graph:
         self.weighted = [layer for layer in by_name if isinstance(layer, WeightLayer)]
         for layer in self.weighted:
             layer.share(self.layers)
+        for parameter in (p for layer in self.weighted for p in layer.weights):
+            parameter.follow()
         self._gradients_wanted()
         self.activations: dict[str, Matrix] = {}
         self._copies: dict[tuple[str, int], Matrix] = {}

@@ -10,7 +10,7 @@ import numpy as np
 from alexnet_archive.engines.base import Pass
 from alexnet_archive.engines.reference.convolution import Windowed, image
 from alexnet_archive.engines.reference.layer import Backward, Matrix
-from alexnet_archive.engines.reference.update import Constraint, module_ball
+from alexnet_archive.engines.reference.update import Constraint, merge, module_ball
 from alexnet_archive.engines.reference.windows import Grid, gather, scatter
 
 CHANNELS_PER_CHUNK = 8
@@ -89,8 +89,6 @@ class Local(Windowed):
         def row(my: int) -> None:
             for group, source in enumerate(sources):
                 own = self.own(index, group)
-                total = np.matmul(self._row(source, part.grid(m), my), g[my, :, :, own])
-                place = bank[my, :, :, own]
-                place[...] = factor * total if keep == 0 else keep * place + factor * total
+                merge(bank[my, :, :, own], keep, np.matmul(self._row(source, part.grid(m), my), g[my, :, :, own]), factor)
 
         self.context.workers.each(row, m)

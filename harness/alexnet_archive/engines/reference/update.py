@@ -5,8 +5,9 @@ Checked against the worked numbers of Appendix B and against a plain loop in tes
 
 from __future__ import annotations
 
+import base64
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -119,6 +120,11 @@ class Parameter:
         self.count = 0
         self._averages: tuple[Matrix, Matrix] | None = None
 
+    def follow(self) -> None:
+        """Let a reference to a reference end at the owner."""
+        while self.owner.owner is not self.owner:
+            self.owner = self.owner.owner
+
     @property
     def trains(self) -> bool:
         return self.schedule.base > 0
@@ -175,6 +181,20 @@ class Parameter:
         if self.owner is self and self.trains and self.constraint is not None:
             self.constraint(self.value)
 
+    def state(self) -> dict[str, Any]:
+        """What a run needs to go on bit for bit, save the averages of `superEps` (O43): an open sum as base64."""
+        gradient = ""
+        if self.gradient is not None and self.count > 0:
+            gradient = base64.b64encode(self.gradient.tobytes()).decode()
+        return {"spare": self.schedule.spare, "count": self.count, "gradient": gradient}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        self.schedule.spare, self.count, self.gradient = state["spare"], int(state["count"]), None
+        if state["gradient"]:
+            numbers = np.frombuffer(base64.b64decode(state["gradient"]), self.value.dtype)
+            self.gradient = np.zeros_like(self.value)
+            self.gradient[...] = numbers.reshape(self.value.shape)
+
     def sync(self) -> None:
         """Bring values into the caller's arrays, where they are not the same memory already."""
         for ours, theirs in ((self.value, self.host_value), (self.increment, self.host_increment)):
@@ -194,13 +214,13 @@ def _flat(array: Matrix) -> Matrix:
 
 
 def merge(buffer: Matrix, keep: float, value: Matrix, factor: float) -> None:
-    """buffer ← keep·buffer + factor·value; with `keep` 0 the old content is not read."""
+    """buffer ← keep·buffer + factor·value; with `keep` 0 the old content is not read. Uses `value` up."""
     if keep == 0:
         np.multiply(value, factor, out=buffer)
     else:
         if keep != 1:
             np.multiply(buffer, keep, out=buffer)
-        np.add(buffer, value if factor == 1 else value * factor, out=buffer)
+        np.add(buffer, value if factor == 1 else np.multiply(value, factor, out=value), out=buffer)
 
 
 def ball(bound: float) -> Constraint:

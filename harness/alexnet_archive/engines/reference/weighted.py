@@ -49,13 +49,6 @@ class WeightLayer(Layer):
                 message = f"layer {self.name}: weights[{i}] cannot share {name}[{index}]"
                 raise EngineError(message, expected=f"a matrix of shape {shape} on the same gpu")
             self.weights[i].owner = theirs[0]
-        for parameter in self.weights:
-            seen = {id(parameter)}
-            while parameter.owner.owner is not parameter.owner:
-                parameter.owner = parameter.owner.owner
-                if id(parameter.owner) in seen:
-                    raise EngineError(f"layer {self.name}: weight sharing goes round in a circle")
-                seen.add(id(parameter.owner))
 
     def matrix(self, index: int) -> Matrix:
         """The values in use for input `index`, those of the owner when shared."""
