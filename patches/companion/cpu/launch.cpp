@@ -143,6 +143,11 @@ public:
 
     void* shared() { return _shared.data(); }
 
+    void* slots(size_t bytes) {
+        _slots.resize(MAX_THREADS * bytes / sizeof(double) + 1);
+        return _slots.data();
+    }
+
 private:
     // The first thread waits at a barrier: bring the others there, then all together to the next.
     void finish(long count) {
@@ -186,6 +191,7 @@ private:
     dim3 _block;
     std::vector<std::unique_ptr<Fiber>> _fibers;
     std::vector<double> _shared;
+    std::vector<double> _slots;
 };
 
 BlockRunner& runner() {
@@ -218,6 +224,8 @@ uint3 extentOf(dim3 d) {
 void syncThreads() { runner().wait(); }
 
 void* dynamicShared() { return runner().shared(); }
+
+void* warpSlots(size_t bytes) { return runner().slots(bytes); }
 
 bool launchIsValid(dim3 grid, dim3 block) {
     const long threadCount = static_cast<long>(block.x) * block.y * block.z;

@@ -6,6 +6,11 @@
 #include <cuda_runtime.h>
 #include <math.h>
 
+#if !defined(COMPANION_CPU) && !defined(__CUDACC__)
+// The host compiler in the CUDA flavour reads device code and never calls it.
+float __fdividef(float a, float b);
+#endif
+
 namespace NVMatrixOps {
 
 class Exp {

@@ -70,7 +70,7 @@ __global__ void kInner(MemoryShape shape, Operand source, long segment, double* 
         shared[threadIdx.x] =
             gather<How>(source.data + line * source.outer, source.inner, first + threadIdx.x, last, THREADS);
         __syncthreads();
-        for (int half = THREADS / 2; half > 0; half /= 2) {
+        for (unsigned int half = THREADS / 2; half > 0; half /= 2) {
             if (threadIdx.x < half) {
                 shared[threadIdx.x] = How::both(shared[threadIdx.x], shared[threadIdx.x + half]);
             }

@@ -29,6 +29,9 @@ void syncThreads();
 // The block's dynamic shared memory: what `extern __shared__ T name[];` becomes.
 void* dynamicShared();
 
+// One slot of `bytes` for each thread of the block.
+void* warpSlots(size_t bytes);
+
 // A launch with an empty grid or more than 1024 threads per block sets cudaErrorInvalidConfiguration, as on a GPU.
 bool launchIsValid(dim3 grid, dim3 block);
 
@@ -86,6 +89,20 @@ private:
 #define gridDim (::companion_cpu::currentGrid)
 
 inline void __syncthreads() { ::companion_cpu::syncThreads(); }
+
+// The value of the thread `distance` further on in the warp of 32; all threads of the block's warps that still run take
+// part, which is what the companion's own kernels do.
+template <class T>
+inline T __shfl_down_sync(unsigned int, T value, unsigned int distance, int width = 32) {
+    T* const slots = static_cast<T*>(::companion_cpu::warpSlots(sizeof(T)));
+    const unsigned int mine =
+        threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * static_cast<unsigned int>(threadIdx.z));
+    slots[mine] = value;
+    __syncthreads();
+    const T found = mine % width + distance < static_cast<unsigned int>(width) ? slots[mine + distance] : value;
+    __syncthreads();
+    return found;
+}
 
 // The kernel comes last because a template-id may hold commas:
 // COMPANION_LAUNCH(grid, block, sharedBytes, stream, name<128, false>)(arguments)

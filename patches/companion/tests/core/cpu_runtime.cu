@@ -93,6 +93,11 @@ __global__ void kEarlyExit(int* values, int* sums, int n) {
     sums[threadIdx.x] = values[threadIdx.x] + values[n - 1 - threadIdx.x];
 }
 
+__global__ void kDown(int* values) {
+    int& mine = values[blockIdx.x * 96 + threadIdx.y * 24 + threadIdx.x];
+    mine = __shfl_down_sync(0xffffffffu, mine, 5);
+}
+
 __global__ void kBroken(int* values) {
     values[threadIdx.x] = 1;
     if (threadIdx.x > 0) {
@@ -272,6 +277,39 @@ CASE(memory_is_aligned_copied_and_may_be_empty) {
     CHECK_EQUAL(static_cast<int>(cudaHostAlloc(&table, 8, cudaHostAllocPortable)), 0);
     CHECK(table != nullptr);
     cudaFreeHost(table);
+}
+
+CASE(memory_knows_its_device) {
+    float *device = nullptr, *host = nullptr, local = 0;
+    cudaSetDevice(2);
+    cudaMalloc(&device, 100 * sizeof(float));
+    cudaHostAlloc(&host, 8, cudaHostAllocPortable);
+    cudaSetDevice(0);
+    cudaPointerAttributes attributes;
+    CHECK_EQUAL(static_cast<int>(cudaPointerGetAttributes(&attributes, device + 99)), 0);
+    CHECK_EQUAL(static_cast<int>(attributes.type), static_cast<int>(cudaMemoryTypeDevice));
+    CHECK_EQUAL(attributes.device, 2);
+    cudaPointerGetAttributes(&attributes, device + 100);
+    CHECK(attributes.devicePointer != device + 100);
+    cudaPointerGetAttributes(&attributes, host);
+    CHECK_EQUAL(static_cast<int>(attributes.type), static_cast<int>(cudaMemoryTypeHost));
+    cudaPointerGetAttributes(&attributes, &local);
+    CHECK_EQUAL(static_cast<int>(attributes.type), static_cast<int>(cudaMemoryTypeUnregistered));
+    CHECK_EQUAL(static_cast<int>(cudaFree(host)), static_cast<int>(cudaErrorInvalidValue));
+    CHECK_EQUAL(static_cast<int>(cudaFreeHost(host)), 0);
+    CHECK_EQUAL(static_cast<int>(cudaFree(device)), 0);
+    CHECK_EQUAL(static_cast<int>(cudaFree(device)), static_cast<int>(cudaErrorInvalidValue));
+    cudaGetLastError();
+}
+
+CASE(values_move_down_the_warp) {
+    std::vector<int> values(2 * 96), expected(2 * 96);
+    for (int e = 0; e < 192; e++) {
+        values[e] = e * e;
+        expected[e] = e % 32 + 5 < 32 ? (e + 5) * (e + 5) : e * e;
+    }
+    COMPANION_LAUNCH(2, dim3(24, 4), 0, 0, kDown)(values.data());
+    CHECK(values == expected);
 }
 
 CASE(strided_copies) {

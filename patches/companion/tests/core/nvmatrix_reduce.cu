@@ -63,7 +63,8 @@ CASE(sum_of_all_does_not_lose_small_numbers) {
     x.apply(NVMatrixOps::Zero());
     x.smallerThanScalar(1);
     x.scale(0.1f);
-    CHECK_CLOSE(x.sum(), 2.0 * n * static_cast<double>(0.1f), 1e-7);
+    // Runs of 16 may be added in single precision; all 8 million would be off by more than a part in a thousand.
+    CHECK_CLOSE(x.sum(), 2.0 * n * static_cast<double>(0.1f), 1e-6);
 }
 
 CASE(sum_over_an_axis) {

@@ -1,0 +1,71 @@
+"""The CUDA flavour's own kernels of NVMatrix, run without a GPU: their launches rewritten, the CPU run-time underneath.
+
+What this shows is the kernels' arithmetic, indexing and barriers, under the same conformance cases as the CPU flavour. What
+it cannot show is speed, memory visibility between warps, or cuBLAS (products come from the host's BLAS here).
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from alexnet_archive.assembly.launches import rewrite_launches
+from tests.companion import build
+
+pytestmark = [pytest.mark.native, pytest.mark.xdist_group("companion")]
+COMPANION = Path(__file__).resolve().parents[3] / "patches" / "companion"
+KERNELS = ["cuda_copies.cu", "cuda_random.cu", "cuda_reductions.cu", "cuda_scratch.cu"]
+PROGRAMS = ["nvmatrix_shape", "nvmatrix_copy", "nvmatrix_elementwise", "nvmatrix_reduce", "random"]
+
+
+@pytest.fixture(scope="module")
+def emulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the conformance programs of NVMatrix over the rewritten kernels."""
+    facts = json.loads((build("tests-release") / "companion.json").read_text())
+    folder = tmp_path_factory.mktemp("emulated")
+    launches = 0
+    header = rewrite_launches((COMPANION / "include" / "nvmatrix_apply_cuda.cuh").read_text())
+    # Where nvmatrix_apply.cuh looks for the CPU flavour's loops it finds the kernels.
+    (folder / "nvmatrix_apply_cpu.h").write_text(header.text)
+    launches += len(header.launches)
+    for name in KERNELS:
+        rewritten = rewrite_launches((COMPANION / "nvmatrix" / name).read_text())
+        (folder / name).write_text(rewritten.text)
+        launches += len(rewritten.launches)
+    assert launches > 10
+    sources = [folder / name for name in KERNELS]
+    sources += [COMPANION / "nvmatrix" / "nvmatrix.cu", COMPANION / "nvmatrix" / "cpu_product.cpp"]
+    sources += [*sorted((COMPANION / "common").glob("*.cpp")), *sorted((COMPANION / "cpu").glob("*.cpp"))]
+    blas = next(library for library in facts["link_libraries"] if "/" in library)
+    plain = "scipy" not in Path(blas).name
+    options = ["g++", "-std=gnu++14", "-O1", "-fopenmp", "-Wall", "-Wno-unused-function", f"-I{folder}"]
+    options += [*(f"-I{path}" for path in facts["include_dirs"]), f"-I{COMPANION / 'nvmatrix'}"]
+    options += [f"-I{COMPANION / 'tests' / 'support'}", f"-DCOMPANION_BLAS_PREFIX={'' if plain else 'scipy_'}"]
+    options += ["-DCOMPANION_BLAS_IS_OPENBLAS"] if "openblas" in Path(blas).name else []
+    sources += [COMPANION / "tests" / "core" / f"{program}.cu" for program in PROGRAMS]
+
+    def compile_one(source: Path) -> Path:
+        out = folder / f"{source.stem}.o"
+        done = subprocess.run([*options, "-x", "c++", "-c", str(source), "-o", str(out)], capture_output=True, text=True)
+        assert done.returncode == 0 and "warning" not in done.stderr, done.stderr[-4000:]
+        return out
+
+    with ThreadPoolExecutor(2) as pool:
+        objects = list(pool.map(compile_one, sources))
+    library, programs = objects[: -len(PROGRAMS)], objects[-len(PROGRAMS) :]
+    for program in programs:
+        command = ["g++", "-fopenmp", str(program), *map(str, library), blas, f"-Wl,-rpath,{Path(blas).parent}", "-lpthread"]
+        done = subprocess.run([*command, "-o", str(program.with_suffix(""))], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr[-4000:]
+    return folder
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_kernels_of_the_cuda_flavour_conform(program: str, emulated: Path) -> None:
+    done = subprocess.run([str(emulated / program)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("ok  ") >= 8
