@@ -7,17 +7,24 @@
 
 #include <cstddef>
 
+// Compiled for the host and, where there is one, for the device.
+#ifdef __CUDACC__
+#define CONV_BOTH __host__ __device__
+#else
+#define CONV_BOTH
+#endif
+
 namespace conv_backend {
 
 // Half-open range of indices.
 struct Range {
     int first;
     int last;
-    int count() const { return last > first ? last - first : 0; }
+    CONV_BOTH int count() const { return last > first ? last - first : 0; }
 };
 
 // The i in [0, count) for which start + i*stride lies in [0, size).
-inline Range insideRange(int start, int stride, int count, int size) {
+CONV_BOTH inline Range insideRange(int start, int stride, int count, int size) {
     const int first = start >= 0 ? 0 : (-start + stride - 1) / stride;
     const int last = size > start ? (size - start + stride - 1) / stride : 0;
     Range r = {first < count ? first : count, last < count ? last : count};
@@ -40,13 +47,13 @@ struct ConvShape {
     bool local;                // filter rows are (module, colour, tap) instead of (colour, tap)
     const int* colorIndices;   // device array of G*Cf colours, or null: dense connectivity
 
-    int taps() const { return filterSize * filterSize; }
-    int imgPixels() const { return imgSizeY * imgSizeX; }
-    int modules() const { return modulesY * modulesX; }
-    int filtersPerGroup() const { return filters / groups; }
-    int groupsPerSample() const { return colorIndices ? colors / filterColors : groups; }
-    int samples() const { return colorIndices ? groups / groupsPerSample() : 1; }
-    size_t filterRows() const { return (size_t)filterColors * taps(); }
+    CONV_BOTH int taps() const { return filterSize * filterSize; }
+    CONV_BOTH int imgPixels() const { return imgSizeY * imgSizeX; }
+    CONV_BOTH int modules() const { return modulesY * modulesX; }
+    CONV_BOTH int filtersPerGroup() const { return filters / groups; }
+    CONV_BOTH int groupsPerSample() const { return colorIndices ? colors / filterColors : groups; }
+    CONV_BOTH int samples() const { return colorIndices ? groups / groupsPerSample() : 1; }
+    CONV_BOTH size_t filterRows() const { return (size_t)filterColors * taps(); }
 };
 
 // Square windows over square maps: outputs*outputs windows of `window` pixels from `start`, `stride` apart, clipped.
@@ -59,13 +66,13 @@ struct PoolShape {
     int stride;
     int outputs;
 
-    Range clipped(int output) const {
+    CONV_BOTH Range clipped(int output) const {
         const int low = start + output * stride;
         Range r = {low > 0 ? low : 0, low + window < imgSize ? low + window : imgSize};
         return r;
     }
     // The outputs whose window holds `pixel`.
-    Range covering(int pixel) const {
+    CONV_BOTH Range covering(int pixel) const {
         const int offset = pixel - start;
         Range r = {offset < window ? 0 : 1 + (offset - window) / stride, offset < 0 ? 0 : 1 + offset / stride};
         if (r.last > outputs) r.last = outputs;
@@ -83,18 +90,18 @@ struct NormShape {
     int size;
     bool blocked;              // across maps only: windows are fixed blocks of maps
 
-    Range forward(int centre, int limit) const {
+    CONV_BOTH Range forward(int centre, int limit) const {
         if (blocked) return block(centre, limit);
         return clip(centre - size / 2, size, limit);
     }
-    Range transposed(int centre, int limit) const {
+    CONV_BOTH Range transposed(int centre, int limit) const {
         if (blocked) return block(centre, limit);
         return clip(centre + size / 2 - size + 1, size, limit);
     }
 
 private:
-    Range block(int centre, int limit) const { return clip(centre / size * size, size, limit); }
-    static Range clip(int low, int length, int limit) {
+    CONV_BOTH Range block(int centre, int limit) const { return clip(centre / size * size, size, limit); }
+    CONV_BOTH static Range clip(int low, int length, int limit) {
         Range r = {low > 0 ? low : 0, low + length < limit ? low + length : limit};
         return r;
     }

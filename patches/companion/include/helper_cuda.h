@@ -17,7 +17,15 @@ inline void companionCheckCuda(cudaError_t error, const char* what, const char* 
     exit(EXIT_FAILURE);
 }
 
+// With COMPANION_SYNCHRONISE (a debug build) a kernel's own failure shows here, and not at some later call.
+inline void companionCheckLast(const char* what, const char* file, int line) {
+    companionCheckCuda(cudaGetLastError(), what, file, line);
+#ifdef COMPANION_SYNCHRONISE
+    companionCheckCuda(cudaDeviceSynchronize(), what, file, line);
+#endif
+}
+
 #define checkCudaErrors(expression) companionCheckCuda((expression), #expression, __FILE__, __LINE__)
-#define getLastCudaError(message) companionCheckCuda(cudaGetLastError(), (message), __FILE__, __LINE__)
+#define getLastCudaError(message) companionCheckLast((message), __FILE__, __LINE__)
 
 #endif

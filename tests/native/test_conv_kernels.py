@@ -1,0 +1,86 @@
+"""The convolution library's CUDA kernels, run without a GPU: rewritten for the CPU run-time, judged by the same programs.
+
+This proves indices, formulas, tiles, barriers and scale rules of the kernels as text. It proves nothing about speed, about
+what nvcc makes of them, or about a real GPU's memory; that takes `make test-gpu` on a machine with one.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from alexnet_archive import paths
+from alexnet_archive.assembly.launches import rewrite_launches
+from tests.companion import build
+
+pytestmark = [pytest.mark.native, pytest.mark.xdist_group("companion")]
+
+# Device scratch memory of the CUDA flavour, for a machine whose device memory is its own.
+SCRATCH = """
+#include <vector>
+namespace companion {
+inline void* scratch(size_t bytes) {
+    static thread_local std::vector<char> memory;
+    if (memory.size() < bytes) memory.resize(bytes);
+    return memory.data();
+}
+}
+"""
+
+
+def rewrite(source: Path, target: Path) -> int:
+    """Copy with the launches rewritten; returns how many there were."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    done = rewrite_launches(source.read_text(), path=str(source))
+    target.write_text(done.text)
+    return len(done.launches)
+
+
+@pytest.fixture(scope="module")
+def kernels(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str], dict[str, list[str]]]:
+    """A folder of rewritten sources, the compiler's options, and for each program what to link."""
+    folder, companion = tmp_path_factory.mktemp("kernels"), paths.companion()
+    built = build("tests-release")
+    facts = json.loads((built / "companion.json").read_text())
+    launches = sum(
+        rewrite(source, folder / "cudaconv2" / source.name)
+        for source in sorted((companion / "cudaconv2").iterdir())
+        if source.suffix == ".h" or source.name.startswith("cuda_")
+    )
+    assert launches > 15
+    # The forward pooling is a header's template: the CPU flavour's is replaced by the kernel.
+    assert rewrite(companion / "include" / "conv_pool_cuda.cuh", folder / "conv_pool_cpu.h") == 1
+    (folder / "nvmatrix").mkdir()
+    (folder / "nvmatrix" / "cuda_scratch.h").write_text(SCRATCH)
+    options = ["-std=gnu++14", "-O1", "-fopenmp", "-ffp-contract=off", "-Wno-unknown-pragmas", f"-I{folder}"]
+    options += [f"-I{folder / 'cudaconv2'}", f"-I{companion / 'tests' / 'support'}"]
+    options += [f"-I{path}" for path in facts["include_dirs"]]
+    objects = []
+    compiles = []
+    for source in sorted((folder / "cudaconv2").glob("*.cu")):
+        objects.append(str(source.with_suffix(".o")))
+        compiles.append(subprocess.Popen(["g++", *options, "-x", "c++", "-c", str(source), "-o", objects[-1]]))
+    assert [process.wait() for process in compiles] == [0] * len(compiles)
+    libraries = [facts["static_library"], "-lpthread"]
+    libraries += [name if "/" in name else f"-l{name}" for name in facts["link_libraries"]]
+    # Definitions found in the kernels' objects keep the library's CPU back end out of the program.
+    return folder, options, {"objects": objects, "libraries": libraries}
+
+
+@pytest.mark.parametrize("program", ["layers.cpp", "pools.cu", "norms.cpp", "images.cpp", "halves.cpp"])
+def test_kernels_on_the_cpu_run_time(kernels: tuple[Path, list[str], dict[str, list[str]]], program: str) -> None:
+    folder, options, link = kernels
+    source, out = paths.companion() / "tests" / "conv" / program, folder / program.partition(".")[0]
+    command = ["g++", *options, "-x", "c++", str(source), "-x", "none", *link["objects"], *link["libraries"]]
+    rpath = [f"-Wl,-rpath,{Path(name).parent}" for name in link["libraries"] if name.endswith(".so")]
+    subprocess.run([*command, *rpath, "-o", str(out)], check=True)
+    symbols = subprocess.run(["nm", "-C", str(out)], capture_output=True, text=True, check=True).stdout
+    assert "conv_backend::kP" in symbols or "conv_backend::(anonymous namespace)::k" in symbols
+    assert "filterActsGathered" not in symbols
+    done = subprocess.run([str(out)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    assert "FAIL" not in done.stdout
+    assert done.stdout.count("ok ") == source.read_text().count("\nCASE(")
