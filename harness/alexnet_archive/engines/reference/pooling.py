@@ -100,11 +100,7 @@ class Pool(Layer):
             sent = g[a:b] * share if self.kind == "avg" else g[a:b]
             for seen, pixels in self._taps():
                 place = t[a:b][pixels]
-                if self.kind == "avg":
-                    np.add(place, sent[seen], out=place)
-                else:
-                    hit = self.context.scratch("hit", place.shape)
-                    np.equal(x[a:b][pixels], y[a:b][seen], out=hit)
-                    np.add(place, np.multiply(hit, sent[seen], out=hit), out=place)
+                hit = True if self.kind == "avg" else x[a:b][pixels] == y[a:b][seen]
+                np.add(place, sent[seen], out=place, where=hit)
 
         self.context.workers.ranges(chunk, self.channels, self._chunks(cases))
