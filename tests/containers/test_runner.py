@@ -21,7 +21,7 @@ from alexnet_archive.toolchains.container import OWNER_LABEL, ContainerRunner, E
 from alexnet_archive.toolchains.images import BuiltImage
 from tests.containers.private_engine import private_engine
 
-pytestmark = [pytest.mark.container, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.container, pytest.mark.timeout(600)]
 NOBODY = 65534
 CHILDREN: list[str] = []
 
@@ -150,7 +150,8 @@ def test_a_callback_that_fails_removes_the_container(runner: ContainerRunner, pl
 HARNESS = """
 import os, sys
 from pathlib import Path
-from alexnet_archive.toolchains.container import ContainerRunner, Engine, Mount, Task
+from alexnet_archive.toolchains.container import ContainerRunner, Engine, Mount, owner
+print(owner(), flush=True)
 address, image, folder = sys.argv[1:]
 mounts = [Mount(Path(folder), "/alexnet/build", False)]
 runner = ContainerRunner(Engine.connect(address), image, mounts, user="65534:65534")
