@@ -194,9 +194,16 @@ class NativeEngineError(EngineError):
 
 
 class BuildError(ArchiveError):
-    """The release and the companion did not compile, link or import."""
+    """The release and the companion did not compile, link or import; carries what compiler and linker found."""
 
     exit_code = 50
+
+    def __init__(self, message: str, diagnostics: Iterable[dict[str, Any]] = (), **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.diagnostics = tuple(diagnostics)
+
+    def facts(self) -> dict[str, Any]:
+        return {**super().facts(), "diagnostics": list(self.diagnostics)}
 
 
 class ToolchainError(ArchiveError):

@@ -281,13 +281,12 @@ def _failure(
     named = [messages.relative(item, job.places) for item in errors]
     text = "\n".join(f"  {item}" for item in named[:20]) or "\n".join(f"  {line}" for line in lines[-15:])
     more = f"\n  ... and {len(named) - 20} more" if len(named) > 20 else ""
-    error = BuildError(
+    return BuildError(
         f"could not {step} (exit status {status}):\n{text}{more}",
+        [item.facts() for item in named],
         path=job.folder / "build.log",
         remedy=f"report it: {messages.REPORT}",
     )
-    error.diagnostics = [item.facts() for item in named]  # type: ignore[attr-defined]
-    return error
 
 
 def _check_symbols(job: _Build, module: Path) -> dict[str, int]:
@@ -334,14 +333,13 @@ def _unsupplied(job: _Build, names: Sequence[str]) -> BuildError:
         short = re.sub(r"\(.*", "", readable).split("::")[-1]
         section = f" (specification: companion-native {known[short]})" if short in known else ""
         lines.append(f"  {readable}: needed by {', '.join(needs[name]) or 'the companion'}{section}")
-    error = BuildError(
+    return BuildError(
         "the module leaves symbols open that nobody supplies:\n" + "\n".join(lines),
+        [{"symbol": name, "needed_by": needs[name]} for name in names],
         path=job.folder / "build.log",
         expected="only symbols of Python, BLAS and the C and C++ run-time",
         remedy=f"the release asks for something new; report it: {messages.REPORT}",
     )
-    error.diagnostics = [{"symbol": name, "needed_by": needs[name]} for name in names]  # type: ignore[attr-defined]
-    return error
 
 
 def _environment(job: _Build) -> dict[str, str]:

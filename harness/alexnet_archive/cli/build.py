@@ -8,7 +8,7 @@ import click
 
 from alexnet_archive.cli.main import emit_json
 from alexnet_archive.cli.progress import progress_bar
-from alexnet_archive.errors import BuildError, UserInputError
+from alexnet_archive.errors import UserInputError
 
 EPILOG = "Example: alexnet-archive build --flavour cpu"
 SANITIZERS = {"": "", "address": "address,undefined", "thread": "thread"}
@@ -47,14 +47,8 @@ def build(
     options = assembly.BuildOptions(flavour, toolchain, SANITIZERS[sanitize], python2, arch, jobs, force)
     paths.builds().mkdir(parents=True, exist_ok=True)
     runner = open_runner(toolchain, write=[paths.builds()])
-    try:
-        with polite_stop() as stop, progress_bar("building") as bar:
-            record = assembly.build(options, runner=runner, progress=bar, stop=stop)
-    except BuildError as error:
-        if as_json:
-            emit_json({**error.facts(), "diagnostics": getattr(error, "diagnostics", [])})
-            raise SystemExit(error.exit_code) from error
-        raise
+    with polite_stop() as stop, progress_bar("building") as bar:
+        record = assembly.build(options, runner=runner, progress=bar, stop=stop)
     if as_json:
         emit_json({**record.content, "fresh": record.fresh, "folder": str(record.folder)})
     else:
