@@ -24,9 +24,11 @@ if TYPE_CHECKING:
 PYTHON2_VARIABLE = "ALEXNET_ARCHIVE_PYTHON2"
 PYTHON2_REMEDY = "make python2 PYTHON2=/path/to/python2.7, name one with --python2, or build in a container: --toolchain cpu"
 PYTHON2_QUESTION = """
-import json, sys, sysconfig
-facts = {"version": "%d.%d.%d" % sys.version_info[:3], "executable": sys.executable,
-         "include": sysconfig.get_paths()["include"], "numpy": None}
+import distutils.sysconfig, json, os, sys, sysconfig
+# Debian's interpreter names a folder under /usr/local first, where its headers are not.
+places = [sysconfig.get_paths()["include"], distutils.sysconfig.get_python_inc()]
+include = ([place for place in places if os.path.exists(os.path.join(place, "Python.h"))] + places)[0]
+facts = {"version": "%d.%d.%d" % sys.version_info[:3], "executable": sys.executable, "include": include, "numpy": None}
 try:
     import numpy
     facts.update(numpy=numpy.__version__, numpy_include=numpy.get_include())
