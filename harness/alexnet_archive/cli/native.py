@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 def given_values(typed: Mapping[str, Any]) -> dict[str, Any]:
     """What was typed, parsed, under the release's names."""
-    from alexnet_archive.training.options import BY_NAME, parse_value
+    from alexnet_archive.training.options import BY_NAME
 
-    return {name: parse_value(BY_NAME[name].kind, value) for name, value in typed.items() if value is not None}
+    return {name: BY_NAME[name].parse(value) for name, value in typed.items() if value is not None}
 
 
 def fresh_values(typed: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import os
 import secrets
 import signal
 from collections.abc import Callable, Iterator, Mapping
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from alexnet_archive.checkpoints import Checkpoint
     from alexnet_archive.engines.reference import ReferenceEngine
     from alexnet_archive.layerdefs import DataShape
-
-TEST_BATCHES_FROM = 2000  # validation from 2000, test from 3000 (python-and-data section 4.1)
 
 
 def run_options(function: Callable[..., None]) -> Callable[..., None]:
@@ -71,10 +70,7 @@ def locate_parameters(definition: Path, given: str) -> Path:
     from alexnet_archive.layerdefs import find_parameters
 
     if given:
-        for candidate in (Path(given), definition.parent / given, *(f / given for f in release_layer_folders())):
-            if candidate.is_file():
-                return candidate
-        raise UserInputError(f"there is no parameter file {given}", path=given, remedy="check the path of --params")
+        return given_parameters(definition, given)
     found = find_parameters(definition)
     if found is None:
         raise UserInputError(
@@ -83,6 +79,14 @@ def locate_parameters(definition: Path, given: str) -> Path:
             remedy="name one with --params",
         )
     return found
+
+
+def given_parameters(definition: Path, given: str) -> Path:
+    """A parameter file by path, or by bare name beside the definition or in the release; raises UserInputError."""
+    for candidate in (Path(given), definition.parent / given, *(f / given for f in release_layer_folders())):
+        if candidate.is_file():
+            return candidate
+    raise UserInputError(f"there is no parameter file {given}", path=given, remedy="check the path of --params")
 
 
 @dataclass
@@ -96,6 +100,7 @@ class Data:
 
 
 def data_shape(provider: Provider) -> DataShape:
+    """Rows per data index, number of classes and class tree: what a definition needs to know about its data."""
     from alexnet_archive.errors import ArchiveError
     from alexnet_archive.layerdefs import DataShape
 
@@ -110,6 +115,19 @@ def data_shape(provider: Provider) -> DataShape:
     return DataShape(dims=dims, num_classes=provider.num_classes, tree=listed, root_label=root)
 
 
+def read_meta_of_run(folder: Path) -> dict[str, Any]:
+    """`batches.meta`; when it is not there the error says which option names the folder that a checkpoint remembers."""
+    from alexnet_archive import batches
+    from alexnet_archive.errors import BatchFileError
+
+    try:
+        return batches.read_meta(folder)
+    except BatchFileError as error:
+        if not folder.exists():
+            error.remedy = f"name the data folder with --data; {error.remedy}"
+        raise
+
+
 def complete_data_options(values: dict[str, Any]) -> tuple[Path | None, str, bool]:
     """Fill in provider name and ranges where they were left to us; (folder, provider name, whether it needs no files)."""
     from alexnet_archive import batches
@@ -117,20 +135,24 @@ def complete_data_options(values: dict[str, Any]) -> tuple[Path | None, str, boo
     folder = Path(values["data_path"]) if values["data_path"] else None
     dummy = values["dp_type"].startswith("dummy-")
     if folder is None and not dummy:
-        raise UserInputError("no data folder was named", remedy="name one with --data, or make one with `convert`")
+        remedy = "name one with --data, or make one with `convert`"
+        if values["check_grads"]:
+            remedy += "; without data gradients are checked on --data-provider dummy-lr-N, N values per case"
+        raise UserInputError("no data folder was named", remedy=remedy)
     if not dummy and folder is not None:
-        meta = batches.read_meta(folder)
+        meta = read_meta_of_run(folder)
         values["dp_type"] = values["dp_type"] or meta.get("dp_type") or "inet-lr-cropped-jpeg"
-        numbers = batches.batch_numbers(folder)
-        if not values["train_batch_range"]:
-            values["train_batch_range"] = [n for n in numbers if n < TEST_BATCHES_FROM]
-        if not values["test_batch_range"]:
-            values["test_batch_range"] = [n for n in numbers if n >= TEST_BATCHES_FROM]
+        roles = batches.numbers_by_role(batches.batch_numbers(folder))
+        values["train_batch_range"] = values["train_batch_range"] or roles["training"]
+        values["test_batch_range"] = values["test_batch_range"] or roles["validation"] or roles["test"]
     return folder, values["dp_type"], dummy
 
 
-def open_data(values: dict[str, Any], *, seed: int, training: bool, epoch_start: tuple[int, int] | None = None) -> Data:
-    """Open the providers named by the options."""
+def open_data(values: dict[str, Any], *, seed: int, training: bool) -> Data:
+    """Open the providers that the options name: for training if that is wanted, and for testing.
+
+    Raises UserInputError when no folder or no batches are named, BatchFileError for missing or unfit files.
+    """
     from alexnet_archive import batches
 
     folder, name, dummy = complete_data_options(values)
@@ -146,9 +168,7 @@ def open_data(values: dict[str, Any], *, seed: int, training: bool, epoch_start:
     if training:
         if not dummy and not values["train_batch_range"]:
             raise UserInputError(f"{folder} holds no training batches", path=folder, remedy="run `convert` again")
-        train = open_one(
-            name, folder, values["train_batch_range"] or None, test=False, options=options, start=epoch_start
-        )
+        train = open_one(name, folder, values["train_batch_range"] or None, test=False, options=options)
     if dummy or values["test_batch_range"]:
         test = open_one(name, folder, values["test_batch_range"] or None, test=True, options=options)
     some = train or test
@@ -165,39 +185,69 @@ def fresh_seed(given: int | None, checkpoint: Checkpoint | None) -> int:
     return int(stored) if stored is not None else secrets.randbits(31)
 
 
-def build_layers(
-    values: dict[str, Any], shape: DataShape, seed: int, checkpoint: Checkpoint | None, *, lenient: bool, init: list[Path]
-) -> tuple[dict[str, dict[str, Any]], int, list[str]]:
-    """Layer dictionaries with weights, the number of devices, and notices: fresh ones, or a checkpoint's re-parametrised."""
+@dataclass
+class Layers:
+    """Layer dictionaries with weights (layer-language section 7), the devices they need, and what the user should know."""
+
+    dicts: dict[str, dict[str, Any]]
+    gpus: int
+    notices: list[str]
+
+
+def build_layers(values: dict[str, Any], shape: DataShape, seed: int, *, lenient: bool, init: list[Path]) -> Layers:
+    """Fresh layers from the definition and parameters that `values` name; weights are drawn with `seed`.
+
+    Raises LayerFileError with every problem of the files, UserInputError and MissingOriginalError when they are not found.
+    """
     import numpy as np
 
     from alexnet_archive import layerdefs
 
-    notices: list[str] = []
-    if checkpoint is None:
-        definition = locate_definition(values["layer_def"])
-        parameters = locate_parameters(definition, values["layer_params"])
-        values["layer_def"], values["layer_params"] = str(definition), str(parameters)
-        network = layerdefs.read_network(
-            definition, parameters, shape, num_gpus=values["num_gpus"] or None, lenient=lenient, init_modules=init,
-            conserve_mem=values["conserve_mem"],
-        )  # fmt: skip
-        notices += [str(note) for note in network.notes]
-        layers, gpus = network.to_dicts(np.random.RandomState(seed % 2**32)), network.num_gpus
-    else:
-        layers = checkpoint.layers
-        check_shape(layers, shape, checkpoint)
-        gpus = max([1, values["num_gpus"], *(int(layer.get("gpu", -1)) + 1 for layer in layers.values())])
-        parameters_path = Path(values["layer_params"])
-        if parameters_path.is_file():
-            layerdefs.apply_parameters(layers, parameters_path, lenient=lenient, conserve_mem=values["conserve_mem"])
-        else:
-            notices.append(f"parameter file {parameters_path} is not here: the checkpoint's own parameters stay")
-    notices += layerdefs.conv_to_local(layers, values["conv_to_local"]) if values["conv_to_local"] else []
-    notices += layerdefs.unshare_weights(layers, values["unshare_weights"]) if values["unshare_weights"] else []
+    definition = locate_definition(values["layer_def"])
+    parameters = locate_parameters(definition, values["layer_params"])
+    values["layer_def"], values["layer_params"] = str(definition), str(parameters)
+    network = layerdefs.read_network(
+        definition, parameters, shape, num_gpus=values["num_gpus"] or None, lenient=lenient, init_modules=init,
+        conserve_mem=values["conserve_mem"],
+    )  # fmt: skip
+    layers = network.to_dicts(np.random.RandomState(seed % 2**32))
+    notices = [str(note) for note in network.notes]
+    return _converted(Layers(layers, network.num_gpus, notices), values)
+
+
+def stored_layers(values: dict[str, Any], shape: DataShape, checkpoint: Checkpoint, *, typed: str, lenient: bool) -> Layers:
+    """A checkpoint's layers under the parameter file that was `typed`, else under the one it remembers (section 2.1).
+
+    A remembered file that is not here leaves the checkpoint's own parameters, with a notice. Raises CheckpointError for
+    data of another shape, LayerFileError for a bad parameter file, UserInputError for a typed one that is not found.
+    """
+    from alexnet_archive import layerdefs
+
+    layers, notices = checkpoint.layers, []
+    check_shape(layers, shape, checkpoint)
+    gpus = max([1, values["num_gpus"], *(int(layer.get("gpu", -1)) + 1 for layer in layers.values())])
+    remembered = values["layer_params"]
+    parameters = given_parameters(Path(values["layer_def"]), typed) if typed else Path(remembered)
+    if parameters.is_file():
+        values["layer_params"] = str(parameters)
+        notes = layerdefs.apply_parameters(layers, parameters, lenient=lenient, conserve_mem=values["conserve_mem"])
+        notices += [str(note) for note in notes]
+    elif remembered:
+        notices.append(f"parameter file {remembered} is not here: the checkpoint's own parameters stay")
+    return _converted(Layers(layers, gpus, notices), values)
+
+
+def _converted(layers: Layers, values: dict[str, Any]) -> Layers:
+    """Apply conv-to-local and unshare-weights once: a resume shall not repeat them (section 2.1)."""
+    from alexnet_archive import layerdefs
+
+    if values["conv_to_local"]:
+        layers.notices += layerdefs.conv_to_local(layers.dicts, values["conv_to_local"])
+    if values["unshare_weights"]:
+        layers.notices += layerdefs.unshare_weights(layers.dicts, values["unshare_weights"])
     values["conv_to_local"], values["unshare_weights"] = [], []
-    values["num_gpus"] = gpus
-    return layers, gpus, notices
+    values["num_gpus"] = layers.gpus
+    return layers
 
 
 def check_shape(layers: Mapping[str, Mapping[str, Any]], shape: DataShape, checkpoint: Checkpoint) -> None:
@@ -214,11 +264,16 @@ def check_shape(layers: Mapping[str, Mapping[str, Any]], shape: DataShape, check
             )
 
 
-def start_reference(layers: dict[str, dict[str, Any]], values: Mapping[str, Any], gpus: int, seed: int) -> ReferenceEngine:
+def start_reference(layers: Layers, values: Mapping[str, Any], seed: int) -> ReferenceEngine:
+    """The reference engine on `layers`, with the minibatch size and update frequency of the options."""
     from alexnet_archive.engines.reference import ReferenceEngine
 
     return ReferenceEngine(
-        layers, num_gpus=gpus, minibatch=values["minibatch_size"], update_frequency=values["wupdate_freq"], seed=seed
+        layers.dicts,
+        num_gpus=layers.gpus,
+        minibatch=values["minibatch_size"],
+        update_frequency=values["wupdate_freq"],
+        seed=seed,
     )
 
 
@@ -228,7 +283,11 @@ def run_folder(values: Mapping[str, Any], checkpoint: Checkpoint | None) -> Path
 
     if checkpoint is not None and checkpoint.path is not None and not values.get("_save_given"):
         return checkpoint.path.parent
-    return Path(values["save_path"] or ".") / run_folder_name(datetime.datetime.now())
+    now = datetime.datetime.now()
+    parent = Path(values["save_path"] or ".")
+    while (parent / run_folder_name(now)).exists():  # another run began in this second, and pruning would empty it
+        now += datetime.timedelta(seconds=1)
+    return parent / run_folder_name(now)
 
 
 @contextlib.contextmanager
@@ -240,7 +299,8 @@ def polite_stop() -> Iterator[Callable[[], bool]]:
         if asked:
             raise KeyboardInterrupt
         asked.append(number)
-        click.echo("finishing the minibatch, then saving (once more to stop at once)", err=True)
+        # Not click.echo: the signal may have come while that was writing, and it must not be entered twice.
+        os.write(2, b"finishing the minibatch, then saving (once more to stop at once)\n")
 
     old = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

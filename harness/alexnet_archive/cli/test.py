@@ -31,9 +31,7 @@ EPILOG_CLASSIFY = "Example: alexnet-archive classify runs/ConvNet__2026-01-31_12
 @click.option("--toolchain", default=None, help="run the native engine in this container image")
 @click.option("--flavour", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="of the native build")
 @click.option("--json", "as_json", is_flag=True, help="print the result as JSON")
-def test(
-    checkpoint: Path, views: int, engine: str, toolchain: str | None, flavour: str, as_json: bool, **typed: Any
-) -> None:
+def test(checkpoint: Path, views: int, engine: str, toolchain: str | None, flavour: str, as_json: bool, **typed: Any) -> None:
     """Errors of a checkpoint over its test range: one line per batch, then the means."""
     if engine == "native":
         from alexnet_archive.cli.native import test_native
@@ -51,7 +49,11 @@ def test(
     test_open_run(run, as_json)
 
 
-def test_open_run(run: Run, as_json: bool) -> None:
+def test_open_run(run: Run, as_json: bool, *, batches: int | None = None) -> None:
+    """Test the next `batches` of an open run, by default its whole range; prints them and their means, closes the run.
+
+    Raises UserInputError without test data or when prediction files are asked for without what they need.
+    """
     from alexnet_archive import training
     from alexnet_archive.training.testing import PredictionFiles
 
@@ -69,15 +71,16 @@ def test_open_run(run: Run, as_json: bool) -> None:
 
         def on_batch(one: training.BatchTested) -> None:
             tested.append(one)
-            bar(len(tested), len(provider.batch_range), "")
+            bar(len(tested), batches or len(provider.batch_range), "")
             if not as_json:
                 # The release's own line: the Python repr of (sums per cost, cases), nothing after it (section 2.4).
                 costs = {name: list(v) for name, v in one.result.costs.items()}
                 click.echo(f"batch {one.batch}: {(costs, one.result.cases)}")
 
         total = training.test_range(
-            run.engine, provider, multiview=bool(values["multiview_test"]), predictions=files, on_batch=on_batch
-        )
+            run.engine, provider, batches=batches, multiview=bool(values["multiview_test"]), predictions=files,
+            on_batch=on_batch,
+        )  # fmt: skip
     run.close()
     if as_json:
         emit_json({

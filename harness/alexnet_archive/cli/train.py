@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from alexnet_archive.cli import session
 from alexnet_archive.cli.progress import progress_bar
 from alexnet_archive.errors import UserInputError
+
+if TYPE_CHECKING:
+    from alexnet_archive.checkpoints import Checkpoint
+    from alexnet_archive.engines.reference import ReferenceEngine
+    from alexnet_archive.training import Event, JsonLog
+
+    Report = Callable[[Event], None]
 
 EPILOG = "Example: alexnet-archive train --layers demo --data demo-out/batches --epochs 2 --save runs"
 
@@ -19,10 +27,14 @@ EPILOG = "Example: alexnet-archive train --layers demo --data demo-out/batches -
 @click.option("--engine", type=click.Choice(["reference", "native"]), default="reference", show_default=True)
 @click.option("--toolchain", default=None, help="run the native engine in this container image")
 @click.option("--flavour", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="of the native build")
-@click.option("--seed", type=int, default=None, help="seed of weights, crops and dropout (default: a new one, printed)")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=None, help="seed of weights, crops and dropout (default: a new one, printed)"
+)
 @click.option("--log", "log_file", type=click.Path(path_type=Path), default=None, help="also log as JSON lines")
 @click.option("--lenient", is_flag=True, help="follow the intention of layer files the release's parser refuses")
-@click.option("--init-module", type=click.Path(exists=True, path_type=Path), multiple=True, help="file with initWFunc")
+@click.option(
+    "--init-module", type=click.Path(exists=True, dir_okay=False, path_type=Path), multiple=True, help="file with initWFunc"
+)
 @click.option("--json", "as_json", is_flag=True, help="print events as JSON lines")
 def train(
     engine: str, toolchain: str | None, flavour: str, seed: int | None, log_file: Path | None, lenient: bool,
@@ -40,6 +52,8 @@ def train(
     if toolchain is not None:
         raise UserInputError("--toolchain belongs to --engine native", remedy="add --engine native, or leave it out")
     run = open_run(typed, seed=seed, lenient=lenient, init=list(init_module))
+    if run.values["gpu"] and typed.get("gpu"):
+        run.notices.append("--gpu names boards of the native engine; the reference engine runs on none")
     for notice in run.notices:
         click.echo(f"note: {notice}", err=True)
     if run.values["check_grads"]:
@@ -47,7 +61,7 @@ def train(
     elif run.values["test_only"]:
         from alexnet_archive.cli.test import test_open_run
 
-        test_open_run(run, as_json)
+        test_open_run(run, as_json, batches=1 if run.values["test_one"] else None)
     else:
         train_open_run(run, log_file, as_json)
 
@@ -55,7 +69,9 @@ def train(
 class Run:
     """Everything opened for a run, before the loop starts."""
 
-    def __init__(self, values: dict[str, Any], checkpoint: Any, seed: int, data: session.Data, engine: Any) -> None:
+    def __init__(
+        self, values: dict[str, Any], checkpoint: Checkpoint | None, seed: int, data: session.Data, engine: ReferenceEngine
+    ) -> None:
         self.values, self.checkpoint, self.seed, self.data, self.engine = values, checkpoint, seed, data, engine
         self.notices: list[str] = []
         self.folder = session.run_folder(values, checkpoint)
@@ -70,7 +86,11 @@ class Run:
 def open_run(
     typed: dict[str, Any], *, seed: int | None, lenient: bool = False, init: list[Path] | None = None, training: bool = True
 ) -> Run:
-    """Merge options, open data, build or load the layers, start the reference engine."""
+    """Merge options, open data, build or load the layers, start the reference engine.
+
+    `typed` has option values as text under the release's names, None for those not given; without a `seed` the
+    checkpoint's or a new one counts. Raises what merging, loading and the rooms raise, UserInputError for no network.
+    """
     from alexnet_archive import checkpoints
     from alexnet_archive.training import merge
 
@@ -83,12 +103,14 @@ def open_run(
         values["crop_border"] = suggested_border(values)
     run_seed = session.fresh_seed(seed, checkpoint)
     data = session.open_data(values, seed=run_seed, training=training and not values["test_only"])
-    layers, gpus, more = session.build_layers(
-        values, data.shape, run_seed, checkpoint, lenient=lenient, init=init or []
-    )
-    engine = session.start_reference(layers, values, gpus, run_seed)
+    if checkpoint is None:
+        layers = session.build_layers(values, data.shape, run_seed, lenient=lenient, init=init or [])
+    else:
+        params = str(typed.get("layer_params") or "")
+        layers = session.stored_layers(values, data.shape, checkpoint, typed=params, lenient=lenient)
+    engine = session.start_reference(layers, values, run_seed)
     run = Run(values, checkpoint, run_seed, data, engine)
-    run.notices = notices + more
+    run.notices = notices + layers.notices
     return run
 
 
@@ -97,10 +119,10 @@ def suggested_border(values: dict[str, Any]) -> int:
     from alexnet_archive.layerdefs import net_facts
 
     facts = net_facts(values["layer_def"])
-    return int(getattr(facts, "crop_border", 0) or 4) if facts is not None else 4
+    return 4 if facts is None else facts.crop_border
 
 
-def train_open_run(run: Run, log_file: Path | None, as_json: bool, report: Any = None) -> None:
+def train_open_run(run: Run, log_file: Path | None, as_json: bool, report: Report | None = None) -> None:
     """The loop with its reports (or the given one); ends the process with 130 after a polite stop."""
     from alexnet_archive import training
 
@@ -109,7 +131,9 @@ def train_open_run(run: Run, log_file: Path | None, as_json: bool, report: Any =
     plan = training.Plan(
         epochs=values["num_epochs"],
         save_folder=run.folder,
+        minibatch_size=values["minibatch_size"],
         test_frequency=values["testing_freq"],
+        test_one=bool(values["test_one"]),
         multiview=bool(values["multiview_test"]),
         max_megabytes=values["max_filesize_mb"],
         zipped=bool(values["zip_save"]),
@@ -131,11 +155,11 @@ def train_open_run(run: Run, log_file: Path | None, as_json: bool, report: Any =
             log.close()
         run.close()
     if isinstance(last, training.Stopped):
-        click.echo(f"stopped; go on with: alexnet-archive train --resume {last.path}")
+        click.echo(f"stopped; go on with: alexnet-archive train --resume {last.path}", err=as_json)
         raise SystemExit(130)
 
 
-def reporter(log: Any, as_json: bool) -> Any:
+def reporter(log: JsonLog | None, as_json: bool) -> Report:
     """A callback that prints events for people or as JSON lines, and feeds the log file."""
     import dataclasses
     import json

@@ -16,9 +16,9 @@ from typing import Any
 from alexnet_archive.batches import Batch, Provider
 from alexnet_archive.checkpoints import Checkpoint, OptionRow, Position, save
 from alexnet_archive.engines.base import BatchResult, Engine
-from alexnet_archive.errors import NonFiniteError
+from alexnet_archive.errors import CheckpointError, NonFiniteError
 from alexnet_archive.training.events import BatchTrained, Costs, Event, Finished, Saved, Stopped, Tested
-from alexnet_archive.training.testing import test_batch
+from alexnet_archive.training.testing import test_range
 from alexnet_archive.training.weights import weight_summary
 
 Outputs = list[tuple[dict[str, list[float]], int]]
@@ -26,11 +26,17 @@ Outputs = list[tuple[dict[str, list[float]], int]]
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run shall do. Frequencies are in batches, `max_megabytes` is the budget of the run directory in MiB."""
+    """What a run shall do. Frequencies are in batches, `max_megabytes` is the budget of the run directory in MiB.
+
+    With `test_one` a test takes one batch, cycling through the range; without, the whole range (section 2.4).
+    `minibatch_size` is the engine's, in cases: a checkpoint made inside a batch counts in it.
+    """
 
     epochs: int
     save_folder: Path
+    minibatch_size: int
     test_frequency: int = 50
+    test_one: bool = True
     multiview: bool = False
     max_megabytes: int = 0
     zipped: bool = False
@@ -39,7 +45,11 @@ class Plan:
 
 
 class Trainer:
-    """One run: an engine, a training provider, perhaps a test provider, a plan."""
+    """One run: an engine, a training provider, perhaps a test provider, a plan.
+
+    `resume` goes on from a checkpoint; raises CheckpointError when what it says about the run is damaged. `report` gets
+    every event, `on_minibatch` (minibatches done, minibatches in the batch); `stop` is asked after every minibatch.
+    """
 
     def __init__(
         self,
@@ -70,21 +80,33 @@ class Trainer:
         self.train_outputs = checkpoint.train_outputs
         self.test_outputs = checkpoint.test_outputs
         ours = checkpoint.extension
-        if "position" in ours:
-            self.position = Position(**ours["position"])
-            partial = ours["partial"]
-            self.partial = BatchResult({k: tuple(v) for k, v in partial["costs"].items()}, partial["cases"])
-            self.engine.set_state(ours["engine"])
-        else:  # saved by the release: the next batch follows the last one trained (section 2.6)
-            self.position = self._after(checkpoint.epoch, checkpoint.batchnum)
+        try:
+            if "position" in ours:
+                self._take_position(ours)
+                self.engine.set_state(ours["engine"])
+            else:  # saved by the release: the next batch follows the last one trained (section 2.6)
+                self.position = self._after(checkpoint.epoch, checkpoint.batchnum)
+            if self.test is not None and "test_position" in ours:
+                number = ours["test_position"]["batch"]
+                if number in self.test.batch_range:
+                    self.test.seek(int(ours["test_position"]["epoch"]), number)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(
+                "the checkpoint's record of where its run stood is damaged", path=checkpoint.path, found=repr(error),
+                remedy="resume an older checkpoint of the run",
+            ) from error  # fmt: skip
+        self.train.seek(self.position.epoch, self.position.batch)
+
+    def _take_position(self, ours: dict[str, Any]) -> None:
+        """Inside a batch only if that batch is still in the range and minibatches are as large as they were."""
+        self.position = Position(**{name: int(value) for name, value in ours["position"].items()})
         if self.position.batch not in self.train.batch_range:
             self.position = Position(self.position.epoch, self.train.batch_range[0])
-            self.partial = BatchResult({}, 0)
-        if self.test is not None and "test_position" in ours:
-            number = ours["test_position"]["batch"]
-            if number in self.test.batch_range:
-                self.test.seek(ours["test_position"]["epoch"], number)
-        self.train.seek(self.position.epoch, self.position.batch)
+        elif ours.get("minibatch_size", self.plan.minibatch_size) != self.plan.minibatch_size:
+            self.position = Position(self.position.epoch, self.position.batch)
+        else:
+            partial = ours["partial"]
+            self.partial = BatchResult({k: tuple(v) for k, v in partial["costs"].items()}, int(partial["cases"]))
 
     def _after(self, epoch: int, batch: int) -> Position:
         numbers = list(self.train.batch_range)
@@ -114,13 +136,7 @@ class Trainer:
                 return self._stop()
             batch = self.train.next()
             begun = time.perf_counter()
-            result = self.engine.train_batch(
-                batch.matrices,
-                self.progress(),
-                first_minibatch=self.position.minibatch,
-                stop=self.stop,
-                hook=lambda done, total, _: self.on_minibatch(done, total),
-            )
+            result = self._train_batch(batch)
             self.trained_seconds += time.perf_counter() - begun
             self.trained_cases += result.cases
             self.partial = self.partial.plus(result)
@@ -128,24 +144,40 @@ class Trainer:
                 minibatch = self.position.minibatch + result.minibatches
                 self.position = Position(self.position.epoch, self.position.batch, minibatch)
                 return self._stop()
-            saved = self._batch_done(batch, time.perf_counter() - begun)
+            saved = self._batch_done(batch, result.cases, time.perf_counter() - begun)
         if saved is None:
             saved = self._save()
         finished = Finished(saved, len(self.train_outputs), time.perf_counter() - started, self._rate())
         self.report(finished)
         return finished
 
+    def _train_batch(self, batch: Batch) -> BatchResult:
+        try:
+            return self.engine.train_batch(
+                batch.matrices,
+                self.progress(),
+                first_minibatch=self.position.minibatch,
+                stop=self.stop,
+                hook=lambda done, total, _: self.on_minibatch(done, total),
+            )
+        except NonFiniteError as error:
+            error.message = f"epoch {self.position.epoch}, batch {self.position.batch}, {error.message}"
+            raise
+
     def _rate(self) -> float:
         return self.trained_cases / self.trained_seconds if self.trained_seconds else 0.0
 
-    def _batch_done(self, batch: Batch, seconds: float) -> Path | None:
-        """Record, report, and every `test_frequency` batches test and save; returns the checkpoint if one was saved."""
+    def _batch_done(self, batch: Batch, cases: int, seconds: float) -> Path | None:
+        """Record, report, and every `test_frequency` batches test and save; returns the checkpoint if one was saved.
+
+        `cases` were trained in `seconds`; after a resume inside the batch they are not all of its cases.
+        """
         done = self.position
-        means = self._finite(self.partial, batch)
+        means = _finite(self.partial, f"in epoch {batch.epoch}, batch {batch.number}")
         self.train_outputs.append(({name: list(values) for name, values in means.items()}, self.partial.cases))
         left = self.plan.epochs * len(self.train.batch_range) - self.batches_done(done)
         per_batch = self.trained_seconds / max(1, self.trained_cases) * self.partial.cases
-        rate = self.partial.cases / seconds if seconds else 0.0
+        rate = cases / seconds if seconds else 0.0
         self.report(
             BatchTrained(done.epoch, done.batch, means, self.partial.cases, seconds, rate, left * per_batch, batch.skipped)
         )
@@ -158,23 +190,14 @@ class Trainer:
             self._test(done)
         return self._save()
 
-    def _finite(self, result: BatchResult, batch: Batch) -> Costs:
-        means = result.means()
-        for name, values in means.items():
-            if not all(map(math.isfinite, values)):
-                raise NonFiniteError(
-                    f"cost {name} became {values} in epoch {batch.epoch}, batch {batch.number}",
-                    found=name,
-                    remedy="lower the learning rates (epsW, epsB) or the initial weights, or resume an older checkpoint",
-                )
-        return means
-
     def _test(self, trained: Position) -> None:
         assert self.test is not None
-        batch = self.test.next()
         begun = time.perf_counter()
-        result = test_batch(self.engine, self.test, batch, multiview=self.plan.multiview, progress=self.progress())
-        means = result.means()
+        result = test_range(
+            self.engine, self.test, batches=1 if self.plan.test_one else None, multiview=self.plan.multiview,
+            progress=self.progress(),
+        )  # fmt: skip
+        means = _finite(result, f"in the test after epoch {trained.epoch}, batch {trained.batch}")
         self.test_outputs.append(({name: list(values) for name, values in means.items()}, result.cases))
         last = self.test_outputs[-len(self.test.batch_range) :]
         self.report(
@@ -210,6 +233,7 @@ class Trainer:
         extension = {
             **self.plan.extension,
             "position": vars(self.position),
+            "minibatch_size": self.plan.minibatch_size,
             "partial": {"costs": {k: list(v) for k, v in self.partial.costs.items()}, "cases": self.partial.cases},
             "engine": self.engine.state(),
         }
@@ -220,14 +244,25 @@ class Trainer:
         )
 
     def _before(self, position: Position) -> Position:
-        """The last whole batch; before the first one its number less one, which the release's resume skips over."""
+        """The last whole batch; before the first one the last of epoch 0, from which the release goes on with the first."""
         numbers = list(self.train.batch_range)
         index = numbers.index(position.batch)
         if index:
             return Position(position.epoch, numbers[index - 1])
-        if position.epoch > 1:
-            return Position(position.epoch - 1, numbers[-1])
-        return Position(1, numbers[0] - 1)
+        return Position(position.epoch - 1, numbers[-1])
+
+
+def _finite(result: BatchResult, where: str) -> Costs:
+    """Means per case; raises NonFiniteError, as the 2012 log stops at the first such number (section 2.5)."""
+    means = result.means()
+    for name, values in means.items():
+        if not all(map(math.isfinite, values)):
+            raise NonFiniteError(
+                f"cost {name} became {values} {where}",
+                found=name,
+                remedy="lower the learning rates (epsW, epsB) or the initial weights, or resume an older checkpoint",
+            )
+    return means
 
 
 def _averages(outputs: Iterable[tuple[dict[str, list[float]], int]]) -> Costs:

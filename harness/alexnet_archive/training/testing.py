@@ -23,13 +23,6 @@ class BatchTested:
     skipped: tuple[str, ...]
 
 
-def test_batch(engine: Engine, provider: Provider, batch: Batch, *, multiview: bool, progress: float) -> BatchResult:
-    """Costs of one batch; with several views the probabilities are averaged over them first."""
-    if multiview:
-        return engine.multiview_test(batch.matrices, provider.num_views)
-    return engine.test_batch(batch.matrices, progress)
-
-
 @dataclass(frozen=True)
 class PredictionFiles:
     """Where the probabilities of a multi-view test go: one file per batch (section 6.2)."""
@@ -44,26 +37,35 @@ def test_range(
     engine: Engine,
     provider: Provider,
     *,
+    batches: int | None = None,
     multiview: bool = False,
+    progress: float = 0.0,
     predictions: PredictionFiles | None = None,
     on_batch: Callable[[BatchTested], None] = lambda tested: None,
 ) -> BatchResult:
-    """Test every batch of the provider's range once; returns the sums over all of them."""
+    """Test the next `batches` of the provider, by default each of its range once; returns the sums over all of them.
+
+    With `multiview` the probabilities are averaged over the provider's views before costs are computed. `progress` of the
+    run is 0..1. Raises EngineError for a `predictions.logreg` that is no cost.logreg, WriteError for its files.
+    """
     total: BatchResult | None = None
-    for _ in provider.batch_range:
+    for _ in range(len(provider.batch_range) if batches is None else batches):
         batch = provider.next()
         started = time.perf_counter()
         if multiview:
-            cases = batch.matrices[0].shape[1] // provider.num_views
-            table = np.zeros((cases, predictions.classes), np.float32) if predictions else None
-            result = engine.multiview_test(
-                batch.matrices, provider.num_views, table, predictions.logreg if predictions else None
-            )
-            if predictions and table is not None:
-                write_predictions(predictions.folder, batch.number, table, predictions.note)
+            result = _test_views(engine, provider, batch, predictions)
         else:
-            result = engine.test_batch(batch.matrices)
+            result = engine.test_batch(batch.matrices, progress)
         on_batch(BatchTested(batch.number, result, time.perf_counter() - started, batch.skipped))
         total = result if total is None else total.plus(result)
     assert total is not None, "a provider has at least one batch"
     return total
+
+
+def _test_views(engine: Engine, provider: Provider, batch: Batch, files: PredictionFiles | None) -> BatchResult:
+    if files is None:
+        return engine.multiview_test(batch.matrices, provider.num_views)
+    table = np.zeros((batch.matrices[0].shape[1] // provider.num_views, files.classes), np.float32)
+    result = engine.multiview_test(batch.matrices, provider.num_views, table, files.logreg)
+    write_predictions(files.folder, batch.number, table, files.note)
+    return result
