@@ -27,7 +27,7 @@ import numpy as np
 from PIL import Image
 
 PICTURES, WIDTH, HEIGHT, SIZE = 2000, 500, 375, 256
-REPEATS = 4
+REPEATS = 8
 """Hard links per file for the runs of this tool, so that the start of worker processes does not count as work."""
 
 IMAGENET = 1_281_167 + 50_000 + 100_000
@@ -36,7 +36,7 @@ MEMORY_LIMIT_MIB, MEMORY_WORKERS = 1024, 8
 
 
 def textures(rng: np.random.Generator) -> list[np.ndarray]:
-    """Large fields of 1/f noise, the statistics of photographs."""
+    """Large fields of 1/f noise with grain: the statistics of photographs, and about their size as JPEG files."""
     made = []
     for _ in range(12):
         field = np.zeros((900, 1200, 3), np.float32)
@@ -44,8 +44,8 @@ def textures(rng: np.random.Generator) -> list[np.ndarray]:
             across = 2**octave
             grid = rng.integers(0, 256, (across * 3 // 4 + 1, across, 3), np.uint8)
             layer = np.asarray(Image.fromarray(grid).resize((1200, 900), Image.Resampling.BICUBIC), np.float32)
-            field += (layer - 128) * 0.62**octave
-        made.append(field / field.std() * 55)
+            field += (layer - 128) * 0.7**octave
+        made.append(field / field.std() * 55 + rng.normal(0, 8, (900, 1200, 1)).astype(np.float32))
     return made
 
 
@@ -223,7 +223,7 @@ def measure(rounds: int) -> dict[str, object]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--child", nargs=3, metavar=("JOB", "SOURCE", "OUT"))
     given = parser.parse_args()
     if given.child:
