@@ -40,7 +40,7 @@ class RunOption:
         try:
             parsed = parse_value(self.kind, value)
         except (TypeError, ValueError) as error:
-            raise self._refused(value, {INT: "a whole number", FLOAT: "a number"}.get(self.kind)) from error
+            raise self._refused(value, {INT: "a whole number", FLOAT: "a number", BOOL: "0 or 1"}.get(self.kind)) from error
         except UserInputError as error:
             raise self._refused(value, error.expected) from error
         if self.kind is BOOL and parsed not in (0, 1):
