@@ -84,7 +84,7 @@ def parse(lines: Iterable[str], known: dict[str, str] | None = None) -> list[Dia
 
 
 class _Chain:
-    """The include chain as GCC tells it: once, innermost first, and then not again for messages in the same file."""
+    """The include chain as GCC tells it: once, innermost first, and not again for the same file or one of its includers."""
 
     def __init__(self) -> None:
         self.places: list[str] = []
@@ -98,7 +98,10 @@ class _Chain:
     def of(self, file: str) -> tuple[str, ...]:
         if self.file is None and self.places:
             self.file = file
-        return tuple(self.places) if file == self.file else ()
+        if file == self.file:
+            return tuple(self.places)
+        includers = [place.rpartition(":")[0] for place in self.places]
+        return tuple(self.places[: includers.index(file)]) if file in includers else ()
 
 
 def _covered(text: str, known: dict[str, str]) -> tuple[str | None, str | None]:

@@ -22,7 +22,8 @@ FUNCTIONS = (
 )  # fmt: skip
 # Of no use in the module; `test` defines main and needs what no one has (section 6.1).
 LEFT_OUT = {"test", "cpuCNN"}
-WARNINGS_OFF = ("-Wno-register",)
+# Python 2.7 and NumPy 1.16 warn about themselves; what is left is about the release.
+WARNINGS_OFF = ("-Wno-register", "-Wno-cpp")
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,19 @@ def test_messages_come_back_as_facts() -> None:
     assert short.file == "original/include/weights.cuh" and "included from original/src/layer.cu:7" in str(short)
 
 
+def test_the_chain_of_an_includer_is_the_part_above_it() -> None:
+    text = """In file included from deep.h:9,
+                 from middle.h:5,
+                 from unit.cu:2:
+deepest.h:1:1: warning: odd
+middle.h: In function 'void f()':
+middle.h:7:1: error: wrong
+other.cu:1:1: error: alone
+"""
+    chains = [item.chain for item in messages.parse(text.splitlines(), {})]
+    assert chains == [("unit.cu:2", "middle.h:5", "deep.h:9"), ("unit.cu:2",), ()]
+
+
 def test_a_real_compiler_speaks_this_language(tmp_path: Path) -> None:
     (tmp_path / "inner.h").write_text("void f() { convImgActs(1); }\n")
     (tmp_path / "unit.cpp").write_text('#include "inner.h"\n')
