@@ -27,7 +27,7 @@ class Purpose(IntEnum):
 
 def generator(seed: int, epoch: int, number: int, purpose: Purpose) -> np.random.Generator:
     """The random stream of one batch in one epoch: the same whatever was drawn before, by whichever thread."""
-    return np.random.default_rng([seed, epoch, number, int(purpose)])
+    return np.random.default_rng([seed % 2**64, epoch, number, int(purpose)])
 
 
 @dataclass(frozen=True)

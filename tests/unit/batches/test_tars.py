@@ -90,6 +90,18 @@ def test_a_file_that_is_no_tar(tmp_path: Path) -> None:
     assert findings or members
 
 
+def test_tars_within_tars_without_end_are_refused(tmp_path: Path) -> None:
+    data = nested({"a.tar": {"x.JPEG": b"picture"}})
+    for _ in range(60):
+        stream = io.BytesIO()
+        with tarfile.open(fileobj=stream, mode="w") as archive:
+            add(archive, "deeper.tar", data)
+        data = stream.getvalue()
+    (tmp_path / "t.tar").write_bytes(data)
+    members, findings = listed(tmp_path / "t.tar")
+    assert not members and [f.kind for f in findings] == ["damaged archive"] and "tars within tars" in findings[0].reason
+
+
 def test_the_reader_checks_lengths_and_keeps_to_its_entry(two: Path) -> None:
     member = listed(two)[0][1]
     entry = Entry("t.tar", member.offset, member.size, member.path, "", 1)

@@ -16,6 +16,9 @@ from alexnet_archive.batches.convert.inventory import Finding
 
 BLOCK = 512
 
+DEEPEST = 3
+"""Tars within tars: the official ones are two deep; deeper ones are built to do harm."""
+
 
 class Member(NamedTuple):
     """One regular file: its path (through inner tars), and its bytes in the outermost file."""
@@ -55,10 +58,13 @@ class Section(io.RawIOBase):
 def list_tar(path: Path, name: str, findings: list[Finding]) -> Iterator[Member]:
     """Regular files of a tar and of the tars inside it, in order; everything else becomes a finding under `name`."""
     with path.open("rb") as stream:
-        yield from _list(stream, 0, path.stat().st_size, name, findings)
+        yield from _list(stream, 0, path.stat().st_size, name, findings, 1)
 
 
-def _list(stream: IO[bytes], start: int, size: int, name: str, findings: list[Finding]) -> Iterator[Member]:
+def _list(stream: IO[bytes], start: int, size: int, name: str, findings: list[Finding], depth: int) -> Iterator[Member]:
+    if depth > DEEPEST:
+        findings.append(Finding(name, "damaged archive", f"more than {DEEPEST} tars within tars"))
+        return
     section = Section(stream, start, size)
     try:
         archive = tarfile.open(fileobj=section, mode="r:")
@@ -83,7 +89,7 @@ def _list(stream: IO[bytes], start: int, size: int, name: str, findings: list[Fi
             findings.append(Finding(path, "truncated", f"the archive ends inside it, {size - member.offset_data} bytes in"))
             return
         elif member.isreg() and member.name.endswith(".tar"):
-            yield from _list(stream, start + member.offset_data, member.size, path, findings)
+            yield from _list(stream, start + member.offset_data, member.size, path, findings, depth + 1)
         elif member.isreg():
             yield Member(path, start + member.offset_data, member.size)
 
