@@ -82,54 +82,64 @@ def run(task: Task) -> Done:
 
 def _run(task: Task) -> Done:
     started = time.perf_counter()
-    strings: list[bytes] = []
-    sizes: list[tuple[int, int]] = []
-    labels: list[tuple[str, int | None]] = []
-    findings: list[Finding] = []
-    oddities: list[Finding] = []
-    statistics = Statistics(task.options.size) if task.role == "training" else None
-    inputs, bytes_read = hashlib.sha256(), 0
+    made = _Made(Statistics(task.options.size) if task.role == "training" else None)
     with Reader(Path(task.root)) as reader:
         reader.expect(task.entries)
         for entry in task.entries:
             try:
-                data = reader.read(entry)
-                inputs.update(hashlib.sha256(data).digest())
-                bytes_read += len(data)
-                picture = _prepare(data, entry, task)
+                made.take(entry, reader.read(entry), task)
             except PictureError as error:
-                findings.append(Finding(entry.name, error.kind, error.message))
-                continue
-            if statistics is not None:
-                statistics.add(picture.pixels)
-            if picture.oddity:
-                oddities.append(Finding(entry.name, "handled", picture.oddity))
-            strings.append(picture.jpeg)
-            sizes.append(picture.size)
-            labels.append((entry.wnid, None if entry.label == NO_LABEL else entry.label))
-    if not strings:
+                made.findings.append(Finding(entry.name, error.kind, error.message))
+    if not made.strings:
         raise ConvertError(
             f"no picture of batch {task.number} ({task.role}) can be used",
             path=task.root,
             expected=f"{len(task.entries)} pictures",
-            found="; ".join(f"{f.picture}: {f.reason}" for f in findings[:3]),
+            found="; ".join(f"{f.picture}: {f.reason}" for f in made.findings[:3]),
             remedy="take the pictures named here out of the source, or mend them",
         )
     path = store.batch_path(Path(task.out), task.number)
-    store.write_batch(path, (strings, sizes, labels))
+    store.write_batch(path, (made.strings, made.sizes, made.labels))
     content = path.read_bytes()
     done = Done(
         task.role,
         task.number,
-        len(strings),
-        tuple(findings),
-        tuple(oddities),
+        len(made.strings),
+        tuple(made.findings),
+        tuple(made.oddities),
         len(content),
         hashlib.sha256(content).hexdigest(),
-        inputs.hexdigest(),
+        made.inputs.hexdigest(),
     )
-    write_record(Path(task.out), done, statistics)
-    return replace(done, bytes_read=bytes_read, seconds=time.perf_counter() - started)
+    write_record(Path(task.out), done, made.statistics)
+    return replace(done, bytes_read=made.bytes_read, seconds=time.perf_counter() - started)
+
+
+class _Made:
+    """The parts of one batch as they grow."""
+
+    def __init__(self, statistics: Statistics | None) -> None:
+        self.statistics = statistics
+        self.strings: list[bytes] = []
+        self.sizes: list[tuple[int, int]] = []
+        self.labels: list[tuple[str, int | None]] = []
+        self.findings: list[Finding] = []
+        self.oddities: list[Finding] = []
+        self.inputs = hashlib.sha256()
+        self.bytes_read = 0
+
+    def take(self, entry: Entry, data: bytes, task: Task) -> None:
+        """Prepare one picture and add it; raises PictureError."""
+        self.inputs.update(hashlib.sha256(data).digest())
+        self.bytes_read += len(data)
+        picture = _prepare(data, entry, task)
+        if self.statistics is not None:
+            self.statistics.add(picture.pixels)
+        if picture.oddity:
+            self.oddities.append(Finding(entry.name, "handled", picture.oddity))
+        self.strings.append(picture.jpeg)
+        self.sizes.append(picture.size)
+        self.labels.append((entry.wnid, None if entry.label == NO_LABEL else entry.label))
 
 
 def _prepare(data: bytes, entry: Entry, task: Task) -> Picture:
