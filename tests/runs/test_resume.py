@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import signal
 import subprocess
@@ -16,6 +17,8 @@ import pytest
 
 from alexnet_archive import checkpoints
 from alexnet_archive.checkpoints import Checkpoint
+from alexnet_archive.cli import session
+from alexnet_archive.cli import train as train_command
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -26,7 +29,7 @@ def same(a: Checkpoint, b: Checkpoint) -> None:
     assert a.train_outputs == b.train_outputs and a.test_outputs == b.test_outputs
     for name, layer in a.layers.items():
         for key in ("weights", "weightsInc"):
-            for mine, other in zip(layer.get(key, []), b.layers[name].get(key, [])):
+            for mine, other in zip(layer.get(key, []), b.layers[name].get(key, []), strict=True):
                 np.testing.assert_array_equal(mine, other)
         for key in ("biases", "biasesInc"):
             if key in layer:
@@ -72,19 +75,17 @@ def test_a_polite_stop_saves_and_says_how_to_go_on(
     same(checkpoints.load(tmp_path), whole)
 
 
+@pytest.mark.parametrize("frequency", ["1", "3"])
 def test_stopping_inside_a_batch_loses_no_minibatch(
-    whole: Checkpoint, train_words: list[str], tmp_path: Path, tiny_data: Path, monkeypatch: pytest.MonkeyPatch
+    train_words: list[str], tmp_path: Path, tiny_data: Path, monkeypatch: pytest.MonkeyPatch, frequency: str
 ) -> None:
-    """Asks for a stop after every single minibatch: twenty-four stops in one run."""
-    from alexnet_archive.cli import session
-    from alexnet_archive.cli import train as train_command
-
-    typed = {
+    """Asks for a stop after every single minibatch, also where weights are updated every third and batches hold four."""
+    typed: dict[str, Any] = {
         "layer_def": train_words[2], "layer_params": train_words[4], "data_path": str(tiny_data), "minibatch_size": "16",
-        "num_epochs": "2", "testing_freq": "1", "save_path": str(tmp_path), "crop_border": "2", "color_noise": "0.05",
+        "num_epochs": "2", "testing_freq": "1", "crop_border": "2", "color_noise": "0.05", "wupdate_freq": frequency,
     }  # fmt: skip
-
-    import contextlib
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    train_command.train_open_run(train_command.open_run({**typed, "save_path": str(whole)}, seed=7), None, True)
 
     @contextlib.contextmanager
     def impatient() -> Any:
@@ -93,7 +94,7 @@ def test_stopping_inside_a_batch_loses_no_minibatch(
 
     monkeypatch.setattr(session, "polite_stop", impatient)
     stops = 0
-    resume: dict[str, Any] = dict(typed)
+    resume = {**typed, "save_path": str(stopped)}
     while True:
         run = train_command.open_run(resume, seed=7 if stops == 0 else None)
         try:
@@ -101,11 +102,11 @@ def test_stopping_inside_a_batch_loses_no_minibatch(
         except SystemExit as stop:
             assert stop.code == 130
             stops += 1
-            resume = {"load_file": str(tmp_path)}
+            resume = {"load_file": str(stopped)}
             continue
         break
     assert stops >= 20
-    same(checkpoints.load(tmp_path), whole)
+    same(checkpoints.load(stopped), checkpoints.load(whole))
 
 
 def kill_somewhere(words: list[str], rng: random.Random) -> bool:

@@ -41,7 +41,7 @@ def test_data_files_travel_with_the_wheel(installed: Path, tmp_path: Path) -> No
     assert "145" in run(installed, tmp_path, "notebook")
     assert json.loads(run(installed, tmp_path, "doctor", "--json"))
     where = subprocess.run(
-        [str(installed.parent / "python"), "-c", "from alexnet_archive import paths; print(paths.house()); print(paths.companion())"],
+        [str(installed.parent / "python"), "-c", "from alexnet_archive.paths import *; print(house()); print(companion())"],
         capture_output=True, text=True, cwd=tmp_path,
     ).stdout.splitlines()  # fmt: skip
     assert "site-packages" in where[0] and (Path(where[1]) / "CMakeLists.txt").is_file()

@@ -13,18 +13,19 @@ from alexnet_archive.cli.progress import progress_bar
 SEED = 2012
 EPOCHS = 10
 SIZE, BORDER = 64, 4
+MARKER = ".alexnet-archive-demo"
+FILLED = ("pictures", "batches", "runs", "index.html", "cost.png", "filters.png", "predictions.png")
+"""What a demo writes into its folder, and therefore replaces."""
 
 
 @click.command(epilog="Example: alexnet-archive demo --out demo-out")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("demo-out"), show_default=True, help="folder to fill")
-@click.option("--epochs", type=int, default=EPOCHS, show_default=True)
-@click.option("--seed", type=int, default=SEED, show_default=True, help="of crops, weights and dropout")
+@click.option("--epochs", type=click.IntRange(min=1), default=EPOCHS, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=SEED, show_default=True, help="of crops, weights and dropout")
 def demo(out: Path, epochs: int, seed: int) -> None:
     """Everything in two minutes, on the photographs bundled with scikit-image: no network, no GPU."""
-    from alexnet_archive.files import make_folder
-
     started = time.perf_counter()
-    make_folder(out)
+    claim(out)
     data = prepare_data(out, seed)
     click.echo(f"data: {data} ({time.perf_counter() - started:.1f} s)")
     for old in out.glob("runs/ConvNet__*"):
@@ -34,6 +35,23 @@ def demo(out: Path, epochs: int, seed: int) -> None:
     page = make_page(out, run_folder, data)
     click.echo(f"total: {time.perf_counter() - started:.1f} s, {cases} test cases")
     click.echo(f"demo: top-1 error {error * 100:.1f} %, {rate:.0f} cases/s, page {page}")
+
+
+def claim(out: Path) -> None:
+    """Make `out`, or take one that an earlier demo made; raises UserInputError rather than overwrite anything else."""
+    from alexnet_archive.errors import UserInputError
+    from alexnet_archive.files import make_folder, write_text
+
+    make_folder(out)
+    marker = out / MARKER
+    found = [name for name in FILLED if (out / name).exists()]
+    if found and not marker.exists():
+        raise UserInputError(
+            f"{out} holds {', '.join(found)}, and no demo made them",
+            path=out,
+            remedy="name a new or an empty folder with --out",
+        )
+    write_text(marker, "This folder was filled by `alexnet-archive demo`, which replaces what it finds here.\n")
 
 
 def prepare_data(out: Path, seed: int) -> Path:

@@ -27,14 +27,18 @@ class Check:
     remedy: str = ""
 
 
-def _first_line(*command: str) -> str | None:
-    """The first line a program prints, or None when it is absent or fails."""
+def _output(*command: str) -> list[str]:
+    """The lines a program prints, none when it is absent or fails."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=20)
     except (OSError, subprocess.SubprocessError):
-        return None
-    text = (done.stdout or done.stderr).strip()
-    return text.splitlines()[0] if done.returncode == 0 and text else None
+        return []
+    return (done.stdout or done.stderr).strip().splitlines() if done.returncode == 0 else []
+
+
+def _first_line(*command: str) -> str | None:
+    """The first line a program prints, or None when it is absent, fails or says nothing."""
+    return next(iter(_output(*command)), None)
 
 
 def check_python() -> Check:
@@ -100,20 +104,14 @@ def check_python2() -> Check:
 
 
 def check_cuda() -> Check:
-    line = _first_line("nvcc", "--version") and subprocess.run(["nvcc", "--version"], capture_output=True, text=True)
-    detail = "none" if not line else line.stdout.strip().splitlines()[-1]
-    return Check("CUDA compiler", bool(line), detail, "install CUDA, or use a container: --toolchain cuda-13.0")
+    lines = _output("nvcc", "--version")
+    return Check(
+        "CUDA compiler", bool(lines), lines[-1] if lines else "none", "install CUDA, or use a container: --toolchain cuda-13.0"
+    )
 
 
 def check_gpus() -> Check:
-    try:
-        done = subprocess.run(
-            ["nvidia-smi", "--query-gpu=name,compute_cap,memory.total", "--format=csv,noheader"],
-            capture_output=True, text=True, timeout=20,
-        )  # fmt: skip
-        names = [line.strip() for line in done.stdout.splitlines() if line.strip()] if done.returncode == 0 else []
-    except (OSError, subprocess.SubprocessError):
-        names = []
+    names = _output("nvidia-smi", "--query-gpu=name,compute_cap,memory.total", "--format=csv,noheader")
     return Check("GPUs", bool(names), "; ".join(names) or "none", "the cpu flavour and the reference engine need none")
 
 
@@ -156,6 +154,9 @@ CHECKS: tuple[Callable[[], Check], ...] = (
 )  # fmt: skip
 
 
+REINSTALL = "install the package again; if this stays, it is a fault of this program: please report it"
+
+
 def examine() -> list[Check]:
     """Every check's outcome; one that breaks is reported as missing with what it said."""
     results = []
@@ -163,7 +164,7 @@ def examine() -> list[Check]:
         try:
             results.append(check())
         except Exception as error:  # a report must come out whatever this machine is like
-            results.append(Check(check.__name__.removeprefix("check_"), False, f"{type(error).__name__}: {error}"))
+            results.append(Check(check.__name__.removeprefix("check_"), False, f"{type(error).__name__}: {error}", REINSTALL))
     return results
 
 
@@ -176,10 +177,11 @@ def doctor(as_json: bool) -> None:
         emit_json([dataclasses.asdict(result) for result in results])
         return
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table("", "what", "found", "to mend it")
     for result in results:
         mark = "[green]ok[/]" if result.ok else "[yellow]--[/]"
-        table.add_row(mark, result.name, result.detail, "" if result.ok else result.remedy)
+        table.add_row(mark, result.name, escape(result.detail), "" if result.ok else escape(result.remedy))
     Console().print(table)

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alexnet_archive.errors import ArchiveError
+from alexnet_archive.errors import ArchiveError, UserInputError
+
+if TYPE_CHECKING:
+    from alexnet_archive.checkpoints import Checkpoint
+    from alexnet_archive.exhibit.page import Picture
 
 
 def exhibit_run(checkpoint_path: Path, out: Path, *, data_path: str | None, title: str, keep: Path | None = None) -> Path:
-    """Draw what the checkpoint allows and write the page; figures also stay in `keep` when given.
+    """Draw what the checkpoint allows and write the page; figures also stay in `keep` when given. Returns `out`.
 
-    Predictions are left out, with a sentence, when the data folder is not here.
+    What cannot be drawn is left out, and the page says why; only predictions on a `data_path` that was named must work.
+    Raises CheckpointError, UnsafePickleError, WriteError.
     """
     from alexnet_archive import checkpoints
     from alexnet_archive.exhibit import page, run
 
     checkpoint = checkpoints.load(checkpoint_path)
     with tempfile.TemporaryDirectory(prefix="alexnet-archive-") as scratch:
-        folder = keep or Path(scratch)
-        pictures = draw_figures(checkpoint, checkpoint_path, folder, data_path)
+        pictures, absent = draw_figures(checkpoint, checkpoint_path, keep or Path(scratch), data_path)
         rows = run.layer_rows(checkpoint.layers)
         gpus = len({row["gpu"] for row in rows if row["gpu"] >= 0})
         facts = [
@@ -28,6 +33,7 @@ def exhibit_run(checkpoint_path: Path, out: Path, *, data_path: str | None, titl
             ("parameters", f"{sum(row['parameters'] for row in rows):,}"),
             ("trained", f"{len(checkpoint.train_outputs)} batches, epoch {checkpoint.epoch}"),
             *result_facts(checkpoint),
+            *absent,
         ]
         lead = (
             f"A network in the layer language of 2012, split over {gpus} GPU{'s' if gpus != 1 else ''} as its definition "
@@ -37,8 +43,8 @@ def exhibit_run(checkpoint_path: Path, out: Path, *, data_path: str | None, titl
     return out
 
 
-def result_facts(checkpoint):  # type: ignore[no-untyped-def]
-    """The latest test, in words."""
+def result_facts(checkpoint: Checkpoint) -> list[tuple[str, str]]:
+    """The latest test, in words: (what, how much)."""
     if not checkpoint.test_outputs:
         return []
     facts = []
@@ -49,34 +55,49 @@ def result_facts(checkpoint):  # type: ignore[no-untyped-def]
     return facts
 
 
-def draw_figures(checkpoint, checkpoint_path: Path, folder: Path, data_path: str | None):  # type: ignore[no-untyped-def]
-    """Cost curves, filters, predictions as PNG files in `folder`, as pictures for the page."""
-    from alexnet_archive.cli.classifying import predict_test_batch
+def draw_figures(
+    checkpoint: Checkpoint, checkpoint_path: Path, folder: Path, data_path: str | None
+) -> tuple[list[Picture], list[tuple[str, str]]]:
+    """Cost curves, filters, predictions as PNG files in `folder`, for the page; and (figure, why it is left out)."""
+    drawn, absent = [], []
+    for name, draw in (("curves", _curves), ("filters", _filters)):
+        try:
+            drawn.append(draw(checkpoint, folder))
+        except UserInputError as error:
+            absent.append((name, f"left out: {error.message}"))
+    try:
+        drawn.append(_predictions(checkpoint_path, folder, data_path))
+    except ArchiveError as error:
+        if data_path is not None:
+            raise
+        absent.append(("predictions", f"left out: {error.message}"))
+    return drawn, absent
+
+
+def _curves(checkpoint: Checkpoint, folder: Path) -> Picture:
     from alexnet_archive.exhibit import figures, run
     from alexnet_archive.exhibit.page import Picture
 
-    drawn = []
-    names = run.cost_names(checkpoint)
-    if names and checkpoint.train_outputs:
-        frequency = int(checkpoint.options.get("testing_freq") or 50)
-        per_epoch = len(checkpoint.options.get("train_batch_range") or []) or 1
-        figure = figures.cost_figure(
-            checkpoint.train_outputs, checkpoint.test_outputs, names[0], test_frequency=frequency, batches_per_epoch=per_epoch
-        )
-        path = figures.save_figure(figure, folder / "cost.png")
-        drawn.append(Picture(path, "Learning", "Cost and error while training, and on pictures never trained on."))
-    try:
-        blocks = run.first_layer_blocks(checkpoint.layers)
-        path = figures.save_figure(figures.filter_figure(blocks), folder / "filters.png")
-        drawn.append(Picture(path, "What the first layer looks for", "The filters of the first layer, a block per GPU."))
-        result = predict_test_batch(
-            checkpoint_path, data_path=data_path, test_range=None, count=8, only_errors=False, seed=1
-        )
-        figure = figures.prediction_figure(result.predictions, result.names)
-        path = figures.save_figure(figure, folder / "predictions.png")
-        caption = "Test pictures and the five most probable classes; the true one in green."
-        drawn.append(Picture(path, "What it sees", caption))
-    except ArchiveError:
-        if data_path is not None:
-            raise
-    return drawn
+    figure = run.cost_curves(checkpoint)
+    caption = "Cost and error while training, and on pictures never trained on."
+    return Picture(figures.save_figure(figure, folder / "cost.png"), "Learning", caption)
+
+
+def _filters(checkpoint: Checkpoint, folder: Path) -> Picture:
+    from alexnet_archive.exhibit import figures, run
+    from alexnet_archive.exhibit.page import Picture
+
+    figure = figures.filter_figure(run.first_layer_blocks(checkpoint.layers))
+    caption = "The filters of the first layer, a block per GPU."
+    return Picture(figures.save_figure(figure, folder / "filters.png"), "What the first layer looks for", caption)
+
+
+def _predictions(checkpoint_path: Path, folder: Path, data_path: str | None) -> Picture:
+    from alexnet_archive.cli.classifying import predict_test_batch
+    from alexnet_archive.exhibit import figures
+    from alexnet_archive.exhibit.page import Picture
+
+    result = predict_test_batch(checkpoint_path, data_path=data_path, test_range=None, count=8, only_errors=False, seed=1)
+    figure = figures.prediction_figure(result.predictions, result.names)
+    caption = "Test pictures and the five most probable classes; the true one in green."
+    return Picture(figures.save_figure(figure, folder / "predictions.png"), "What it sees", caption)

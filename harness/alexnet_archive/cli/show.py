@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -14,7 +15,8 @@ def show() -> None:
     """Figures of a checkpoint: cost curves, first-layer filters, predictions."""
 
 
-def output_option(default: str):  # type: ignore[no-untyped-def]
+def output_option(default: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The --out of a figure, with the file it is written to when none is named."""
     return click.option(
         "--out", type=click.Path(path_type=Path), default=default, show_default=True, help="figure, .png or .svg"
     )
@@ -28,19 +30,15 @@ def output_option(default: str):  # type: ignore[no-untyped-def]
 def cost(checkpoint: Path, name: str, out: Path, as_json: bool) -> None:
     """Training and test curves of a cost: log probability and error against epochs."""
     from alexnet_archive import checkpoints
-    from alexnet_archive.exhibit.figures import cost_figure, save_figure
-    from alexnet_archive.exhibit.run import cost_names
+    from alexnet_archive.exhibit.figures import save_figure
+    from alexnet_archive.exhibit.run import cost_curves, cost_names
 
     loaded = checkpoints.load(checkpoint)
-    name = name or (cost_names(loaded) or [""])[0]
+    figure = cost_curves(loaded, name)
     if as_json:
-        emit_json({"cost": name, "train": loaded.train_outputs, "test": loaded.test_outputs})
+        shown = name or cost_names(loaded)[0]
+        emit_json({"cost": shown, "train": loaded.train_outputs, "test": loaded.test_outputs})
         return
-    frequency = int(loaded.options.get("testing_freq") or 50)
-    per_epoch = len(loaded.options.get("train_batch_range") or []) or 1
-    figure = cost_figure(
-        loaded.train_outputs, loaded.test_outputs, name, test_frequency=frequency, batches_per_epoch=per_epoch
-    )
     click.echo(f"figure: {save_figure(figure, out)}")
 
 
@@ -68,9 +66,9 @@ def filters(checkpoint: Path, layer: str, input_idx: int, norm_filters: bool, ou
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @click.option("--data", "data_path", default=None, help="folder of batch files (default: the checkpoint's)")
 @click.option("--test-range", "test_batch_range", default=None, help="batch numbers, such as 2000-2048")
-@click.option("--count", type=int, default=8, show_default=True, help="how many pictures")
+@click.option("--count", type=click.IntRange(min=1), default=8, show_default=True, help="how many pictures")
 @click.option("--only-errors", is_flag=True, help="only pictures whose most probable class is wrong")
-@click.option("--seed", type=int, default=0, show_default=True, help="which pictures are drawn")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="which pictures are drawn")
 @output_option("predictions.png")
 @click.option("--json", "as_json", is_flag=True, help="print classes and probabilities instead of drawing")
 def predictions(

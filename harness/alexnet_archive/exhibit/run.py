@@ -5,13 +5,29 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from alexnet_archive.checkpoints import Checkpoint
 from alexnet_archive.errors import UserInputError
-from alexnet_archive.exhibit.figures import FilterBlock
+from alexnet_archive.exhibit.figures import FilterBlock, cost_figure
+
+
+def cost_curves(checkpoint: Checkpoint, name: str = "") -> Figure:
+    """The curves of the named cost layer, of the first one without a name; raises UserInputError without a history of it.
+
+    Epochs and the places of the tests follow from the options that the run had last.
+    """
+    return cost_figure(
+        checkpoint.train_outputs,
+        checkpoint.test_outputs,
+        name or next(iter(cost_names(checkpoint)), ""),
+        test_frequency=int(checkpoint.options.get("testing_freq") or 50),
+        batches_per_epoch=len(checkpoint.options.get("train_batch_range") or []) or 1,
+    )
 
 
 def cost_names(checkpoint: Checkpoint) -> list[str]:
+    """The cost layers, in file order."""
     return [name for name, layer in checkpoint.layers.items() if layer["type"].startswith("cost.")]
 
 
@@ -24,16 +40,26 @@ def softmax_name(layers: dict[str, dict[str, Any]]) -> str:
 
 
 def first_layer_blocks(layers: dict[str, dict[str, Any]], name: str = "", input_index: int = 0) -> list[FilterBlock]:
-    """The filters of the named conv layer, or of every conv layer that looks at the data: one block per GPU."""
+    """The filters of the named conv layer, or of every conv layer that looks at the data: one block per GPU.
+
+    `input_index` chooses the weight matrix of a layer with several inputs. Raises UserInputError when there is no such
+    layer or matrix.
+    """
     found = []
     for layer_name, layer in layers.items():
         if layer["type"] != "conv":
             continue
         looks = layers[layer["inputs"][0]]["type"] == "data"
         if layer_name == name or (not name and looks):
+            if not 0 <= input_index < len(layer["weights"]):
+                raise UserInputError(
+                    f"layer {layer_name} has no weight matrix {input_index}",
+                    expected=f"0 to {len(layer['weights']) - 1}",
+                    found=input_index,
+                )
             found.append(
                 FilterBlock(
-                    layer_name, int(layer["gpu"]), np.asarray(layer["weights"][input_index]),
+                    layer_name, int(layer.get("gpu", 0)), np.asarray(layer["weights"][input_index]),
                     int(layer["filterChannels"][input_index]), int(layer["filterSize"][input_index]),
                 )
             )  # fmt: skip
