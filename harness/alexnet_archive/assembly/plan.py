@@ -88,6 +88,8 @@ def cuda_flags(flags: Sequence[str], arch: str | None) -> list[str]:
     """The same for nvcc: the host compiler's options wrapped, the architecture named, the default stream legacy."""
     own = ("-I", "-D", "-O", "-std=", "-isystem")
     passed = [flag for flag in flags if flag.startswith(own)]
+    # nvcc takes a system folder as a word of its own.
+    passed = [word for flag in passed for word in (("-isystem", flag[8:]) if flag.startswith("-isystem") else (flag,))]
     passed = [flag.replace("gnu++14", "c++14") for flag in passed]
     wrapped = [f"-Xcompiler={flag}" for flag in flags if not flag.startswith(own) and not flag.startswith("-iquote")]
     return [*architectures(arch), "--default-stream=legacy", *passed, *wrapped]
