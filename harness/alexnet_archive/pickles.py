@@ -144,7 +144,10 @@ def load(stream: Any, *, encoding: str, path: str | Path | None = None) -> Any:
 
 
 def load_file(path: Path, *, encoding: str) -> Any:
-    """Read a plain, gzip or ZIP (member `data`) pickle, told apart by its leading bytes (section 1.3)."""
+    """Read a plain, gzip or ZIP (member `data`) pickle, told apart by its leading bytes (section 1.3).
+
+    Raises UnsafePickleError for anything that cannot be read or is outside the allow-list.
+    """
     path = Path(path)
     try:
         with path.open("rb") as stream:
@@ -157,7 +160,7 @@ def load_file(path: Path, *, encoding: str) -> Any:
                 with zipfile.ZipFile(stream) as archive, archive.open("data") as inner:
                     return load(inner, encoding=encoding, path=path)
             return load(stream, encoding=encoding, path=path)
-    except (OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile) as error:  # RuntimeError: encrypted, unknown method
         raise UnsafePickleError(f"cannot read {path}: {error}", path=path) from error
 
 

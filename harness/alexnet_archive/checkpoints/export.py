@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def arrays(layers: dict[str, dict[str, Any]], *, momentum: bool = False) -> dict[str, np.ndarray]:
-    """Every weight and bias matrix by its dotted name, C-contiguous float32."""
+    """Every weight and bias matrix by its dotted name, C-contiguous, with the shapes of section 3.4."""
     found: dict[str, np.ndarray] = {}
     for name, layer in layers.items():
         for key in ("weights", "weightsInc") if momentum else ("weights",):
@@ -44,6 +44,8 @@ def export(checkpoint: Checkpoint, path: Path, kind: str, *, momentum: bool = Fa
         with atomic_writer(path) as stream:
             stream.write(_safetensors(checkpoint, momentum))
     elif kind == "onnx":
+        if momentum:
+            raise ExportError("an inference graph has no momentum", remedy="leave out --momentum, or export npz")
         from alexnet_archive.checkpoints.onnx_graph import onnx_bytes
 
         with atomic_writer(path) as stream:

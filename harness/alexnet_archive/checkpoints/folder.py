@@ -22,8 +22,14 @@ def natural_key(name: str) -> list[tuple[int, int | str]]:
 
 
 def checkpoint_files(folder: Path) -> list[Path]:
-    """The files named `<epoch>.<batch>`, perhaps with a suffix, in natural order; logs and unfinished writes are not."""
-    found = [f for f in folder.iterdir() if f.is_file() and re.match(r"\d+\.\d+", f.name)]
+    """The files named `<epoch>.<batch>`, perhaps with a suffix, in natural order; logs and unfinished writes are not.
+
+    Raises CheckpointError for a folder that cannot be read.
+    """
+    try:
+        found = [f for f in folder.iterdir() if f.is_file() and re.match(r"\d+\.\d+", f.name)]
+    except OSError as error:
+        raise CheckpointError(f"cannot read {folder}: {error.strerror}", path=folder) from error
     return sorted(found, key=lambda f: natural_key(f.name))
 
 
@@ -65,7 +71,7 @@ def prune(folder: Path, keep: Path, max_megabytes: int) -> list[Path]:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what a killed writer left behind."""
+    """Remove the temporary files that a killed writer left in a run directory."""
     for file in folder.glob(TEMPORARY_PREFIX + "*"):
         with contextlib.suppress(OSError):
             file.unlink()

@@ -274,9 +274,7 @@ class _Graph:
     def build(self) -> Any:
         from onnx import TensorProto, helper, numpy_helper
 
-        inputs = [
-            helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", *shape]) for name, shape in self.inputs.items()
-        ]
+        inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", *shape]) for name, shape in self.inputs.items()]
         names = [self.flat(name) for name in self.outputs()]
         outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", None]) for name in names]
         constants = [numpy_helper.from_array(value, name) for name, value in self.constants.items()]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from alexnet_archive import pickles
 from alexnet_archive.checkpoints.folder import newest, prune, sweep
@@ -67,50 +70,93 @@ def load(path: Path) -> Checkpoint:
     container = state["layers"]
     layers = _by_name(container, file)
     extension = content.get(EXTENSION)
-    return Checkpoint(
-        epoch=int(state.get("epoch", 1)),
-        batchnum=int(state.get("batchnum", 1)),
-        layers=layers,
-        train_outputs=list(state.get("train_outputs", [])),
-        test_outputs=list(state.get("test_outputs", [])),
-        options=options_from_pickle(content.get("op")),
-        extension=extension if isinstance(extension, dict) else {},
-        path=file,
-        old_container=isinstance(container, list),
-    )
+    try:
+        return Checkpoint(
+            epoch=int(state.get("epoch", 1)),
+            batchnum=int(state.get("batchnum", 1)),
+            layers=layers,
+            train_outputs=_history(state.get("train_outputs", [])),
+            test_outputs=_history(state.get("test_outputs", [])),
+            options=options_from_pickle(content.get("op")),
+            extension=extension if isinstance(extension, dict) else {},
+            path=file,
+            old_container=isinstance(container, list),
+        )
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{file} has a damaged model_state", path=file, expected="epoch, batchnum and lists of (costs, cases)",
+            found=error, remedy="fetch it again, or resume an older checkpoint of the run",
+        ) from error  # fmt: skip
+
+
+def _history(outputs: Any) -> list[tuple[dict[str, list[float]], int]]:
+    """(costs per case, cases) per batch; raises TypeError or ValueError for anything else."""
+    return [({str(name): [float(v) for v in values] for name, values in dict(costs).items()}, int(n)) for costs, n in outputs]
 
 
 def _by_name(container: Any, file: Path) -> dict[str, dict[str, Any]]:
-    """Layers keyed by name; the older list container gets names for its integer inputs (section 3.5)."""
-    if isinstance(container, dict) and all(isinstance(v, dict) for v in container.values()):
-        return container
+    """Layers keyed by name, inputs before those they feed; the older list container is brought up to it (section 3.5)."""
+    layers = container
     if isinstance(container, list) and all(isinstance(v, dict) and "name" in v for v in container):
-        for layer in container:
-            _modernise(layer, container)
-        return {layer["name"]: layer for layer in container}
-    raise CheckpointError(
-        f"{file} holds layers in an unknown container", path=file, expected="a dict or list of layer dicts",
-        found=type(container).__name__,
-    )  # fmt: skip
+        try:
+            for layer in container:
+                _modernise(layer, container)
+        except (IndexError, KeyError, TypeError) as error:
+            raise CheckpointError(
+                f"{file} holds a list of layers that do not fit together", path=file,
+                expected="inputs and weight sources as positions in the list", found=repr(error),
+            ) from error  # fmt: skip
+        layers = {layer["name"]: layer for layer in container}
+    if not isinstance(layers, dict) or not all(isinstance(v, dict) for v in layers.values()):
+        raise CheckpointError(
+            f"{file} holds layers in an unknown container", path=file, expected="a dict or list of layer dicts",
+            found=type(container).__name__,
+        )  # fmt: skip
+    for name, layer in layers.items():
+        unknown = [i for i in layer.get("inputs", []) if i not in layers]
+        missing = {"name", "type", "outputs"} - set(layer)
+        if missing or unknown:
+            what = f"lacks {', '.join(sorted(missing))}" if missing else f"reads {unknown[0]}, which is not there"
+            raise CheckpointError(f"layer {name} of {file} {what}", path=file, remedy="the file is damaged: fetch it again")
+    return _in_order(layers)
+
+
+def _in_order(layers: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Inputs before those they feed, otherwise as they were: Python 2 wrote layers in any order.
+
+    Engines draw their masks layer by layer, and pickling a net from its end goes as deep as the net is.
+    """
+    ordered: dict[str, dict[str, Any]] = {}
+    waiting = dict(layers)
+    while waiting:
+        before = len(waiting)
+        for name in list(waiting):
+            if all(i in ordered for i in waiting[name].get("inputs", [])):
+                ordered[name] = waiting.pop(name)
+        if len(waiting) == before:  # a cycle, which the engine refuses
+            return {**ordered, **waiting}
+    return ordered
 
 
 def _modernise(layer: dict[str, Any], container: list[dict[str, Any]]) -> None:
-    inputs = layer.get("inputs")
-    if isinstance(inputs, list):
-        layer["inputs"] = [container[i]["name"] if isinstance(i, int) else i for i in inputs]
-        layer.setdefault("inputLayers", [container[i] for i in inputs if isinstance(i, int)])
+    """Bring one layer of a list container to the keys of today, in place: a network of one board, inputs by position."""
+    if "inputs" in layer:
+        sources = [container[i] if isinstance(i, (int, np.integer)) else None for i in layer["inputs"]]
+        layer.setdefault("inputLayers", [source for source in sources if source is not None])
+        layer["inputs"] = [i if source is None else source["name"] for i, source in zip(layer["inputs"], sources)]
     for key in ("weights", "weightsInc"):
         if key in layer and not isinstance(layer[key], list):
             layer[key] = [layer[key]]
     if "weightSourceLayerIndices" in layer:
-        sources = layer.pop("weightSourceLayerIndices")
-        layer["weightSourceLayers"] = [container[i]["name"] if i >= 0 else "" for i in sources]
+        indices = layer.pop("weightSourceLayerIndices")
+        layer["weightSourceLayers"] = [container[i]["name"] if i >= 0 else "" for i in indices]
+    layer.setdefault("gpu", -1 if layer.get("type") == "data" else 0)
     for key, value in _LIST_ERA_DEFAULTS.items():
-        layer.setdefault(key, value)
+        layer.setdefault(key, copy.deepcopy(value))
     if "weights" in layer:
         count = len(layer["weights"])
         for key, value in _LIST_ERA_WEIGHT_DEFAULTS.items():
-            layer.setdefault(key, [value] * count if key in ("wball", "wballNormed") else value)
+            layer.setdefault(key, [value] * count if key in ("wball", "wballNormed") else copy.deepcopy(value))
         layer.setdefault("weightSourceLayers", [""] * count)
         layer.setdefault("weightSourceMatrixIndices", [-1] * count)
 

@@ -30,7 +30,10 @@ COMPONENT_NAMES = {0: "negative log probability per case", 1: "top-1 error", 2: 
 
 
 def save_figure(figure: Figure, path: Path) -> Path:
-    """Write a figure as PNG or SVG (by suffix), atomically; the same figure gives the same bytes."""
+    """Write a figure as PNG or SVG (by suffix), atomically; the same figure gives the same bytes.
+
+    Raises UserInputError for another suffix, WriteError when it cannot be written.
+    """
     path = Path(path)
     kind = path.suffix.lstrip(".").lower()
     if kind not in ("png", "svg"):
@@ -45,11 +48,16 @@ def save_figure(figure: Figure, path: Path) -> Path:
 
 
 def cost_figure(train: Outputs, test: Outputs, cost: str, *, test_frequency: int, batches_per_epoch: int) -> Figure:
-    """Training and test curves of one cost, against epochs: the log probability on top, the errors below."""
-    if not train or cost not in train[0][0]:
-        known = ", ".join(train[0][0]) if train else "none"
+    """Training and test curves of one cost, against epochs: the log probability on top, the errors below.
+
+    `train` and `test` hold (components per case by cost name, cases) per batch and per test; a test stands at every
+    `test_frequency` batches. Drawn is what all of them have: histories of older code have two components (section 3.2).
+    Raises UserInputError for a cost that is not in all of them.
+    """
+    known = ", ".join(train[0][0]) if train else "none"
+    if not train or any(cost not in costs for costs, _ in (*train, *test)):
         raise UserInputError(f"the checkpoint has no history of a cost named {cost}", expected=known, found=cost)
-    components = min(len(train[0][0][cost]), 3)
+    components = min(3, *(len(costs[cost]) for costs, _ in (*train, *test)))
     panels = 2 if components > 1 else 1
     figure, axes = plt.subplots(panels, 1, figsize=(8, 3.1 * panels), sharex=True, squeeze=False)
     epochs = np.arange(1, len(train) + 1) / batches_per_epoch
@@ -109,17 +117,26 @@ def _mosaic(tiles: NDArray[np.float64], columns: int, gap: int = 1) -> NDArray[n
     return canvas
 
 
-def _colour(tiles: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(…, channels) to RGB: three channels as they are, others side by side in grey."""
-    if tiles.shape[-1] == 3:
-        return tiles
-    flat = np.concatenate([tiles[..., c] for c in range(tiles.shape[-1])], axis=0)
-    return np.repeat(flat[..., None], 3, axis=-1)
+MOST_ROWS = 24
+"""Rows of pictures in one block (section 6.8)."""
+
+
+def _pictures(tiles: NDArray[np.float64], columns: int) -> tuple[NDArray[np.float64], int]:
+    """Tiles (filters, side, side, channels) as RGB pictures in the order they are drawn, and how many stand in a row.
+
+    Three channels make one colour picture; any other number stands side by side in grey, whole filters to a row.
+    """
+    channels = tiles.shape[-1]
+    if channels == 3:
+        return tiles[: MOST_ROWS * columns], columns
+    per_row = math.ceil(columns / channels)
+    grey = tiles[: MOST_ROWS * per_row].transpose(0, 3, 1, 2).reshape(-1, *tiles.shape[1:3])
+    return np.repeat(grey[..., None], 3, axis=-1), per_row * channels
 
 
 def filter_figure(blocks: Sequence[FilterBlock], *, columns: int = 16, normalise_each: bool = False) -> Figure:
-    """First-layer filters as a grid, one block per GPU."""
-    mosaics = [_mosaic(_colour(filter_tiles(b, normalise_each=normalise_each))[:384], columns) for b in blocks]
+    """First-layer filters as a grid of `columns` pictures a row, one block per GPU, at most 24 rows of each."""
+    mosaics = [_mosaic(*_pictures(filter_tiles(b, normalise_each=normalise_each), columns)) for b in blocks]
     heights = [m.shape[0] / m.shape[1] for m in mosaics]
     figure, axes = plt.subplots(
         len(blocks), 1, figsize=(8, 8 * sum(heights) + 0.35 * len(blocks)), squeeze=False,
@@ -135,7 +152,7 @@ def filter_figure(blocks: Sequence[FilterBlock], *, columns: int = 16, normalise
 
 @dataclass(frozen=True)
 class Prediction:
-    """One picture with the probabilities of its classes; `truth` is a class index or None."""
+    """A picture (side, side, 3) in 0..1 with the probabilities of its classes; `truth` is a class index or None."""
 
     picture: NDArray[Any]
     probabilities: NDArray[np.float32]
@@ -143,7 +160,10 @@ class Prediction:
 
 
 def prediction_figure(predictions: Sequence[Prediction], names: Sequence[str], *, columns: int = 4, top: int = 5) -> Figure:
-    """Pictures with the bars of their most probable classes under them; the true class has its own colour."""
+    """Pictures with the bars of their most probable classes under them; the true class has its own colour.
+
+    `names` has a name for every class; the bars show `top` of them, or all when there are fewer. Needs one picture or more.
+    """
     columns = min(columns, len(predictions))
     rows = math.ceil(len(predictions) / columns)
     figure, axes = plt.subplots(

@@ -35,7 +35,11 @@ def write_page(
     path: Path, *, title: str, lead: str, facts: Sequence[tuple[str, str]], layers: Sequence[dict[str, Any]],
     pictures: Sequence[Picture],
 ) -> Path:  # fmt: skip
-    """Render `run.html.j2` and write it atomically; returns the path."""
+    """Render `run.html.j2` and write it atomically; returns the path.
+
+    `facts` are (what, how much); `layers` are rows as `run.layer_rows` makes them. Raises WriteError, and UserInputError for
+    a picture of another kind than PNG, SVG or JPEG.
+    """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         undefined=jinja2.StrictUndefined,
@@ -43,8 +47,6 @@ def write_page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    text = environment.get_template("run.html.j2").render(
-        title=title, lead=lead, facts=facts, layers=layers, pictures=pictures
-    )
+    text = environment.get_template("run.html.j2").render(title=title, lead=lead, facts=facts, layers=layers, pictures=pictures)
     write_text(path, text)
     return path

@@ -145,3 +145,78 @@ def test_python_2_and_the_companion_load_what_we_save(python2: Any, tmp_path: Pa
         str(path), path=str(root / "patches" / "companion" / "python"),
     )  # fmt: skip
     assert out.splitlines()[0] == "True 5 [0, 1] 1-3 0.1 0,1 True"
+
+
+def old_list(**changed: Any) -> list[dict[str, Any]]:
+    """Data and an fc layer as runs before the name-keyed code saved them: positions, one board, perhaps a bare array."""
+    named = layers()
+    fc = {k: v for k, v in named["fc"].items() if k not in ("gpu", "inputLayers")}
+    data = {k: v for k, v in named["data"].items() if k != "gpu"}
+    return [data, {**fc, "inputs": [np.int64(0)], "weightSourceLayerIndices": [-1], **changed}]
+
+
+def write(path: Path, container: Any, **state: Any) -> Path:
+    content = {"model_state": {"layers": container, "epoch": 1, "batchnum": 2, **state}, "op": None}
+    path.write_bytes(pickles.dumps(content))
+    return path
+
+
+def test_a_list_container_with_a_bare_array_becomes_a_network_of_one_board(tmp_path: Path) -> None:
+    bare = layers()["fc"]["weights"][0]
+    loaded = checkpoints.load(write(tmp_path / "1.2", old_list(weights=bare, weightsInc=bare * 0)))
+    fc, data = loaded.layers["fc"], loaded.layers["data"]
+    assert (fc["gpu"], data["gpu"], fc["inputs"]) == (0, -1, ["data"]) and fc["inputLayers"][0] is data
+    np.testing.assert_array_equal(fc["weights"][0], bare)
+    fc["quantF"]["params"]["x"] = 1
+    assert data["quantF"]["params"] == {} and fc["schedW"] is not fc["schedB"]
+
+
+@pytest.mark.parametrize(
+    "container",
+    [
+        old_list(inputs=[7]), old_list(weightSourceLayerIndices=[9]), old_list(inputs=3),
+        {"fc": {"name": "fc", "type": "fc", "outputs": 3, "inputs": ["gone"]}}, {"fc": {"name": "fc"}},
+    ],
+    ids=["input", "weight source", "no list", "unknown input", "nothing known"],
+)  # fmt: skip
+def test_layers_that_do_not_fit_together(tmp_path: Path, container: Any) -> None:
+    with pytest.raises(CheckpointError) as caught:
+        checkpoints.load(write(tmp_path / "1.2", container))
+    assert caught.value.path == str(tmp_path / "1.2")
+
+
+@pytest.mark.parametrize("state", [{"epoch": "x"}, {"batchnum": []}, {"train_outputs": 3}, {"test_outputs": [1]}])
+def test_a_damaged_state(tmp_path: Path, state: dict[str, Any]) -> None:
+    with pytest.raises(CheckpointError, match="damaged"):
+        checkpoints.load(write(tmp_path / "1.2", layers(), **state))
+
+
+def test_layers_in_any_order_are_read_inputs_first_and_saved_however_deep(tmp_path: Path) -> None:
+    deep: dict[str, dict[str, Any]] = {"l0": {"name": "l0", "type": "data", "outputs": 1}}
+    for i in range(1, 400):
+        deep[f"l{i}"] = {
+            "name": f"l{i}", "type": "neuron", "outputs": 1, "inputs": [f"l{i - 1}"], "inputLayers": [deep[f"l{i - 1}"]],
+        }  # fmt: skip
+    straight = checkpoints.load(checkpoints.save(tmp_path / "a", Checkpoint(1, 1, deep), ROWS))
+    assert list(straight.layers) == list(deep)
+    for layer in deep.values():
+        layer.pop("inputLayers", None)
+    mixed = {name: deep[name] for name in np.random.default_rng(2).permutation(list(deep)).tolist()}
+    again = checkpoints.load(checkpoints.save(tmp_path / "b", Checkpoint(1, 1, mixed), ROWS))
+    assert list(again.layers) == list(deep)
+
+
+def test_a_file_in_an_encrypted_archive_is_one_error(tmp_path: Path) -> None:
+    path = checkpoints.save(tmp_path, sample(), ROWS, zipped=True)
+    raw = bytearray(path.read_bytes())
+    raw[6] |= 1  # the encryption flag of the local header, then of the directory
+    raw[raw.rindex(b"PK\x01\x02") + 8] |= 1
+    path.write_bytes(raw)
+    with pytest.raises(UnsafePickleError):
+        checkpoints.load(path)
+
+
+def test_an_inference_graph_has_no_momentum(tmp_path: Path) -> None:
+    with pytest.raises(ArchiveError, match="momentum"):
+        checkpoints.export(sample(), tmp_path / "x.onnx", "onnx", momentum=True)
+    assert not list(tmp_path.iterdir())

@@ -17,9 +17,7 @@ TEST = TRAIN[3::4]
 
 def blocks() -> list[FilterBlock]:
     rng = np.random.default_rng(0)
-    return [
-        FilterBlock(f"conv1{c}", g, rng.normal(size=(3 * 49, 32)).astype(np.float32), 3, 7) for g, c in enumerate("ab")
-    ]
+    return [FilterBlock(f"conv1{c}", g, rng.normal(size=(3 * 49, 32)).astype(np.float32), 3, 7) for g, c in enumerate("ab")]
 
 
 @pytest.mark.parametrize("suffix", [".png", ".svg"])
@@ -77,9 +75,30 @@ def test_the_page_is_self_contained(tmp_path: Path) -> None:
     figures.save_figure(figures.filter_figure(blocks()), tmp_path / "f.png")
     picture = page.Picture(tmp_path / "f.png", "Filters <1>", "A & B")
     row = {"name": "conv1", "type": "conv", "gpu": 0, "inputs": ["data"], "outputs": 10, "parameters": 5}
-    path = page.write_page(
-        tmp_path / "p.html", title="T", lead="L", facts=[("a", "b")], layers=[row], pictures=[picture]
-    )
+    path = page.write_page(tmp_path / "p.html", title="T", lead="L", facts=[("a", "b")], layers=[row], pictures=[picture])
     text = path.read_text()
     assert "data:image/png;base64," in text and "Filters &lt;1&gt;" in text
-    assert "src=\"http" not in text and "<script" not in text and "<link" not in text
+    assert 'src="http' not in text and "<script" not in text and "<link" not in text
+
+
+def test_histories_of_older_code_show_what_all_have() -> None:
+    older = [({"logprob": [2.3, 0.9]}, 128), *TRAIN]
+    figure = figures.cost_figure(older, TEST, "logprob", test_frequency=4, batches_per_epoch=3)
+    assert len(figure.axes[1].get_lines()) == 2
+    with pytest.raises(UserInputError, match="no history"):
+        figures.cost_figure([({"other": [1.0]}, 1), *TRAIN], TEST, "logprob", test_frequency=4, batches_per_epoch=3)
+
+
+def test_other_channels_stand_side_by_side_filter_by_filter() -> None:
+    """Two filters of two channels, one pixel each: 0, 1/3 of the first, then 2/3, 1 of the second."""
+    weights = np.array([[0, 2], [1, 3]], np.float32)  # (channel, filter)
+    block = FilterBlock("c", 0, weights, 2, 1)
+    picture = np.asarray(figures.filter_figure([block], columns=4).axes[0].get_images()[0].get_array())
+    assert picture.shape[:2] == (3, 9)
+    assert list(picture[1, 1::2, 0]) == pytest.approx([0, 1 / 3, 2 / 3, 1])
+
+
+def test_a_large_layer_is_cut_after_24_rows() -> None:
+    weights = np.random.default_rng(0).normal(size=(5 * 4, 600)).astype(np.float32)
+    picture = np.asarray(figures.filter_figure([FilterBlock("c", 0, weights, 5, 2)]).axes[0].get_images()[0].get_array())
+    assert picture.shape[:2] == (24 * 3 + 1, 20 * 3 + 1)
