@@ -162,22 +162,22 @@ def native_probabilities(
 ) -> Classified:
     """`classify --engine native`: pictures as a batch file, through the release's feature writer or multi-view test."""
     from alexnet_archive import batches, checkpoints
-    from alexnet_archive.cli.classifying import classified, data_folder, picture_folder
+    from alexnet_archive.cli.classifying import classified, data_folder, picture_folder, picture_provider
     from alexnet_archive.engines import native
 
     checkpoint = checkpoints.load(checkpoint_path)
-    data = data_folder(checkpoint, data_path)
+    data, provider = data_folder(checkpoint, data_path), picture_provider(checkpoint)
     with tempfile.TemporaryDirectory(prefix="alexnet-archive-") as scratch:
         place, work = Path(scratch) / "data", Path(scratch) / "work"
         make_folder(place)
         make_folder(work)
-        picture_folder(pictures, data, place)
+        picture_folder(pictures, data, place, provider)
         file = checkpoints.newest(checkpoint_path)
         read, write = folders_of(remembered({"load_file": str(file), "data_path": str(place)}))
         installation = open_installation(toolchain, flavour=flavour, read=read, write=[*write, Path(scratch)])
         table = native.probabilities(installation, file, place, 1, workdir=work, views=views)
         options = batches.ProviderOptions(crop_border=int(checkpoint.options.get("crop_border") or 0))
-        with batches.open_provider("inet-lr-cropped-jpeg", place, [1], test=True, options=options) as provider:
-            shown = provider.plottable(provider.next().matrices[0])
-            names = list(provider.label_names)
+        with batches.open_provider(provider, place, [1], test=True, options=options) as opened:
+            shown = opened.plottable(opened.next().matrices[0])
+            names = list(opened.label_names)
     return classified([str(p) for p in pictures], table, shown, None, names)

@@ -20,7 +20,9 @@ EPILOG_CLASSIFY = "Example: alexnet-archive classify runs/ConvNet__2026-01-31_12
 
 @click.command(epilog=EPILOG_TEST)
 @click.argument("checkpoint", type=click.Path(path_type=Path))
-@click.option("--views", type=int, default=1, show_default=True, help="1, or the number the provider offers (10)")
+@click.option(
+    "--views", type=click.IntRange(min=1), default=1, show_default=True, help="1, or the number the provider offers (10)"
+)
 @click.option("--data", "data_path", default=None, help="folder of batch files (default: the checkpoint's)")
 @click.option("--data-provider", "dp_type", default=None, help="how batch files are read")
 @click.option("--test-range", "test_batch_range", default=None, help="batch numbers, such as 2000-2048")
@@ -38,14 +40,12 @@ def test(checkpoint: Path, views: int, engine: str, toolchain: str | None, flavo
 
         test_native(checkpoint, views=views, typed=typed, toolchain=toolchain, flavour=flavour, as_json=as_json)
         return
+    from alexnet_archive.cli.classifying import require_views
     from alexnet_archive.cli.train import open_run
 
     typed = {**typed, "load_file": str(checkpoint), "multiview_test": "1" if views > 1 else "0"}
     run = open_run(typed, seed=None, training=False)
-    if run.data.test is not None and views not in (1, run.data.test.num_views):
-        raise UserInputError(
-            f"this provider has {run.data.test.num_views} views", expected=f"1 or {run.data.test.num_views}", found=views
-        )
+    require_views(run, views)
     test_open_run(run, as_json)
 
 
@@ -99,7 +99,7 @@ def test_open_run(run: Run, as_json: bool, *, batches: int | None = None) -> Non
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @click.argument("pictures", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--data", "data_path", default=None, help="folder with batches.meta (default: the checkpoint's)")
-@click.option("--views", type=int, default=1, show_default=True, help="1, or 10: crops and reflections averaged")
+@click.option("--views", type=click.IntRange(min=1), default=1, show_default=True, help="1, or 10: averaged over views")
 @click.option("--out", type=click.Path(path_type=Path), default=None, help="figure with bars, .png or .svg")
 @click.option("--engine", type=click.Choice(["reference", "native"]), default="reference", show_default=True)
 @click.option("--toolchain", default=None, help="run the native engine in this container image")
@@ -112,8 +112,6 @@ def classify(
     """Top-5 classes of PICTURES, with a figure."""
     from alexnet_archive.cli import classifying
 
-    if views not in (1, 10):
-        raise UserInputError("pictures are classified on 1 or 10 views", expected="1 or 10", found=views)
     with progress_bar("classifying") as bar:
         bar(0, len(pictures), "")
         if engine == "native":
