@@ -8,10 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from alexnet_archive import files, paths
 from alexnet_archive.errors import ContainerError, ToolchainError
 from alexnet_archive.toolchains import locks, render
-from alexnet_archive.toolchains import table as tables
 from alexnet_archive.toolchains.container import ContainerRunner, Engine, ImageFacts, Mount
 from alexnet_archive.toolchains.locks import Lock
 from alexnet_archive.toolchains.table import Table, Toolchain
@@ -177,40 +175,3 @@ def runner(
     engine.sweep()
     identity = {"image": image.facts.id, "toolchain": image.toolchain, "lock": image.lock, "content": image.content}
     return ContainerRunner(engine, image.facts.id, mounts, gpus=gpus, identity=identity)
-
-
-def standard_mounts(read_only: Sequence[Path] = (), writable: Sequence[Path] = ()) -> tuple[Mount, ...]:
-    """The release and the patches read-only, the build folder writable, and the caller's folders.
-
-    Targets do not depend on the host's paths, so that what is compiled does not either.
-    """
-    files.make_folder(paths.builds())
-    mounts = [
-        Mount(paths.original_source(), "/alexnet/original"),
-        Mount(paths.patches(), "/alexnet/patches"),
-        Mount(paths.builds(), "/alexnet/build", read_only=False),
-    ]
-    mounts += [Mount(path, f"/alexnet/in/{number}") for number, path in enumerate(read_only)]
-    mounts += [Mount(path, f"/alexnet/out/{number}", read_only=False) for number, path in enumerate(writable)]
-    return tuple(mounts)
-
-
-def open_runner(
-    name: str,
-    *,
-    read_only: Sequence[Path] = (),
-    writable: Sequence[Path] = (),
-    gpus: Sequence[int] | None = None,
-    on_line: OnLine = lambda line: None,
-    route: Route = Route(),
-    address: str | None = None,
-) -> ContainerRunner:
-    """The runner of a toolchain by name, its image built first where it is missing. `gpus` empty means all, None means none.
-
-    Raises ToolchainError, ContainerError.
-    """
-    table = tables.load()
-    row = table.row(name)
-    engine = Engine.connect(address)
-    image = ensure(engine, table, row, on_line=on_line, route=route)
-    return runner(engine, image, standard_mounts(read_only, writable), gpus=gpus)

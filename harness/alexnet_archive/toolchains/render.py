@@ -34,6 +34,8 @@ def environment(row: Toolchain) -> dict[str, str]:
         values |= {"CUDAHOSTCXX": row.compiler, "NVCC_CCBIN": row.compiler}
     if row.wheels:
         values |= {"CUDA_HOME": "/usr/local/cuda", "PATH": f"/usr/local/cuda/bin:{_PATH}"}
+        # g++ compiles and links the plain units; it knows Debian's CUDA folders, but not this one.
+        values |= {"CPATH": "/usr/local/cuda/include", "LIBRARY_PATH": "/usr/local/cuda/lib"}
     return values | {"MPLBACKEND": "Agg", "PYTHONDONTWRITEBYTECODE": "1"}
 
 

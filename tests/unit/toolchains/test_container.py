@@ -124,16 +124,5 @@ def test_the_route_becomes_build_arguments() -> None:
     assert "secret" not in str(arguments)
 
 
-def test_standard_mounts_do_not_depend_on_the_machine(archive_root: Path, tmp_path: Path) -> None:
-    mounts = images.standard_mounts([tmp_path / "data"], [tmp_path / "runs"])
-    assert [(mount.target, mount.read_only) for mount in mounts] == [
-        ("/alexnet/original", True),
-        ("/alexnet/patches", True),
-        ("/alexnet/build", False),
-        ("/alexnet/in/0", True),
-        ("/alexnet/out/0", False),
-    ]
-
-
 def test_no_trouble_with_pins_is_no_trouble() -> None:
     assert images.pin_trouble("cpu", ["PINS: fetching 7 packages", "E: something", "PINS: 174 packages as locked"]) is None
