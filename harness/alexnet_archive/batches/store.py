@@ -99,7 +99,7 @@ def read_meta(folder: Path) -> dict[str, Any]:
 def _as_byte_strings(value: Any) -> Any:
     """Text as UTF-8 byte strings, at every depth: Python 2 reads them as `str` (section 5.2 rule 5)."""
     if isinstance(value, str):
-        return value.encode()
+        return value.encode("utf-8", "surrogateescape")
     if isinstance(value, Mapping):
         return {_as_byte_strings(k): _as_byte_strings(v) for k, v in value.items()}
     if isinstance(value, list):

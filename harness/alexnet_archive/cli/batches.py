@@ -73,7 +73,7 @@ def _print_summary(summary: Any) -> None:
     table.add_row("mean", f"{summary.mean:.2f}")
     table.add_row("colour deviations", ", ".join(f"{d:.2f}" for d in summary.color_deviations))
     table.add_row("size", f"{summary.bytes / 1e6:,.1f} MB")
-    Console(highlight=False).print(table)
+    Console(highlight=False, markup=False).print(table)
 
 
 @batches.command(epilog="Example: alexnet-archive batches show data/ --batch 1 --out sheet.png")

@@ -70,7 +70,7 @@ def print_report(report: Any, out: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     table = Table("role", "pictures", "batches", title=f"{report.kind}, {report.classes} classes")
     for role, images in report.images.items():
         files = sum(batch["role"] == role for batch in report.batches.values())
@@ -83,7 +83,8 @@ def print_report(report: Any, out: Path) -> None:
         for column in refused.columns:
             column.overflow = "fold"
         for finding in report.findings[:20]:
-            refused.add_row(*map(str, finding))
+            # File names need not be text; a terminal takes nothing else.
+            refused.add_row(*(word.encode("utf-8", "backslashreplace").decode() for word in finding))
         console.print(refused)
         if len(report.findings) > 20:
             console.print(f"... and {len(report.findings) - 20} more, all in {out / 'convert-report.json'}")

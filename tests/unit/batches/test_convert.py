@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -201,6 +202,20 @@ def test_every_picture_is_in_a_batch_or_in_the_report(class_folders: Path, tmp_p
     assert report.images["training"] == 43
     assert report.counts() == {"empty": 1, "link": 1, "no class": 1, "not a picture": 1, "undecodable": 1}
     assert read_report(tmp_path / "out") == report
+    assert check_folder(tmp_path / "out")[0] == []
+
+
+def test_names_that_are_no_text(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    folder = source / os.fsdecode(b"caf\xe9 [bold]")
+    folder.mkdir(parents=True)
+    (folder / os.fsdecode(b"\xff.jpg")).write_bytes(encoded(photograph(1)))
+    (folder / os.fsdecode(b"\xfe.jpg")).write_text("no picture")
+    arguments = ["convert", str(source), str(tmp_path / "out"), "--size", "16"]
+    result = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    assert result.exit_code == 0 and "\\udcfe.jpg" in result.output and "[bold]" in result.output
+    assert all_labels(tmp_path / "out", [1]) == [(b"caf\xe9 [bold]", 1)]
+    assert batches.read_meta(tmp_path / "out")["label_names"] == ["caf\xe9 [bold]"]
     assert check_folder(tmp_path / "out")[0] == []
 
 
