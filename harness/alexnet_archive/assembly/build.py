@@ -21,7 +21,7 @@ from alexnet_archive.assembly import messages, patchset, plan, record, symbols
 from alexnet_archive.assembly.record import BuildRecord
 from alexnet_archive.assembly.runner import LocalRunner
 from alexnet_archive.assembly.tools import Runner, Tools, ask, host_tools, image_tools, needed_libraries
-from alexnet_archive.errors import BuildError, Interrupted
+from alexnet_archive.errors import BuildError, Interrupted, MissingToolError
 
 Progress = Callable[[int, int | None, str], None]
 _NINJA_STEP = re.compile(r"^\[(\d+)/(\d+)\] (.*)")
@@ -144,9 +144,10 @@ def _inputs(job: _Build) -> dict[str, Any]:
         "companion": {name: digest for name, digest in native.items() if not name.startswith("tests/")},
         "python_modules": record.tree_digests(paths.companion() / "python", (".py",)),
         "image": getattr(job.runner, "identity", None),
+        "settings": _given_cmake(),
         "series": {patch.name: record.digest(patch) for patch in patchset.series()},
         "tools": {
-            "cxx": job.tools.cxx, "cmake": job.tools.cmake, "ninja": job.tools.ninja, "versions": dict(job.tools.versions),
+            "nvcc": _nvcc(job), "cxx": job.tools.cxx, "cmake": job.tools.cmake, "ninja": job.tools.ninja, "versions": dict(job.tools.versions),
             "python2": {
                 "executable": python2.executable, "version": python2.version, "numpy": python2.numpy,
                 "include": python2.include, "pieces": dict(python2.pieces),
@@ -211,10 +212,20 @@ def _ninja(
         objects.append((rule, job.seen(source), job.seen(job.folder / "objects" / f"{unit.source.name}.o")))
     extra = paths.companion() / CRASH_UNIT
     objects.append(("host", job.seen(extra), job.seen(job.folder / "objects" / f"{extra.name}.o")))
-    link = [job.tools.cxx, "-shared", "-Wl,--build-id=none", "-Wl,-Bsymbolic-functions"]
     libraries = [companion.static_library]
     libraries += plan.link_flags(companion.link_libraries, job.options.sanitize, _is_file(job))
+    link = [job.tools.cxx, *plan.LINK]
+    if cuda:
+        link = ["nvcc", "-ccbin", job.tools.cxx, *plan.cuda_link(plan.LINK)]
+        libraries = plan.cuda_link([*libraries, *_cudart_folder(job)])
     return plan.ninja_text(compilers, objects, link, job.seen(module), libraries)
+
+
+def _cudart_folder(job: _Build) -> list[str]:
+    """The run-time library's folder, to be searched when the module is imported: as CMake found it."""
+    cache = (job.folder / "companion" / "CMakeCache.txt").read_text()
+    found = re.search(r"^CUDA_(?:cudart_LIBRARY|CUDART):\w+=(/.+)/[^/]+$", cache, re.MULTILINE)
+    return [f"-L{found[1]}", f"-Wl,-rpath,{found[1]}"] if found else []
 
 
 def _is_file(job: _Build) -> Callable[[str], bool]:
@@ -232,6 +243,10 @@ def _build_companion(job: _Build) -> plan.Companion:
         f"-DCMAKE_CXX_FLAGS={maps}", "-DCMAKE_CXX_ARCHIVE_CREATE=<CMAKE_AR> qcD <TARGET> <LINK_FLAGS> <OBJECTS>",
         f"-DCOMPANION_FLAVOUR={options.flavour}", f"-DCOMPANION_SANITIZE={options.sanitize}", "-DCOMPANION_TESTS=OFF",
     ]  # fmt: skip
+    if "thread" in options.sanitize:
+        # The OpenMP run-time is not instrumented: its barriers would look like races.
+        command.append("-DCOMPANION_OPENMP=OFF")
+    command += [f"-D{name}={value}" for name, value in _given_cmake().items()]
     if job.tools.blas_python:
         command.append(f"-DCOMPANION_PYTHON={job.tools.blas_python}")
     if options.arch:
@@ -247,6 +262,21 @@ def _build_companion(job: _Build) -> plan.Companion:
         facts["static_library"],
         tuple(item for item in facts["link_libraries"] if item),
     )
+
+
+def _nvcc(job: _Build) -> str | None:
+    """What nvcc says of itself, for flavour cuda. Raises MissingToolError."""
+    if job.options.flavour != "cuda":
+        return None
+    status, text = ask(job.runner, ["nvcc", "--version"], job.folder)
+    if status != 0:
+        raise MissingToolError("nvcc does not run", found=text[:300], remedy="install CUDA, or use --toolchain NAME")
+    return text.splitlines()[-1]
+
+
+def _given_cmake() -> dict[str, str]:
+    """Settings of the companion's CMakeLists.txt from the environment, such as COMPANION_CUBLAS_LIBRARY."""
+    return {name: value for name, value in sorted(os.environ.items()) if name.startswith("COMPANION_")}
 
 
 def _run(job: _Build, step: str, command: Sequence[str]) -> None:

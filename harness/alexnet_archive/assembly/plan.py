@@ -26,6 +26,9 @@ LEFT_OUT = {"test", "cpuCNN"}
 WARNINGS_OFF = ("-Wno-register", "-Wno-cpp")
 
 
+LINK = ("-shared", "-Wl,--build-id=none", "-Wl,-Bsymbolic-functions")
+
+
 @dataclass(frozen=True)
 class Unit:
     """One file to compile. `text` is set where the CPU flavour compiles rewritten text instead of the file."""
@@ -93,6 +96,22 @@ def cuda_flags(flags: Sequence[str], arch: str | None) -> list[str]:
     passed = [flag.replace("gnu++14", "c++14") for flag in passed]
     wrapped = [f"-Xcompiler={flag}" for flag in flags if not flag.startswith(own) and not flag.startswith("-iquote")]
     return [*architectures(arch), "--default-stream=legacy", *passed, *wrapped]
+
+
+def cuda_link(words: Sequence[str]) -> list[str]:
+    """Words for the linker as nvcc takes them; the CUDA run-time is shared, once, and named by nvcc itself."""
+    out = ["-cudart=shared"] if "-shared" in words else []
+    for word in words:
+        if word.startswith("-Wl,"):
+            out.append(f"-Xlinker={word.removeprefix('-Wl,')}")
+        elif word.startswith("-fsanitize"):
+            out.append(f"-Xcompiler={word}")
+        elif ".so." in word:
+            # nvcc knows libraries by the end of their name alone.
+            out.append(f"-Xlinker={word}")
+        elif word != "-lcudart":
+            out.append(word)
+    return out
 
 
 def architectures(arch: str | None) -> list[str]:

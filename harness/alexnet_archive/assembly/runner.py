@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from queue import Empty, Queue
@@ -65,13 +66,16 @@ class LocalRunner:
         self, child: subprocess.Popen[str], lines: Queue[str | None], on_line: Callable[[str], None], stop: Callable[[], bool]
     ) -> None:
         stopping = threading.Thread(target=self._end, args=(child,), daemon=True)
+        ended: float | None = None
         while True:
             try:
                 line = lines.get(timeout=0.1)
             except Empty:
-                line = ""
-                if child.poll() is not None and lines.empty():
-                    return
+                # The last lines may still be on their way; but a grandchild that keeps the pipe open is not waited for.
+                if child.poll() is not None:
+                    ended = ended or time.monotonic()
+                    if time.monotonic() - ended > self.grace:
+                        return
             else:
                 if line is None:
                     child.wait()

@@ -147,6 +147,14 @@ def test_nvcc_gets_the_same_includes_and_every_architecture() -> None:
     assert plan.architectures("sm_80") == ["-arch=sm_80"] and plan.architectures(None) == ["-arch=native"]
 
 
+def test_the_linkers_words_as_nvcc_takes_them() -> None:
+    words = plan.cuda_link(["-shared", "-Wl,-rpath,/x", "-lcudart", "/x/libcublas.so.13", "/x/liba.so", "-fsanitize=address"])
+    assert words == [
+        "-cudart=shared", "-shared", "-Xlinker=-rpath,/x", "-Xlinker=/x/libcublas.so.13", "/x/liba.so",
+        "-Xcompiler=-fsanitize=address",
+    ]  # fmt: skip
+
+
 def test_ninja_builds_names_with_spaces_and_dollars(tmp_path: Path) -> None:
     folder = tmp_path / "a b$c"
     folder.mkdir()
@@ -233,6 +241,13 @@ def test_the_runner_hears_both_streams_and_returns_the_status(tmp_path: Path) ->
         LocalRunner().run(["no-such-program"], cwd=tmp_path, environment={}, on_line=lines.append)
     killed = "import os; os.kill(os.getpid(), 11)"
     assert LocalRunner().run([sys.executable, "-c", killed], cwd=tmp_path, environment={}, on_line=lines.append) == -11
+
+
+def test_no_line_of_a_short_command_is_lost(tmp_path: Path) -> None:
+    for count in range(30):
+        lines: list[str] = []
+        LocalRunner().run(["seq", str(count)], cwd=tmp_path, environment={}, on_line=lines.append)
+        assert lines == [str(number) for number in range(1, count + 1)]
 
 
 @pytest.mark.parametrize("stubborn", [False, True])
