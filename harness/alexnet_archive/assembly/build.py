@@ -147,7 +147,8 @@ def _inputs(job: _Build) -> dict[str, Any]:
         "settings": _given_cmake(),
         "series": {patch.name: record.digest(patch) for patch in patchset.series()},
         "tools": {
-            "nvcc": _nvcc(job), "cxx": job.tools.cxx, "cmake": job.tools.cmake, "ninja": job.tools.ninja, "versions": dict(job.tools.versions),
+            "nvcc": _nvcc(job), "cxx": job.tools.cxx, "cmake": job.tools.cmake, "ninja": job.tools.ninja,
+            "versions": dict(job.tools.versions),
             "python2": {
                 "executable": python2.executable, "version": python2.version, "numpy": python2.numpy,
                 "include": python2.include, "pieces": dict(python2.pieces),
