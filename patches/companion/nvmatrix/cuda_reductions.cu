@@ -29,6 +29,13 @@ struct Sum {
     // `count` values that lie `step` apart, at most RUN.
     static __device__ double run(const float* x, long step, int count) {
         float sum = 0;
+        if (count == RUN) {
+#pragma unroll
+            for (int i = 0; i < RUN; i++) {
+                sum += x[i * step];
+            }
+            return sum;
+        }
         for (int i = 0; i < count; i++) {
             sum += x[i * step];
         }

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from tests.companion import build
+from tests.cuda import CUDA_NEEDS, cuda_options
 
 ROOT = Path(__file__).resolve().parents[3]
 COMPANION = ROOT / "patches" / "companion"
@@ -70,14 +71,18 @@ def test_every_conformance_program_is_claimed_by_some_symbol() -> None:
     assert not unclaimed
 
 
-def link(probes: list[str], tmp_path: Path) -> subprocess.CompletedProcess[str]:
-    """Compile and link one function per probe against the CPU flavour's static library."""
-    facts = json.loads((build("tests-release") / "companion.json").read_text())
+def program(probes: list[str]) -> str:
+    """A program with one function per probe."""
     lines = ['#include "symbol_probes.h"']
     lines += [f"void probe{index}() {{ keep({probe}); }}" for index, probe in enumerate(probes)]
-    lines += ["int main() {", *(f"    probe{index}();" for index in range(len(probes))), "}"]
+    return "\n".join([*lines, "int main() {", *(f"    probe{index}();" for index in range(len(probes))), "}", ""])
+
+
+def link(probes: list[str], tmp_path: Path) -> subprocess.CompletedProcess[str]:
+    """Compile and link the probes against the CPU flavour's static library."""
+    facts = json.loads((build("tests-release") / "companion.json").read_text())
     source = tmp_path / "probes.cpp"
-    source.write_text("\n".join(lines))
+    source.write_text(program(probes))
     includes = [*facts["include_dirs"], COMPANION / "tests" / "core", Path(np.get_include()) / "numpy"]
     # NumPy's header drags in functions that call Python; nobody calls them, so their sections go.
     command = ["g++", "-std=gnu++14", "-O0", "-ffunction-sections", "-Wl,--gc-sections", "-DNUMPY_INTERFACE"]
@@ -93,6 +98,29 @@ def link(probes: list[str], tmp_path: Path) -> subprocess.CompletedProcess[str]:
 @pytest.mark.xdist_group("companion")
 def test_every_symbol_is_declared_and_defined_in_the_cpu_flavour(tmp_path: Path) -> None:
     done = link([row["probe"] for row in ROWS if "cpu" in row["flavours"]], tmp_path)
+    assert done.returncode == 0, done.stderr[-6000:]
+
+
+@pytest.mark.native
+@pytest.mark.slow
+@pytest.mark.xdist_group("companion")
+def test_every_symbol_is_declared_and_defined_in_the_cuda_flavour(tmp_path: Path) -> None:
+    """Compiles and links only, so it needs nvcc and cuBLAS but no GPU."""
+    options = cuda_options()
+    if options is None:
+        pytest.skip(CUDA_NEEDS)
+    facts = json.loads((build("tests-cuda", *options) / "companion.json").read_text())
+    source = tmp_path / "probes.cu"
+    source.write_text(program([row["probe"] for row in ROWS if "cuda" in row["flavours"]]))
+    includes = [*facts["include_dirs"], COMPANION / "tests" / "core", sysconfig.get_paths()["include"], np.get_include()]
+    command = ["nvcc", "-std=c++14", "-arch=sm_80", "-O0", "-DNUMPY_INTERFACE", "-Xcompiler=-ffunction-sections"]
+    command += ["-Xlinker=--gc-sections", *(f"-I{folder}" for folder in [*includes, Path(np.get_include()) / "numpy"])]
+    command += [str(source), facts["static_library"]]
+    for library in facts["link_libraries"]:
+        # nvcc does not know files that end in a version.
+        rpath = f"-Xlinker=-rpath={Path(library).parent}"
+        command += [f"-Xlinker={library}", rpath] if "/" in library else [f"-l{library}"]
+    done = subprocess.run([*command, "-o", str(tmp_path / "probes")], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-6000:]
 
 

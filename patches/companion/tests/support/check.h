@@ -54,6 +54,20 @@ inline bool close(double found, double expected, double tolerance) {
            std::fabs(found - expected) <= tolerance * (1 + std::fabs(expected));
 }
 
+// What the program's cases need and this machine may lack; set by device.h.
+struct Need {
+    bool (*isMet)();
+    const char* missing;
+};
+
+inline Need& need() {
+    static Need one = {nullptr, ""};
+    return one;
+}
+
+// ctest's and Automake's word for "skipped".
+const int SKIPPED = 77;
+
 // Runs one case in this process.
 inline bool run(const Case& one) {
     counts() = Counts{0, 0};
@@ -80,6 +94,10 @@ inline bool runApart(char* program, const Case& one) {
 
 inline int main(int argc, char** argv) {
     const bool list = argc > 1 && strcmp(argv[1], "--list") == 0;
+    if (!list && need().isMet != nullptr && !need().isMet()) {
+        printf("not run: %s\n", need().missing);
+        return SKIPPED;
+    }
     int ran = 0, failed = 0;
     for (const Case& one : cases()) {
         if (list) {

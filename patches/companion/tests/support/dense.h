@@ -9,7 +9,7 @@
 #include <random>
 #include <vector>
 
-#include "check.h"
+#include "device.h"
 
 namespace check {
 
