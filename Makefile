@@ -39,7 +39,7 @@ test: setup
 	$(BIN)/python -m pytest tests -n $(WORKERS) --dist loadgroup -m 'not container and not gpu'
 
 test-containers: setup
-	$(BIN)/python -m pytest tests/containers -m container
+	$(BIN)/python -m tests.containers.private_engine prepare && ALEXNET_ARCHIVE_REQUIRE="$$ALEXNET_ARCHIVE_REQUIRE,containers" $(BIN)/python -m pytest tests/containers -m container
 
 test-gpu: setup
 	$(BIN)/python -m pytest tests/gpu -m gpu
