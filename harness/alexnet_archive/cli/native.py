@@ -83,7 +83,7 @@ def train_native(
     read, write = folders_of(places)
     with tempfile.TemporaryDirectory(prefix="alexnet-archive-") as scratch:
         installation = open_installation(
-            toolchain, flavour=flavour, read=read, write=[*write, Path(scratch)], gpus=values.get("gpu") or None
+            toolchain, flavour=flavour, read=read, write=[*write, Path(scratch)]
         )
         report = reporter(log_file, as_json)
         with session.polite_stop() as stop:

@@ -45,9 +45,8 @@ def open_runner(
 
 
 def open_installation(
-    toolchain: str | None, *, flavour: str = "cpu", read: Iterable[Path] = (), write: Iterable[Path] = (),
-    gpus: Sequence[int] | None = None,
-) -> Installation:  # fmt: skip
+    toolchain: str | None, *, flavour: str = "cpu", read: Iterable[Path] = (), write: Iterable[Path] = ()
+) -> Installation:
     """The finished build of a toolchain and flavour, ready to run; verifies the release first.
 
     Raises MissingOriginalError, FixityError, and BuildError when nothing has been built.
@@ -58,9 +57,9 @@ def open_installation(
     archive.verify_quick()
     record = assembly.find(flavour, toolchain or "host")
     source = record.folder / "patched" if record.content["patches"] else paths.original_source()
-    runner = open_runner(
-        toolchain, read=[record.folder, *read], write=write, gpus=gpus if flavour == "cuda" else None
-    )
+    # All GPUs or none: a container numbers those it is handed anew, while the options name this machine's numbers.
+    gpus = () if flavour == "cuda" else None
+    runner = open_runner(toolchain, read=[record.folder, *read], write=write, gpus=gpus)
     return Installation(
         source=source, module=record.module.parent, modules=paths.companion() / "python", python2=record.python2,
         runner=runner, environment=record.environment, name=f"native {flavour} ({toolchain or 'host'})",
