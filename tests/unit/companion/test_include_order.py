@@ -18,6 +18,7 @@ import pytest
 
 from alexnet_archive.assembly.launches import rewrite_launches
 from tests.conftest import find_python2
+from tests.cuda import CUDA_NEEDS, cuda_options
 
 pytestmark = pytest.mark.native
 ROOT = Path(__file__).resolve().parents[3]
@@ -73,6 +74,23 @@ def test_each_unit_compiles_without_a_warning(unit: str, tree: Path, tmp_path: P
     done = compiled(tree, source, python_includes)
     assert done.returncode == 0, done.stderr[-4000:]
     assert "warning:" not in done.stderr, done.stderr[-4000:]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("unit", ["convnet.cu", "layer.cu", "layer_kernels.cu", "neuron.cu", "pyconvnet.cu", "weights.cu"])
+def test_units_compile_as_cuda(unit: str, tree: Path, tmp_path: Path, python_includes: list[str]) -> None:
+    """As released, launches and all; pyconvnet.cu reads <cublas.h> first (IO-8), neuron.cuh has virtual functors (H12)."""
+    options = cuda_options()
+    if options is None:
+        pytest.skip(CUDA_NEEDS)
+    command = ["nvcc", "-std=c++14", "-arch=sm_80", "-O1", "-DNUMPY_INTERFACE"]
+    command += ["-DMODELNAME=_ConvNet", "-DINITNAME=init_ConvNet"]
+    command += [f"-I{tree / 'include'}", f"-I{COMPANION / 'include'}"]
+    command += [word for folder in python_includes for word in ("-isystem", folder)]
+    command += [f"-I{option.split('=')[1]}" for option in options if "CUBLAS_INCLUDE" in option]
+    command += ["-Xcompiler=-Wno-cpp", "-c", str(tree / "src" / unit), "-o", str(tmp_path / "unit.o")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-4000:]
 
 
 # messages.cuh uses what only convnet.cuh has read before it (H8).
