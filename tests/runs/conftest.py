@@ -63,3 +63,19 @@ def train_words(tiny_data: Path) -> list[str]:
         "--minibatch", "16", "--epochs", "2", "--test-freq", "1", "--seed", "7", "--crop-border", str(BORDER),
         "--color-noise", "0.05",
     ]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return {"folder": tmp_path_factory.mktemp("trained")}
+
+
+@pytest.fixture
+def run_folder(
+    trained: dict[str, Path], train_words: list[str], command: Callable[..., subprocess.CompletedProcess[str]]
+) -> Path:
+    """A folder with one run of 36 batches and its log; trained once, for tests that only read it."""
+    folder = trained["folder"]
+    if not list(folder.glob("ConvNet__*")):
+        command(*train_words, "--epochs", "12", "--test-freq", "6", "--save", str(folder), "--log", str(folder / "log"))
+    return folder

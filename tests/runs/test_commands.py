@@ -27,19 +27,6 @@ from alexnet_archive.errors import (
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
-@pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return {"folder": tmp_path_factory.mktemp("trained")}
-
-
-@pytest.fixture
-def run_folder(trained: dict[str, Path], train_words: list[str], command: Command) -> Path:
-    folder = trained["folder"]
-    if not list(folder.glob("ConvNet__*")):
-        command(*train_words, "--epochs", "12", "--test-freq", "6", "--save", str(folder), "--log", str(folder / "log"))
-    return folder
-
-
 def test_training_learns_and_logs(run_folder: Path) -> None:
     events = [json.loads(line) for line in (run_folder / "log").read_text().splitlines()]
     costs = [e["costs"]["logprob"] for e in events if e["event"] == "BatchTrained"]

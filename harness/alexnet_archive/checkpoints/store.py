@@ -113,10 +113,11 @@ def _by_name(container: Any, file: Path) -> dict[str, dict[str, Any]]:
             found=type(container).__name__,
         )  # fmt: skip
     for name, layer in layers.items():
-        unknown = [i for i in layer.get("inputs", []) if i not in layers]
+        inputs = layer.get("inputs", [])
+        unknown = [i for i in inputs if i not in list(layers)] if isinstance(inputs, list) else [inputs]
         missing = {"name", "type", "outputs"} - set(layer)
         if missing or unknown:
-            what = f"lacks {', '.join(sorted(missing))}" if missing else f"reads {unknown[0]}, which is not there"
+            what = f"lacks {', '.join(sorted(missing))}" if missing else f"reads {unknown[0]!r}, which is not there"
             raise CheckpointError(f"layer {name} of {file} {what}", path=file, remedy="the file is damaged: fetch it again")
     return _in_order(layers)
 

@@ -72,6 +72,9 @@ def run(arguments: list[str] | None = None) -> None:
         main.main(args=arguments, prog_name="alexnet-archive", standalone_mode=True)
     except ArchiveError as error:
         sys.exit(report(error, as_json="--json" in (arguments or sys.argv[1:])))
+    except OSError as error:  # a file that may not be read, or a device that fails, in the midst of something
+        plain = ArchiveError(error.strerror or str(error), path=error.filename, remedy="check that it exists and may be read")
+        sys.exit(report(plain, as_json="--json" in (arguments or sys.argv[1:])))
 
 
 def report(error: ArchiveError, *, as_json: bool = False) -> int:

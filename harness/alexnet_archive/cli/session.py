@@ -251,7 +251,7 @@ def _converted(layers: Layers, values: dict[str, Any]) -> Layers:
 
 
 def check_shape(layers: Mapping[str, Mapping[str, Any]], shape: DataShape, checkpoint: Checkpoint) -> None:
-    """A checkpoint trained on data of another shape is refused."""
+    """A checkpoint trained on data of another shape, or of fewer classes, is refused."""
     for name, layer in layers.items():
         if layer["type"] == "data" and shape.dims.get(layer["dataIdx"], layer["outputs"]) != layer["outputs"]:
             raise CheckpointError(
@@ -262,6 +262,28 @@ def check_shape(layers: Mapping[str, Mapping[str, Any]], shape: DataShape, check
                 found=shape.dims[layer["dataIdx"]],
                 remedy="give the --data and --crop-border this network was trained with",
             )
+        if layer["type"] == "cost.logreg" and layers[layer["inputs"][1]]["outputs"] < shape.num_classes:
+            raise CheckpointError(
+                f"the data folder has more classes than {layer['inputs'][1]} of the checkpoint has units",
+                path=checkpoint.path,
+                expected=layers[layer["inputs"][1]]["outputs"],
+                found=shape.num_classes,
+                remedy="give the --data this network was trained with",
+            )
+
+
+@contextlib.contextmanager
+def sound_layers(checkpoint: Checkpoint | None) -> Iterator[None]:
+    """What goes wrong while a foreign checkpoint's layers become a network is the checkpoint's fault: CheckpointError."""
+    try:
+        yield
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        if checkpoint is None:
+            raise
+        raise CheckpointError(
+            "the checkpoint's layers do not describe a network", path=checkpoint.path, found=repr(error),
+            remedy="the file is damaged or of another program: fetch it again",
+        ) from error  # fmt: skip
 
 
 def start_reference(layers: Layers, values: Mapping[str, Any], seed: int) -> ReferenceEngine:

@@ -54,6 +54,8 @@ def train(
     run = open_run(typed, seed=seed, lenient=lenient, init=list(init_module))
     if run.values["gpu"] and typed.get("gpu"):
         run.notices.append("--gpu names boards of the native engine; the reference engine runs on none")
+    if seed is not None and run.checkpoint is not None:
+        run.notices.append("--seed gives crops and colour noise from here on; dropout goes on as the checkpoint left it")
     for notice in run.notices:
         click.echo(f"note: {notice}", err=True)
     if run.values["check_grads"]:
@@ -103,12 +105,13 @@ def open_run(
         values["crop_border"] = suggested_border(values)
     run_seed = session.fresh_seed(seed, checkpoint)
     data = session.open_data(values, seed=run_seed, training=training and not values["test_only"])
-    if checkpoint is None:
-        layers = session.build_layers(values, data.shape, run_seed, lenient=lenient, init=init or [])
-    else:
-        params = str(typed.get("layer_params") or "")
-        layers = session.stored_layers(values, data.shape, checkpoint, typed=params, lenient=lenient)
-    engine = session.start_reference(layers, values, run_seed)
+    with session.sound_layers(checkpoint):
+        if checkpoint is None:
+            layers = session.build_layers(values, data.shape, run_seed, lenient=lenient, init=init or [])
+        else:
+            params = str(typed.get("layer_params") or "")
+            layers = session.stored_layers(values, data.shape, checkpoint, typed=params, lenient=lenient)
+        engine = session.start_reference(layers, values, run_seed)
     run = Run(values, checkpoint, run_seed, data, engine)
     run.notices = notices + layers.notices
     return run
