@@ -35,6 +35,8 @@ struct ForwardFilters {
     __device__ float at(Line line, int k) const { return line[k * s.filters]; }
 };
 
+// SIDE: the filter's side where it is one of the release's, so that taps are told apart without divisions; 0: any.
+template <int SIDE>
 struct ForwardWindows {
     static const bool DEPTH_FAST = false;
     struct Line {
@@ -55,10 +57,10 @@ struct ForwardWindows {
         return line;
     }
     __device__ float at(Line line, int k) const {
-        const int tap = k % s.taps();
-        const int y = line.y + tap / s.filterSize, x = line.x + tap % s.filterSize;
+        const int side = SIDE > 0 ? SIDE : s.filterSize, tap = k % (side * side);
+        const int y = line.y + tap / side, x = line.x + tap % side;
         if (y < 0 || y >= s.imgSizeY || x < 0 || x >= s.imgSizeX) return 0;
-        return images[((colorOf(s, group, k / s.taps()) * s.imgSizeY + y) * s.imgSizeX + x) * s.cases + line.i];
+        return images[((colorOf(s, group, k / (side * side)) * s.imgSizeY + y) * s.imgSizeX + x) * s.cases + line.i];
     }
 };
 
@@ -76,6 +78,22 @@ struct ForwardResult {
     }
 };
 
+// The module of one axis that sees `pixel` through `tap`, or -1.
+__device__ int axisModule(const ConvShape& s, int pixel, int tap, int modules) {
+    const int offset = pixel - s.paddingStart - tap;
+    if (offset < 0 || offset % s.stride != 0 || offset / s.stride >= modules) return -1;
+    return offset / s.stride;
+}
+
+// The module that sees pixel (y, x) through `tap`, or -1.
+template <int SIDE>
+__device__ int moduleSeeing(const ConvShape& s, int y, int x, int tap) {
+    const int side = SIDE > 0 ? SIDE : s.filterSize;
+    const int my = axisModule(s, y, tap / side, s.modulesY);
+    const int mx = axisModule(s, x, tap % side, s.modulesX);
+    return my < 0 || mx < 0 ? -1 : my * s.modulesX + mx;
+}
+
 struct BackwardFilters {
     static const bool DEPTH_FAST = true;
     typedef int Line;
@@ -89,38 +107,23 @@ struct BackwardFilters {
     }
     __device__ int depth() const { return s.taps() * s.filtersPerGroup(); }
     __device__ Line line(int c) const { return c * s.taps(); }
-    __device__ float at(Line line, int k) const;
+    __device__ float at(Line line, int k) const {
+        const int tap = k / s.filtersPerGroup(), f = k % s.filtersPerGroup();
+        size_t row = line + tap;
+        if (s.local) {
+            const int module = moduleSeeing<0>(s, pixel / s.imgSizeX, pixel % s.imgSizeX, tap);
+            if (module < 0) return 0;
+            row += (size_t)module * s.filterRows();
+        }
+        return filters[row * s.filters + f];
+    }
 };
 
-// The module of one axis that sees `pixel` through `tap`, or -1.
-__device__ int moduleSeeing(const ConvShape& s, int pixel, int tap, int modules) {
-    const int offset = pixel - s.paddingStart - tap;
-    if (offset < 0 || offset % s.stride != 0 || offset / s.stride >= modules) return -1;
-    return offset / s.stride;
-}
-
-// The module that sees `pixel` through `tap`, or -1.
-__device__ int moduleSeeing(const ConvShape& s, int pixel, int tap) {
-    const int my = moduleSeeing(s, pixel / s.imgSizeX, tap / s.filterSize, s.modulesY);
-    const int mx = moduleSeeing(s, pixel % s.imgSizeX, tap % s.filterSize, s.modulesX);
-    return my < 0 || mx < 0 ? -1 : my * s.modulesX + mx;
-}
-
-__device__ float BackwardFilters::at(Line line, int k) const {
-    const int tap = k / s.filtersPerGroup(), f = k % s.filtersPerGroup();
-    size_t row = line + tap;
-    if (s.local) {
-        const int module = moduleSeeing(s, pixel, tap);
-        if (module < 0) return 0;
-        row += (size_t)module * s.filterRows();
-    }
-    return filters[row * s.filters + f];
-}
-
+template <int SIDE>
 struct BackwardWindows {
     static const bool DEPTH_FAST = false;
     struct Line {
-        int pixel, i;
+        int y, x, i;
     };
     ConvShape s;
     const float* hidActs;
@@ -131,11 +134,12 @@ struct BackwardWindows {
         hidActs += (size_t)(batch % s.groups) * s.filtersPerGroup() * s.modules() * s.cases;
     }
     __device__ Line line(int column) const {
-        const Line line = {s.local ? pixel : column / s.cases, column % s.cases};
+        const int own = s.local ? pixel : column / s.cases;
+        const Line line = {own / s.imgSizeX, own % s.imgSizeX, column % s.cases};
         return line;
     }
     __device__ float at(Line line, int k) const {
-        const int module = moduleSeeing(s, line.pixel, k / s.filtersPerGroup());
+        const int module = moduleSeeing<SIDE>(s, line.y, line.x, k / s.filtersPerGroup());
         if (module < 0) return 0;
         return hidActs[(k % s.filtersPerGroup() * s.modules() + module) * s.cases + line.i];
     }
@@ -292,24 +296,44 @@ void weightProducts(const ConvShape& s, const float* images, const float* hidAct
     }
 }
 
-}  // namespace
-
-void filterActs(const ConvShape& s, const float* images, const float* filters, float* targets, Scales scales) {
+template <int SIDE>
+void forward(const ConvShape& s, const float* images, const float* filters, float* targets, Scales scales) {
     const ForwardFilters left = {s, filters};
-    const ForwardWindows right = {s, images, 0, 0};
+    const ForwardWindows<SIDE> right = {s, images, 0, 0};
     const ForwardResult result = {s, targets, scales};
     const int parts = s.local ? s.modules() : 1;
     const ProductShape shape = {s.filtersPerGroup(), s.modules() / parts * s.cases, parts * s.groups};
     wideProduct("convolution", shape, left, right, result);
 }
 
-void imgActs(const ConvShape& s, const float* hidActs, const float* filters, float* targets, Scales scales) {
+template <int SIDE>
+void backward(const ConvShape& s, const float* hidActs, const float* filters, float* targets, Scales scales) {
     const BackwardFilters left = {s, filters, 0};
-    const BackwardWindows right = {s, hidActs, 0};
+    const BackwardWindows<SIDE> right = {s, hidActs, 0};
     const BackwardResult result = {s, targets, scales, 0};
     const int parts = s.local ? s.imgPixels() : 1;
     const ProductShape shape = {s.filterColors, s.imgPixels() / parts * s.cases, parts * s.groups};
     wideProduct("image gradient of a convolution", shape, left, right, result);
+}
+
+}  // namespace
+
+void filterActs(const ConvShape& s, const float* images, const float* filters, float* targets, Scales scales) {
+    switch (s.filterSize) {
+        case 3: return forward<3>(s, images, filters, targets, scales);
+        case 5: return forward<5>(s, images, filters, targets, scales);
+        case 11: return forward<11>(s, images, filters, targets, scales);
+        default: return forward<0>(s, images, filters, targets, scales);
+    }
+}
+
+void imgActs(const ConvShape& s, const float* hidActs, const float* filters, float* targets, Scales scales) {
+    switch (s.filterSize) {
+        case 3: return backward<3>(s, hidActs, filters, targets, scales);
+        case 5: return backward<5>(s, hidActs, filters, targets, scales);
+        case 11: return backward<11>(s, hidActs, filters, targets, scales);
+        default: return backward<0>(s, hidActs, filters, targets, scales);
+    }
 }
 
 void weightActs(const ConvShape& s, const float* images, const float* hidActs, float* targets, int modulesPerSum,
