@@ -19,8 +19,16 @@ struct Stream {
     uint64_t nextBlock;
 };
 
-std::mutex mutex;
-std::map<int, Stream> streams;
+// By device. Never destroyed: the release's threads are still there when the program ends.
+struct Streams {
+    std::mutex mutex;
+    std::map<int, Stream> byDevice;
+};
+
+Streams& streams() {
+    static Streams* const all = new Streams();
+    return *all;
+}
 
 int currentDevice() {
     int device = 0;
@@ -38,27 +46,27 @@ uint64_t clockSeed() {
 
 void startRandomStream() {
     const int device = currentDevice();
-    std::lock_guard<std::mutex> lock(mutex);
-    if (streams.count(device) == 0) {
+    std::lock_guard<std::mutex> lock(streams().mutex);
+    if (streams().byDevice.count(device) == 0) {
         const Stream fresh = {environmentHas("ALEXNET_ARCHIVE_SEED") ? environmentNumber("ALEXNET_ARCHIVE_SEED", 0)
                                                                      : clockSeed(),
                               0};
-        streams[device] = fresh;
+        streams().byDevice[device] = fresh;
     }
 }
 
 void restartRandomStream(uint64_t seed) {
     const int device = currentDevice();
-    std::lock_guard<std::mutex> lock(mutex);
+    std::lock_guard<std::mutex> lock(streams().mutex);
     const Stream fresh = {seed, 0};
-    streams[device] = fresh;
+    streams().byDevice[device] = fresh;
 }
 
 RandomNumbers takeRandomNumbers(size_t count) {
     const int device = currentDevice();
-    std::lock_guard<std::mutex> lock(mutex);
-    const std::map<int, Stream>::iterator found = streams.find(device);
-    if (found == streams.end()) {
+    std::lock_guard<std::mutex> lock(streams().mutex);
+    const std::map<int, Stream>::iterator found = streams().byDevice.find(device);
+    if (found == streams().byDevice.end()) {
         fprintf(stderr, "random numbers on device %d before NVMatrix::initRandom\n", device);
         exit(EXIT_FAILURE);
     }

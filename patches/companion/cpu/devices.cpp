@@ -22,13 +22,21 @@ namespace {
 thread_local int currentDevice = 0;
 thread_local cudaError_t lastError = cudaSuccess;
 
-// Devices that some thread has selected: they share the machine's processors.
-std::mutex usedMutex;
-std::set<int> used;
-std::atomic<int> usedCount(0);
+// What all threads share. Never destroyed: the release's threads are still there when the program ends.
+struct Shared {
+    std::mutex mutex;
+    // Devices that some thread has selected: they share the machine's processors.
+    std::set<int> used;
+    // (device, peer) pairs with access enabled.
+    std::set<std::pair<int, int>> peers;
+};
 
-std::mutex peersMutex;
-std::set<std::pair<int, int>> enabledPeers;
+Shared& shared() {
+    static Shared* const one = new Shared();
+    return *one;
+}
+
+std::atomic<int> usedCount(0);
 
 int deviceCount() {
     static const int count = static_cast<int>(companion::environmentNumber("ALEXNET_ARCHIVE_CPU_DEVICES", 8));
@@ -87,9 +95,9 @@ cudaError_t cudaSetDevice(int device) {
         return remember(cudaErrorInvalidDevice);
     }
     currentDevice = device;
-    std::lock_guard<std::mutex> lock(usedMutex);
-    used.insert(device);
-    usedCount.store(static_cast<int>(used.size()), std::memory_order_relaxed);
+    std::lock_guard<std::mutex> lock(shared().mutex);
+    shared().used.insert(device);
+    usedCount.store(static_cast<int>(shared().used.size()), std::memory_order_relaxed);
     return cudaSuccess;
 }
 
@@ -116,8 +124,8 @@ cudaError_t cudaDeviceEnablePeerAccess(int peer, unsigned int flags) {
     if (!peersAllowed()) {
         return remember(cudaErrorPeerAccessUnsupported);
     }
-    std::lock_guard<std::mutex> lock(peersMutex);
-    const bool isNew = enabledPeers.insert(std::make_pair(currentDevice, peer)).second;
+    std::lock_guard<std::mutex> lock(shared().mutex);
+    const bool isNew = shared().peers.insert(std::make_pair(currentDevice, peer)).second;
     return isNew ? cudaSuccess : remember(cudaErrorPeerAccessAlreadyEnabled);
 }
 

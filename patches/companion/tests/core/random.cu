@@ -72,6 +72,23 @@ CASE(uniform_numbers_follow_the_stream) {
     }
 }
 
+CASE(large_and_small_calls_and_views_draw_the_same_numbers) {
+    const uint64_t seed = 0xfedcba9876543210ull;
+    for (const Storage& storage : check::STORAGES) {
+        for (int cols : {16, 5, 4099}) {
+            NVMatrix::initRandom(seed);
+            Stored a(Dense(17, cols, 0), storage);
+            a->randomizeUniform();
+            const Dense found = download(*a);
+            for (int e = 0; e < 17 * cols; e++) {
+                const double x = storage.trans ? found(e % 17, e / 17) : found(e / cols, e % cols);
+                CHECK_CLOSE(x, uniformNumber(seed, 0, 0, e), 0);
+            }
+            CHECK(a.borderIsIntact());
+        }
+    }
+}
+
 CASE(memory_order_decides_whatever_the_flag) {
     NVMatrix plain(6, 5, false), turned(5, 6, true);
     NVMatrix::initRandom(7);
