@@ -1,4 +1,4 @@
-"""Benchmark of `convert`: a plain Pillow script, one worker, all cores, side by side on the same files. `make bench-convert`.
+"""Benchmark of `convert`: a plain Pillow script (a), one worker (b), all cores (c), on the same files. `make bench-convert`.
 
 The files are 2,000 synthetic photographs of 500 x 375, made here. The script does the same job in the same way (same
 filter, same quality, batch files with mean and colour axes); `bare` leaves the mean and the axes out, which no usable
@@ -99,7 +99,7 @@ def plain_script(source: Path, out: Path, *, statistics: bool) -> None:
         (out / "batches.meta").write_bytes(pickle.dumps(meta, 2))
 
 
-def this_tool(source: Path, out: Path, workers: int) -> int:
+def this_tool(source: Path, out: Path, workers: int | None) -> int:
     """Returns pictures converted."""
     from alexnet_archive.batches.convert import ConvertOptions, convert
 
@@ -121,7 +121,7 @@ JOBS: dict[str, Callable[[Path, Path], int]] = {
     "bare": lambda source, out: plain_script(source, out, statistics=False) or PICTURES,
     "a": lambda source, out: plain_script(source, out, statistics=True) or PICTURES,
     "b": lambda source, out: this_tool(source, out, 1),
-    "c": lambda source, out: this_tool(source, out, cores()),
+    "c": lambda source, out: this_tool(source, out, None),
     "limit": lambda source, out: codec_limit(source),
     "memory": lambda source, out: this_tool(source, out, MEMORY_WORKERS),
 }

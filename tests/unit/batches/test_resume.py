@@ -233,6 +233,25 @@ def test_an_error_in_a_worker_comes_through_and_stops_the_rest(class_folders: Pa
     assert not multiprocessing.active_children()
 
 
+@pytest.mark.parametrize(
+    "damage", [lambda p: p.unlink(), lambda p: p.write_bytes(p.read_bytes()[:200]), lambda p: p.write_text("")]
+)
+def test_a_damaged_record_or_batch_is_made_again(
+    class_folders: Path, tmp_path: Path, undisturbed: dict[str, bytes], damage: Callable[[Path], object]
+) -> None:
+    def stop(done: int, total: int | None, text: str) -> None:
+        if done > 30:
+            raise KeyboardInterrupt
+
+    out = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        convert(class_folders, out, ONE, stop)
+    damage(out / ".convert" / "batch-1.npz")
+    damage(out / "data_batch_2")
+    assert convert(class_folders, out, ONE).converted == 59
+    assert folder_bytes(out) == undisturbed
+
+
 def test_two_conversions_into_one_folder_are_refused(class_folders: Path, tmp_path: Path) -> None:
     refused: list[Exception] = []
 

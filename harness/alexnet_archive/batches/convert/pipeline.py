@@ -125,7 +125,7 @@ def _run(
     events({"event": "planned", "batches": len(sizes), "pictures": plan.images, "already_done": len(have)})
     progress(done_before, plan.images, "")
     todo = _tasks(inventory, plan, out, options, have)
-    workers = min(options.workers or available_cores(), max(len(sizes) - len(have), 1))
+    workers = min(options.workers or default_workers(), max(len(sizes) - len(have), 1))
     started, pictures, bytes_read = time.perf_counter(), 0, 0
     with contextlib.closing(_executor(todo, workers, scheduler)) as finished:
         for done in finished:
@@ -152,8 +152,9 @@ def _executor(todo: Iterator[Task], workers: int, scheduler: str | None) -> Gene
     return executors.run_in_processes(todo, workers)
 
 
-def available_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def default_workers() -> int:
+    """One per core this process may use, and one more that computes while another waits for the disk."""
+    return 1 + (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
 def _all_there(out: Path, report: ConvertReport) -> bool:

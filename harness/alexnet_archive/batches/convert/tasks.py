@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -169,7 +170,7 @@ def read_record(out: Path, number: int) -> Done | None:
         with np.load(path, allow_pickle=False) as archive:
             done = Done.from_record(json.loads(archive["record"].tobytes()))
         return done if store.batch_path(out, number).stat().st_size == done.file_bytes else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
         return None
 
 
