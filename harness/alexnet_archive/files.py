@@ -48,11 +48,13 @@ def atomic_writer(path: Path, *, mode: int = 0o644) -> Iterator[IO[bytes]]:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
+    """A whole file at once, atomically; raises WriteError."""
     with atomic_writer(path) as stream:
         stream.write(data)
 
 
 def write_text(path: Path, text: str) -> None:
+    """Text as UTF-8, atomically; raises WriteError."""
     write_bytes(path, text.encode())
 
 

@@ -34,6 +34,7 @@ def archive_root() -> Path:
 
 
 def release_facts() -> Path:
+    """Identity of the release: where it is published and what its ids are."""
     return house() / "original" / "release.toml"
 
 
@@ -43,22 +44,27 @@ def original_source() -> Path:
 
 
 def original_manifest() -> Path:
+    """The record of every byte of the acquired release."""
     return archive_root() / "original" / "manifest.toml"
 
 
 def builds() -> Path:
+    """Where `build` puts modules and their records."""
     return archive_root() / "build"
 
 
 def companion() -> Path:
+    """The missing half, as sources."""
     return house() / "patches" / "companion"
 
 
 def patches() -> Path:
+    """Everything that goes with the original: the series, the companion, the lists of differences."""
     return house() / "patches"
 
 
 def docker() -> Path:
+    """The pinned toolchains."""
     return house() / "docker"
 
 
@@ -68,4 +74,5 @@ def nets() -> Path:
 
 
 def cache() -> Path:
+    """What can be made again at any time."""
     return Path(platformdirs.user_cache_dir("alexnet-archive"))

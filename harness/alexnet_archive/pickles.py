@@ -238,6 +238,7 @@ def dump(data: Any, stream: IO[bytes]) -> None:
 
 
 def dumps(data: Any) -> bytes:
+    """As `dump`, into bytes."""
     stream = io.BytesIO()
     dump(data, stream)
     return stream.getvalue()

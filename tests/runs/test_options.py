@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import functools
 import io
 import json
 import shutil
@@ -294,3 +295,18 @@ def test_doctor_shows_remedies_to_the_letter(told: Told, monkeypatch: pytest.Mon
     assert "[build]" in out and "[none]" in out
     code, out, _ = told("doctor", "--json")
     assert code == 0 and json.loads(out)[0]["remedy"] == remedy and json.loads(out)[1]["remedy"]
+
+
+def test_demo_takes_its_own_folder_again_and_reports_as_json(
+    told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a handful of crops, so that what counts here is the plumbing."""
+    pytest.importorskip("skimage")
+    from alexnet_archive.batches import photographs
+
+    monkeypatch.setattr(photographs, "CropPlan", functools.partial(photographs.CropPlan, train=8, test=4))
+    for _ in range(2):
+        code, out, err = told("demo", "--out", tmp_path / "demo", "--epochs", "1", "--json")
+        result = json.loads(out)
+        assert code == 0 and 0 <= result["top1_error"] <= 1 and result["test_cases"] == 64
+        assert Path(result["page"]).read_text().count("<img") == 3 and "1.1..." in err

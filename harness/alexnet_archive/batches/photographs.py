@@ -80,9 +80,7 @@ def tiles(width: int, height: int, plan: CropPlan) -> list[Region]:
     """The grid of a photograph, row by row."""
     ys = np.linspace(0, height, plan.rows + 1).astype(int)
     xs = np.linspace(0, width, plan.columns + 1).astype(int)
-    return [
-        (int(ys[r]), int(xs[c]), int(ys[r + 1]), int(xs[c + 1])) for r in range(plan.rows) for c in range(plan.columns)
-    ]
+    return [(int(ys[r]), int(xs[c]), int(ys[r + 1]), int(xs[c + 1])) for r in range(plan.rows) for c in range(plan.columns)]
 
 
 def test_tiles(grid: list[Region], plan: CropPlan, rng: np.random.Generator) -> list[Region]:
@@ -92,12 +90,11 @@ def test_tiles(grid: list[Region], plan: CropPlan, rng: np.random.Generator) -> 
 
 
 def overlaps(a: Region, b: Region) -> bool:
+    """Whether two regions share a pixel."""
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
-def crops(
-    size: tuple[int, int], plan: CropPlan, rng: np.random.Generator
-) -> tuple[list[Region], list[Region], list[Region]]:
+def crops(size: tuple[int, int], plan: CropPlan, rng: np.random.Generator) -> tuple[list[Region], list[Region], list[Region]]:
     """(training crops, test crops, test tiles) of a photograph of `size` (width, height), all squares.
 
     No training crop touches a test tile, and every test crop lies inside one.

@@ -40,6 +40,7 @@ class Classified:
     names: list[str]
 
     def as_rows(self, top: int = 5) -> list[dict[str, Any]]:
+        """Per picture its title, its true class or None, and the `top` classes with their probabilities."""
         rows = []
         for title, prediction in zip(self.titles, self.predictions):
             order = np.argsort(-prediction.probabilities, kind="stable")[:top]

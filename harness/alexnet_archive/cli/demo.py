@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from alexnet_archive.cli.main import emit_json
 from alexnet_archive.cli.progress import progress_bar
 
 SEED = 2012
@@ -22,18 +23,23 @@ FILLED = ("pictures", "batches", "runs", "index.html", "cost.png", "filters.png"
 @click.option("--out", type=click.Path(path_type=Path), default=Path("demo-out"), show_default=True, help="folder to fill")
 @click.option("--epochs", type=click.IntRange(min=1), default=EPOCHS, show_default=True)
 @click.option("--seed", type=click.IntRange(min=0), default=SEED, show_default=True, help="of crops, weights and dropout")
-def demo(out: Path, epochs: int, seed: int) -> None:
+@click.option("--json", "as_json", is_flag=True, help="print the result as JSON, and the log on standard error")
+def demo(out: Path, epochs: int, seed: int, as_json: bool) -> None:
     """Everything in two minutes, on the photographs bundled with scikit-image: no network, no GPU."""
     started = time.perf_counter()
     claim(out)
     data = prepare_data(out, seed)
-    click.echo(f"data: {data} ({time.perf_counter() - started:.1f} s)")
+    click.echo(f"data: {data} ({time.perf_counter() - started:.1f} s)", err=as_json)
     for old in out.glob("runs/ConvNet__*"):
         shutil.rmtree(old)
-    run_folder, rate = train_demo(out, data, epochs, seed)
+    run_folder, rate = train_demo(out, data, epochs, seed, as_json)
     error, cases = test_demo(run_folder)
     page = make_page(out, run_folder, data)
-    click.echo(f"total: {time.perf_counter() - started:.1f} s, {cases} test cases")
+    seconds = time.perf_counter() - started
+    if as_json:
+        emit_json({"top1_error": error, "test_cases": cases, "cases_per_second": rate, "seconds": seconds, "page": str(page)})
+        return
+    click.echo(f"total: {seconds:.1f} s, {cases} test cases")
     click.echo(f"demo: top-1 error {error * 100:.1f} %, {rate:.0f} cases/s, page {page}")
 
 
@@ -70,8 +76,11 @@ def prepare_data(out: Path, seed: int) -> Path:
     return data
 
 
-def train_demo(out: Path, data: Path, epochs: int, seed: int) -> tuple[Path, float]:
-    """Train the demo's net with the `train` command's own code; returns the run folder and cases per second."""
+def train_demo(out: Path, data: Path, epochs: int, seed: int, as_json: bool) -> tuple[Path, float]:
+    """Train the demo's net with the `train` command's own code; returns the run folder and cases per second.
+
+    The log goes to standard output, or to standard error when that is to hold JSON.
+    """
     from alexnet_archive import training
     from alexnet_archive.cli import train as train_command
 
@@ -81,17 +90,16 @@ def train_demo(out: Path, data: Path, epochs: int, seed: int) -> tuple[Path, flo
     }  # fmt: skip
     run = train_command.open_run(typed, seed=seed)
     rates: list[float] = []
-    say = train_command.reporter(None, as_json=False)
 
     def report(event: training.Event) -> None:
         if isinstance(event, training.Finished):
             rates.append(event.cases_per_second)
         elif isinstance(event, training.BatchTrained):
-            say(event)
+            click.echo(training.batch_line(event), err=as_json)
         elif isinstance(event, training.Tested):
-            click.echo(training.test_lines(event)[1] + "  (test)")
+            click.echo(training.test_lines(event)[1] + "  (test)", err=as_json)
 
-    train_command.train_open_run(run, None, False, report=report)
+    train_command.train_open_run(run, None, as_json, report=report)
     return run.folder, rates[-1]
 
 
@@ -108,6 +116,7 @@ def test_demo(run_folder: Path) -> tuple[float, int]:
 
 
 def make_page(out: Path, run_folder: Path, data: Path) -> Path:
+    """The page of the run and its figures in `out`; returns the page."""
     from alexnet_archive.cli.pages import exhibit_run
 
     title = "A two-column network of 2012, trained on photographs"

@@ -88,4 +88,5 @@ def report(error: ArchiveError, *, as_json: bool = False) -> int:
 
 
 def emit_json(value: Any) -> None:
+    """Print `value` as indented JSON; what JSON does not know becomes text."""
     click.echo(json.dumps(value, indent=2, default=str))

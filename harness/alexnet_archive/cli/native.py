@@ -82,15 +82,11 @@ def train_native(
         values = places = fresh_values(typed)
     read, write = folders_of(places)
     with tempfile.TemporaryDirectory(prefix="alexnet-archive-") as scratch:
-        installation = open_installation(
-            toolchain, flavour=flavour, read=read, write=[*write, Path(scratch)]
-        )
+        installation = open_installation(toolchain, flavour=flavour, read=read, write=[*write, Path(scratch)])
         report = reporter(log_file, as_json)
         with session.polite_stop() as stop:
             try:
-                saved = native.train(
-                    installation, values, workdir=Path(scratch), seed=seed, report=report, stop=stop
-                )
+                saved = native.train(installation, values, workdir=Path(scratch), seed=seed, report=report, stop=stop)
             except Interrupted as stopped:
                 click.echo(f"stopped; go on with: alexnet-archive train --engine native --resume {stopped.path}")
                 raise
@@ -101,6 +97,7 @@ def reporter(log_file: Path | None, as_json: bool) -> Callable[[Any], None]:
     """Events of the native engine as lines for people, as JSON, and into the log."""
     from alexnet_archive.engines import native
     from alexnet_archive.files import make_folder
+    from alexnet_archive.training import cost_text
 
     if log_file is not None:
         make_folder(log_file.absolute().parent)
@@ -120,10 +117,6 @@ def reporter(log_file: Path | None, as_json: bool) -> Callable[[Any], None]:
             click.echo(f"saved {event.run}/{event.epoch}.{event.batch}")
 
     return report
-
-
-def cost_text(costs: Mapping[str, Sequence[float]]) -> str:
-    return ", ".join(f"{name}: " + ", ".join(f"{value:.6f}" for value in values) for name, values in costs.items())
 
 
 def test_native(

@@ -13,6 +13,7 @@ from alexnet_archive.errors import UserInputError
 
 if TYPE_CHECKING:
     from alexnet_archive.cli.train import Run
+    from alexnet_archive.training.testing import PredictionFiles
 
 EPILOG_TEST = "Example: alexnet-archive test runs/ConvNet__2026-01-31_12.00.00 --views 10"
 EPILOG_CLASSIFY = "Example: alexnet-archive classify runs/ConvNet__2026-01-31_12.00.00 cat.jpg --out cat.png"
@@ -49,22 +50,29 @@ def test(checkpoint: Path, views: int, engine: str, toolchain: str | None, flavo
     test_open_run(run, as_json)
 
 
+def prediction_files(run: Run, classes: int) -> PredictionFiles | None:
+    """Where --test-out sends the probabilities, None when it was not given; raises UserInputError without what it needs."""
+    from alexnet_archive.training.testing import PredictionFiles
+
+    values = run.values
+    if not values["test_out"]:
+        return None
+    if not (values["logreg_name"] and values["multiview_test"]):
+        raise UserInputError("--test-out needs --logreg-name and a multi-view test", remedy="add --views 10")
+    return PredictionFiles(Path(values["test_out"]), values["logreg_name"], classes, str(run.folder))
+
+
 def test_open_run(run: Run, as_json: bool, *, batches: int | None = None) -> None:
     """Test the next `batches` of an open run, by default its whole range; prints them and their means, closes the run.
 
     Raises UserInputError without test data or when prediction files are asked for without what they need.
     """
     from alexnet_archive import training
-    from alexnet_archive.training.testing import PredictionFiles
 
-    provider, values = run.data.test, run.values
+    provider = run.data.test
     if provider is None:
         raise UserInputError("there is no test data", remedy="name batches with --test-range")
-    files = None
-    if values["test_out"]:
-        if not (values["logreg_name"] and values["multiview_test"]):
-            raise UserInputError("--test-out needs --logreg-name and a multi-view test", remedy="add --views 10")
-        files = PredictionFiles(Path(values["test_out"]), values["logreg_name"], provider.num_classes, str(run.folder))
+    files = prediction_files(run, provider.num_classes)
     tested: list[training.BatchTested] = []
 
     with progress_bar("testing", unit="batches") as bar:
@@ -78,7 +86,7 @@ def test_open_run(run: Run, as_json: bool, *, batches: int | None = None) -> Non
                 click.echo(f"batch {one.batch}: {(costs, one.result.cases)}")
 
         total = training.test_range(
-            run.engine, provider, batches=batches, multiview=bool(values["multiview_test"]), predictions=files,
+            run.engine, provider, batches=batches, multiview=bool(run.values["multiview_test"]), predictions=files,
             on_batch=on_batch,
         )  # fmt: skip
     run.close()

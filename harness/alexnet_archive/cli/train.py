@@ -79,6 +79,7 @@ class Run:
         self.folder = session.run_folder(values, checkpoint)
 
     def close(self) -> None:
+        """Stop reading ahead and let go of the engine's threads."""
         for provider in (self.data.train, self.data.test):
             if provider is not None:
                 provider.close()

@@ -47,6 +47,8 @@ class Tested:
 
 @dataclass(frozen=True)
 class Saved:
+    """A checkpoint is whole on disk."""
+
     path: Path
 
 
@@ -62,6 +64,8 @@ class Stopped:
 
 @dataclass(frozen=True)
 class Finished:
+    """The last epoch is done: the last checkpoint, all batches of the run's history, and this call's seconds and rate."""
+
     path: Path | None
     batches: int
     seconds: float

@@ -8,14 +8,16 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
 from alexnet_archive.errors import WriteError
-from alexnet_archive.training.events import BatchTrained, Costs, Event, Tested
+from alexnet_archive.training.events import BatchTrained, Event, Tested
 
 
-def _values(costs: Costs) -> str:
+def cost_text(costs: Mapping[str, Sequence[float]]) -> str:
+    """`name: value, value, name: value`, with six decimals, as the 2012 log writes costs."""
     return ", ".join(f"{name}: " + ", ".join(f"{value:.6f}" for value in values) for name, values in costs.items())
 
 
@@ -27,7 +29,7 @@ def duration(seconds: float) -> str:
 
 def batch_line(event: BatchTrained) -> str:
     """`1.3... logprob: 2.302585, 0.900000, 0.500000 (1.234 sec)` and then our own rate and time left."""
-    line = f"{event.epoch}.{event.batch}... {_values(event.costs)} ({event.seconds:.3f} sec)"
+    line = f"{event.epoch}.{event.batch}... {cost_text(event.costs)} ({event.seconds:.3f} sec)"
     line += f"  {event.cases_per_second:.1f} cases/s"
     if event.remaining is not None:
         line += f", {duration(event.remaining)} left"
@@ -40,8 +42,8 @@ def test_lines(event: Tested) -> list[str]:
     """The block after a test: latest costs, averages, weight and increment magnitudes by layer."""
     lines = [
         "======== test ========",
-        f"{_values(event.costs)} ({event.seconds:.3f} sec)",
-        f"averages of the last {event.averaged_tests}: {_values(event.averages)}",
+        f"{cost_text(event.costs)} ({event.seconds:.3f} sec)",
+        f"averages of the last {event.averaged_tests}: {cost_text(event.averages)}",
     ]
     for layer in event.weights:
         for index, (weight, increment) in enumerate(layer.matrices):
@@ -51,7 +53,10 @@ def test_lines(event: Tested) -> list[str]:
 
 
 class JsonLog:
-    """Appends one JSON object per event to a file; each line is flushed to disk before the run goes on."""
+    """Appends one JSON object per event to a file; each line is flushed to disk before the run goes on.
+
+    Raises WriteError when the file cannot be opened or written.
+    """
 
     def __init__(self, path: Path) -> None:
         try:
