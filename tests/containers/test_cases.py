@@ -12,7 +12,7 @@ import pytest
 from alexnet_archive import paths
 from alexnet_archive.toolchains import images
 from alexnet_archive.toolchains import table as tables
-from alexnet_archive.toolchains.container import Engine, Mount
+from alexnet_archive.toolchains.container import OWNER_LABEL, Engine, Mount, owner
 from alexnet_archive.toolchains.images import BuiltImage
 
 pytestmark = [pytest.mark.container, pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -47,8 +47,7 @@ def test_case(engine: Engine, image: Callable[[str], BuiltImage], toolchain: str
         runner.user = f"{NOBODY}:{NOBODY}"
     lines: list[str] = []
     environment = {"TOOLCHAIN": row.name, "FLAVOURS": " ".join(row.flavours), "SM": " ".join(map(str, row.sm))}
-    before = {container.id for container in engine.client.containers.list(all=True)}
     status = runner.run(["/alexnet/case/verify"], cwd=scratch, environment=environment, on_line=lines.append)
     assert status == 0, "\n".join(lines[-40:])
     assert lines[-1] == f"verified {case.name}"
-    assert {container.id for container in engine.client.containers.list(all=True)} <= before
+    assert not [c for c in engine.client.containers.list(all=True) if c.labels.get(OWNER_LABEL) == owner()]

@@ -58,17 +58,22 @@ def folder(tmp_path: Path) -> Path:
     return Path(shutil.copytree(paths.docker(), tmp_path / "docker"))
 
 
+def stopped(engine: Engine) -> set[str]:
+    """Containers that have ended and were not removed; those that run may belong to someone else's build."""
+    return {container.id for container in engine.client.containers.list(all=True, filters={"status": "exited"})}
+
+
 def _build_with(engine: Engine, folder: Path, lock: locks.Lock) -> None:
     table = tables.load()
     row = table.row("cpu")
     for suite in (row.suite, table.python.suite):
         import_base(engine, suite)
     locks.save(lock, folder)
-    before = {container.id for container in engine.client.containers.list(all=True)}
+    before = stopped(engine)
     try:
         images.ensure(engine, table, row, on_line=lambda line: None, route=route(), folder=folder)
     finally:
-        assert {container.id for container in engine.client.containers.list(all=True)} <= before
+        assert stopped(engine) <= before
 
 
 def _changed(lock: locks.Lock, package: str, **values: str) -> locks.Lock:

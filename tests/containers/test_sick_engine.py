@@ -117,6 +117,7 @@ def test_a_failing_build(fake: FakeEngine, error: str, words: str, kind: type[To
         ("PINS: MISSING curl 7.1 amd64", "would lack packages of the lock: curl 7.1"),
         ("PINS: UPDATE the package lists could not be fetched", "sources could not be reached"),
         ("PINS: DIGEST a wheel is not the one in the lock", "does not match the lock's hash"),
+        ("\x1b[91mPINS: DIGEST a wheel is not the one in the lock", "does not match the lock's hash"),
         ("dpkg: error: cannot copy: No space left on device", "no disk space"),
     ],
 )

@@ -10,6 +10,7 @@ import contextlib
 import io
 import os
 import queue
+import re
 import signal
 import subprocess
 import sys
@@ -34,6 +35,7 @@ RUN_LABEL = "alexnet-archive.run"
 GRACE_SECONDS = 10.0
 _POLL_SECONDS = 0.1
 _SIGNALLED = 128
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 # An engine hands on the two streams of a command apart, in no order; the shell makes them one and is gone.
 _ONE_STREAM = ("/bin/sh", "-c", 'exec "$@" 2>&1', "sh")
 _BROKEN = (
@@ -228,7 +230,8 @@ class Engine:
                     if "error" in chunk:
                         raise self._build_error(tag, str(chunk["error"]), last)
                     finished = finished or "aux" in chunk or "Successfully built" in chunk.get("stream", "")
-                    for line in (chunk.get("stream") or _pulling(chunk)).splitlines():
+                    # The builder paints red whatever a step wrote to its error stream.
+                    for line in _COLOUR.sub("", chunk.get("stream") or _pulling(chunk)).splitlines():
                         if line.strip():
                             last = [*last[-60:], line]
                             on_line(line)
