@@ -90,20 +90,35 @@ def _rebuild_scalar(dtype: Any, raw: Any = None) -> Any:
     return np.frombuffer(data, dtype=dtype, count=1)[0]
 
 
+class _Maker:
+    """A function that a pickle may call but not change; a plain function takes whatever state is built onto it."""
+
+    __slots__ = ("_function",)
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self._function(*arguments)
+
+    def __setstate__(self, state: Any) -> None:
+        raise UnsafePickleError("the pickle tries to change what makes its values")
+
+
 _ALLOWED: dict[tuple[str, str], Any] = {
-    ("numpy.core.multiarray", "_reconstruct"): _rebuild_array,
-    ("numpy._core.multiarray", "_reconstruct"): _rebuild_array,
-    ("numpy.core.multiarray", "scalar"): _rebuild_scalar,
-    ("numpy._core.multiarray", "scalar"): _rebuild_scalar,
+    ("numpy.core.multiarray", "_reconstruct"): _Maker(_rebuild_array),
+    ("numpy._core.multiarray", "_reconstruct"): _Maker(_rebuild_array),
+    ("numpy.core.multiarray", "scalar"): _Maker(_rebuild_scalar),
+    ("numpy._core.multiarray", "scalar"): _Maker(_rebuild_scalar),
     ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): _plain_dtype,
+    ("numpy", "dtype"): _Maker(_plain_dtype),
     ("ordereddict", "OrderedDict"): OrderedDict,
     ("collections", "OrderedDict"): OrderedDict,
-    ("_codecs", "encode"): _latin1,
-    ("copy_reg", "_reconstructor"): _reconstructor,
-    ("copyreg", "_reconstructor"): _reconstructor,
-    ("__builtin__", "object"): _object_base,
-    ("builtins", "object"): _object_base,
+    ("_codecs", "encode"): _Maker(_latin1),
+    ("copy_reg", "_reconstructor"): _Maker(_reconstructor),
+    ("copyreg", "_reconstructor"): _Maker(_reconstructor),
+    ("__builtin__", "object"): _Maker(_object_base),
+    ("builtins", "object"): _Maker(_object_base),
 }
 
 

@@ -15,6 +15,7 @@ import pytest
 from alexnet_archive import checkpoints, pickles
 from alexnet_archive.errors import (
     BatchFileError,
+    BehaviourDifference,
     CheckpointError,
     LayerFileError,
     MissingOriginalError,
@@ -112,8 +113,12 @@ def test_spellings_of_the_release_are_accepted(
 
 
 def test_gradient_check(command: Command, train_words: list[str]) -> None:
+    """Single precision and kinks of max pooling let a matrix fail now and then; the exit code says whether one did."""
     done = command(*train_words, "--check-grads", "1", "--minibatch", "8", check=None)
-    assert "conv1a weights[0]" in done.stdout and "logprob" not in done.stdout
+    lines = done.stdout.splitlines()
+    assert len(lines) == 13 and any(line.startswith("conv1a weights[0]: relative error ") for line in lines)
+    assert all(line.endswith((" passed", " FAILED")) for line in lines)
+    assert done.returncode == (BehaviourDifference.exit_code if "FAILED" in done.stdout else 0)
 
 
 def test_the_totals_of_the_worked_example(command: Command) -> None:

@@ -43,6 +43,14 @@ def test_dotted_options_names_do_not_reach_into_modules() -> None:
         pickles.load(io.BytesIO(b"\x80\x04\x8c\x07options\x8c\x0aos.system\x94\x93."), encoding="latin1")
 
 
+@pytest.mark.parametrize("name", [b"numpy\ndtype", b"_codecs\nencode", b"copy_reg\n_reconstructor", b"options\nOption"])
+def test_what_makes_values_cannot_be_changed(name: bytes) -> None:
+    """GLOBAL, then BUILD with attributes or with slots: neither may reach the functions and classes of the reader."""
+    for state in (b"}X\x01\x00\x00\x00xK\x01s", b"N}X\x01\x00\x00\x00xK\x01s\x86"):
+        with pytest.raises(UnsafePickleError):
+            pickles.load(io.BytesIO(b"\x80\x02c" + name + b"\n" + state + b"b."), encoding="latin1")
+
+
 def test_object_arrays_are_refused() -> None:
     data = pickle.dumps(np.array([object], dtype=object), 2)
     with pytest.raises(UnsafePickleError):
@@ -71,9 +79,11 @@ plain = st.recursive(
     | st.integers(-(2**70), 2**70)
     | st.floats(allow_nan=False)
     | st.text(st.characters(max_codepoint=255), max_size=20),
-    lambda inner: st.lists(inner, max_size=4)
-    | st.tuples(inner, inner)
-    | st.dictionaries(st.text("abcxyz", max_size=5), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.tuples(inner, inner)
+        | st.dictionaries(st.text("abcxyz", max_size=5), inner, max_size=4)
+    ),
     max_leaves=20,
 )
 
