@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -42,14 +44,35 @@ def command(*arguments: str | Path, root: Path, status: int = 0) -> subprocess.C
     return done
 
 
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """One test process at a time."""
+    with path.open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+def shared_folder(factory: pytest.TempPathFactory) -> Path:
+    """A scratch folder that all workers of one test run see."""
+    base = factory.getbasetemp()
+    folder = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    return folder / "native-tier"
+
+
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An archive root with the stand-in acquired and built; the first build's output is in `build.txt`."""
+    """An archive root with the stand-in acquired and built, once for all workers; the build's output is in `build.txt`."""
     require_native()
-    root = tmp_path_factory.mktemp("archive")
-    command("acquire", "--from", STANDIN, "--first-seen", root=root)
-    done = command("build", "--flavour", "cpu", root=root)
-    (root / "build.txt").write_text(done.stdout)
+    shared = shared_folder(tmp_path_factory)
+    shared.mkdir(exist_ok=True)
+    root = shared / "archive"
+    with locked(shared / "archive.lock"):
+        if not (root / "build.txt").is_file():
+            shutil.rmtree(root, ignore_errors=True)
+            root.mkdir()
+            command("acquire", "--from", STANDIN, "--first-seen", root=root)
+            done = command("build", "--flavour", "cpu", root=root)
+            (root / "build.txt").write_text(done.stdout)
     return root
 
 
@@ -91,16 +114,18 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def second(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Another root, elsewhere: what is compiled there once serves every variant."""
-    root = tmp_path_factory.mktemp("elsewhere") / "deeper"
-    root.mkdir()
-    return root
+@pytest.fixture
+def second(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Another root, elsewhere: what is compiled there once serves every variant, one test at a time."""
+    shared = shared_folder(tmp_path_factory)
+    root = shared / "elsewhere" / "deeper"
+    with locked(shared / "elsewhere.lock"):
+        root.mkdir(parents=True, exist_ok=True)
+        yield root
 
 
 @pytest.fixture
-def variant(built: Path, second: Path, tmp_path: Path) -> Callable[[str, str], Path]:
+def variant(second: Path, tmp_path: Path) -> Callable[[str, str], Path]:
     """`variant(file, text)` makes `second` an archive whose release has one file replaced."""
 
     def make(name: str, text: str) -> Path:

@@ -122,13 +122,19 @@ def test_a_launch_that_cannot_be_rewritten_is_named(variant: Callable[[str, str]
     assert "kernels.cu" in done.stderr
 
 
-def test_a_patch_that_is_not_needed_fails_the_build(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_patch_that_is_not_needed_fails_the_build(
+    variant: Callable[[str, str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = variant("README.md", (STANDIN / "README.md").read_text())
+    monkeypatch.setenv("ALEXNET_ARCHIVE_ROOT", str(root))
     patch = tmp_path / "needless.patch"
     patch.write_text("--- a/README.md\n+++ b/README.md\n@@ -1 +1 @@\n-# The stand-in\n+# Patched\n")
     monkeypatch.setattr(patchset, "series", lambda folder=None: [patch])
     with pytest.raises(BuildError, match="not needed") as raised:
         assembly.build(assembly.BuildOptions())
     assert "needless.patch" in str(raised.value)
+    with pytest.raises(BuildError, match="has not been built"):
+        assembly.find()
 
 
 def test_a_patch_that_is_needed_is_applied_to_a_copy(

@@ -94,6 +94,8 @@ def build(
     known = record.load(folder)
     if known is not None and known.content["key"] == key and not options.force:
         return known
+    # From here on the folder holds no finished build, whatever happens.
+    (folder / record.RECORD_NAME).unlink(missing_ok=True)
     _verify_deep(job, "verify before")
     archive.bear_witness(folder)
     started = time.monotonic()
