@@ -60,3 +60,31 @@ def test_the_json_log_is_one_object_a_line(tmp_path: Path) -> None:
     assert events == ["BatchTrained", "Saved"]
     with pytest.raises(WriteError):
         training.JsonLog(tmp_path / "absent" / "log")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("num_epochs", "x"), ("num_epochs", "0"), ("num_epochs", "1e3"), ("testing_freq", "0"), ("minibatch_size", "-4"),
+        ("wupdate_freq", "0"), ("num_gpus", "-1"), ("gpu", "a"), ("color_noise", "nan"), ("color_noise", "-1"),
+        ("max_filesize_mb", "-1"), ("test_one", "7"), ("test_one", "yes"), ("train_batch_range", "1-999999999999"),
+    ],
+)  # fmt: skip
+def test_a_value_that_cannot_be_names_its_option(name: str, text: str) -> None:
+    option = next(o for o in training.TABLE if o.name == name)
+    with pytest.raises(UserInputError, match=f"--{option.spelling or option.letter} ") as caught:
+        merge({name: text}, None)
+    assert caught.value.expected and caught.value.found == text
+
+
+def test_a_foreign_checkpoint_cannot_break_or_steer_a_run() -> None:
+    stored = {"testing_freq": 0, "num_epochs": "many", "test_out": "/private", "test_only": 1, "check_grads": 1, "gpu": [1]}
+    values, notices = merge({}, stored)
+    assert (values["testing_freq"], values["num_epochs"], values["gpu"]) == (50, 50000, [1])
+    assert (values["test_out"], values["test_only"], values["check_grads"]) == ("", 0, 0)
+    assert len(notices) == 2 and all("unusable" in notice for notice in notices)
+
+
+def test_what_python_2_stored_is_taken() -> None:
+    values, notices = merge({}, {"scalar_mean": False, "dp_type": None, "crop_border": 4, "train_batch_range": [1, 2]})
+    assert (values["scalar_mean"], values["dp_type"], values["train_batch_range"], notices) == (0.0, "", [1, 2], [])
