@@ -42,7 +42,8 @@ def emulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sources += [*sorted((COMPANION / "common").glob("*.cpp")), *sorted((COMPANION / "cpu").glob("*.cpp"))]
     blas = next(library for library in facts["link_libraries"] if "/" in library)
     plain = "scipy" not in Path(blas).name
-    options = ["g++", "-std=gnu++14", "-O1", "-fopenmp", "-Wall", "-Wno-unused-function", f"-I{folder}"]
+    options = ["g++", "-std=gnu++14", "-O1", "-fopenmp", "-Wall", "-Wno-unused-function"]
+    options += ["-Wno-unknown-pragmas", f"-I{folder}"]
     options += [*(f"-I{path}" for path in facts["include_dirs"]), f"-I{COMPANION / 'nvmatrix'}"]
     options += [f"-I{COMPANION / 'tests' / 'support'}", f"-DCOMPANION_BLAS_PREFIX={'' if plain else 'scipy_'}"]
     options += ["-DCOMPANION_BLAS_IS_OPENBLAS"] if "openblas" in Path(blas).name else []
