@@ -111,7 +111,7 @@ def test_a_base_with_packages_from_elsewhere_is_brought_to_the_lock(engine: Engi
     engine.build(context, "alexnet-archive/test-base:1", arguments={}, labels={}, on_line=lambda line: None)
     parts = {
         "Dockerfile": b"FROM alexnet-archive/test-base:1\nCOPY . /pins/\nRUN /pins/install-debian /pins/wheels.debian main"
-        b" && ! dpkg-query -W netbase && dpkg-query -W python2.7\n",
+        b" && ! dpkg -s netbase && dpkg -s python2.7\n",
         "wheels.debian": "".join(f"{pin}\n" for pin in locks.load("cpu").wheels).encode(),
     }
     for name in ("install-debian", "package-sources"):
