@@ -157,6 +157,13 @@ def test_a_patch_that_is_needed_is_applied_to_a_copy(
     assert (root / "original" / "source" / "src" / "batch.cpp").read_text() == broken
 
 
+def test_no_blas_says_how_to_get_one(variant: Callable[[str, str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    root = variant("README.md", (STANDIN / "README.md").read_text())
+    monkeypatch.setenv("COMPANION_BLAS_LIBRARY", "/no/such/blas.so")
+    done = command("build", root=root, status=53)
+    assert "BLAS" in done.stderr and "alexnet-archive[build]" in done.stderr
+
+
 def test_no_python_2_says_how_to_get_one(built: Path) -> None:
     done = command("build", "--python2", "/usr/bin/false", root=built, status=53)
     assert "make python2" in done.stderr

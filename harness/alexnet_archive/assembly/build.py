@@ -238,6 +238,8 @@ def _is_file(job: _Build) -> Callable[[str], bool]:
 def _build_companion(job: _Build) -> plan.Companion:
     folder = job.folder / "companion"
     files.make_folder(folder)
+    # CMake remembers settings for ever; what is compiled stays, what was set is asked anew.
+    (folder / "CMakeCache.txt").unlink(missing_ok=True)
     options = job.options
     maps = " ".join(plan.prefix_maps({job.seen(place): name for place, name in job.places.items()}))
     command = [
@@ -308,9 +310,21 @@ def _run(job: _Build, step: str, command: Sequence[str]) -> None:
         raise _failure(job, step, status, lines, [item for item in found if item.kind == "error"])
 
 
+# What the companion's CMakeLists.txt says when something of the machine is missing.
+_MISSING = (
+    ("no BLAS with the C interface", "a BLAS with the C interface",
+     "pip install 'alexnet-archive[build]', or install OpenBLAS (libopenblas-dev)"),
+    ("cuBLAS was not found", "cuBLAS, which is not beside this nvcc",
+     "set COMPANION_CUBLAS_INCLUDE and COMPANION_CUBLAS_LIBRARY, or build in a container: --toolchain NAME"),
+)  # fmt: skip
+
+
 def _failure(
     job: _Build, step: str, status: int, lines: Sequence[str], errors: Sequence[messages.Diagnostic]
 ) -> BuildError:
+    for words, what, remedy in _MISSING:
+        if any(words in line for line in lines):
+            raise MissingToolError(f"the companion needs {what}", path=job.folder / "build.log", found=words, remedy=remedy)
     named = [messages.relative(item, job.places) for item in errors]
     text = "\n".join(f"  {item}" for item in named[:20]) or "\n".join(f"  {line}" for line in lines[-15:])
     more = f"\n  ... and {len(named) - 20} more" if len(named) > 20 else ""
