@@ -11,16 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+import alexnet_archive.engines.reference  # noqa: F401  (registers every layer type)
 from alexnet_archive.engines.base import Pass
-from alexnet_archive.engines.reference.convolution import Convolution
-from alexnet_archive.engines.reference.costs import TopographicICA
-from alexnet_archive.engines.reference.images import Blur, Colours, Resize
-from alexnet_archive.engines.reference.layer import Context, Layer
-from alexnet_archive.engines.reference.local import Local
-from alexnet_archive.engines.reference.normalisation import AcrossMaps, WithinMap
+from alexnet_archive.engines.reference.layer import TYPES, Backward, Context, Layer
 from alexnet_archive.engines.reference.parallel import Workers
-from alexnet_archive.engines.reference.pooling import Pool
-from alexnet_archive.engines.reference.structure import Nailbed, Reflection
 from tests.companion import Array, Caller, build
 
 pytestmark = [pytest.mark.native, pytest.mark.xdist_group("companion")]
@@ -44,6 +38,10 @@ def settings(kind: str, outputs: int, **own: Any) -> dict[str, Any]:
     return {"name": kind, "type": kind, "gpu": 0, "outputs": outputs, **own}
 
 
+def made(own: dict[str, Any], context: Context) -> Layer:
+    return TYPES[own["type"]](own, context)
+
+
 def matrix(rng: np.random.Generator, rows: int, cases: int) -> Array:
     return rng.standard_normal((rows, cases)).astype(np.float32)
 
@@ -57,7 +55,7 @@ def agree(ours: Array, theirs: Array, tolerance: float) -> None:
 
 def backward(layer: Layer, x: Array, y: Array, gradient: Array, old: Array | None = None) -> Array:
     target = np.full_like(x, np.nan) if old is None else old.copy()
-    layer.backward(0, [x], y.copy(), gradient.copy(), target, old is not None, Pass.TRAIN)
+    layer.backward(Backward(0, [x], y.copy(), gradient.copy(), target, old is not None, Pass.TRAIN))
     return target
 
 
@@ -80,7 +78,7 @@ def test_filters(call: Caller, context: Context, rng: np.random.Generator, kind:
     depth = 2 if name == "two samples" else channels // groups
     rows = depth * size**2 * (across**2 if kind == "local" else 1)
     weights = matrix(rng, rows, filters)
-    layer = (Convolution if kind == "conv" else Local)(
+    layer: Any = made(
         settings(
             kind,
             filters * across**2,
@@ -141,7 +139,7 @@ POOLS = [(5, 3, 7, 3, 0, 2, 3), (3, 2, 8, 3, -1, 2, 5), (4, 16, 5, 5, -2, 1, 5),
 def test_pooling(call: Caller, context: Context, rng: np.random.Generator, kind: str, shape: tuple[int, ...]) -> None:
     cases, channels, side, window, start, stride, outputs = shape
     own = {"channels": channels, "imgSize": side, "sizeX": window, "start": start, "stride": stride, "outputsX": outputs}
-    layer = Pool(settings("pool", channels * outputs**2, pool=kind, **own), context)
+    layer = made(settings("pool", channels * outputs**2, pool=kind, **own), context)
     # Halves of whole numbers: many ties, and magnitudes that tie with different signs.
     x = (np.floor(2 * matrix(rng, channels * side**2, cases)) / 2).astype(np.float32)
     numbers = [channels, window, start, stride, outputs]
@@ -169,11 +167,10 @@ def test_normalisation(call: Caller, context: Context, rng: np.random.Generator,
     x, gradient = (matrix(rng, channels * side**2, cases) for _ in range(2))
     old = matrix(rng, *x.shape)
     own: dict[str, Any] = {"channels": channels, "size": size, "scale": 0.1, "pow": power}
-    layer: Layer
     if kind in ("rnorm", "cnorm"):
-        layer = WithinMap(settings(kind, len(x), imgSize=side, **own), context)
+        layer = made(settings(kind, len(x), imgSize=side, **own), context)
     else:
-        layer = AcrossMaps(settings("cmrnorm", len(x), blocked=kind == "blocked", minDiv=0.5, **own), context)
+        layer = made(settings("cmrnorm", len(x), blocked=kind == "blocked", minDiv=0.5, **own), context)
     theirs = layer.forward([x], Pass.TRAIN)
     numbers, across, inner = [channels, size, 0.1, power], [kind == "blocked"], x
     if kind == "rnorm":
@@ -201,7 +198,7 @@ def test_normalisation(call: Caller, context: Context, rng: np.random.Generator,
 def test_tica(call: Caller, context: Context, rng: np.random.Generator) -> None:
     channels, side, size, cases = 4, 6, 3, 5
     x = matrix(rng, channels * side**2, cases)
-    layer = TopographicICA(settings("cost.tica", 0, channels=channels, sizeX=size, coeff=1.0), context)
+    layer = made(settings("cost.tica", 0, channels=channels, sizeX=size, coeff=1.0), context)
     ours, theirs = call("convTICA", [channels, size, 0, 1], [x, None], [1])[0], layer.forward([x], Pass.TRAIN)
     agree(ours, theirs, POWERS)
     found = call("convTICAGrad", [channels, size, 0, 1], [x, ours, None], [2])[0]
@@ -211,7 +208,7 @@ def test_tica(call: Caller, context: Context, rng: np.random.Generator) -> None:
 def test_nailbed(call: Caller, context: Context, rng: np.random.Generator) -> None:
     channels, side, stride, start, outputs, cases = 3, 10, 4, 0, 3, 5
     own = {"channels": channels, "start": start, "stride": stride, "outputsX": outputs}
-    layer = Nailbed(settings("nailbed", channels * outputs**2, **own), context)
+    layer = made(settings("nailbed", channels * outputs**2, **own), context)
     x, gradient = matrix(rng, channels * side**2, cases), matrix(rng, channels * outputs**2, cases)
     numbers = [channels, side, start, stride]
     agree(call("convBedOfNails", [*numbers, 0, 1], [x, None], [1])[0], layer.forward([x], Pass.TRAIN), 0)
@@ -225,7 +222,7 @@ def test_blur(call: Caller, context: Context, rng: np.random.Generator, reach: i
     channels, side, cases = 3, 12, 4
     taps = np.exp(-(np.arange(-reach, reach + 1) ** 2) / 2.0).astype(np.float32)[None]
     taps /= taps.sum()
-    layer = Blur(settings("blur", channels * side**2, channels=channels, imgSize=side, filter=taps), context)
+    layer = made(settings("blur", channels * side**2, channels=channels, imgSize=side, filter=taps), context)
     x = matrix(rng, channels * side**2, cases)
     across = call("convGaussianBlur", [1, channels, 0, 1], [x, taps, None], [2])[0]
     both = call("convGaussianBlur", [0, channels, 0, 1], [across, taps, None], [2])[0]
@@ -236,7 +233,7 @@ def test_blur(call: Caller, context: Context, rng: np.random.Generator, reach: i
 def test_resize(call: Caller, context: Context, rng: np.random.Generator, side: int, scale: float) -> None:
     channels, cases, target = 3, 4, int(side / scale)
     own = {"channels": channels, "imgSize": side, "tgtSize": target, "scale": scale}
-    layer = Resize(settings("resize", channels * target**2, **own), context)
+    layer = made(settings("resize", channels * target**2, **own), context)
     x = matrix(rng, channels * side**2, cases)
     # A position that rounds to the other side of a pixel border gives the same value but for rounding.
     agree(call("convResizeBilinear", [side, target, scale], [x, None], [1])[0], layer.forward([x], Pass.TRAIN), SUMS)
@@ -246,15 +243,15 @@ def test_resize(call: Caller, context: Context, rng: np.random.Generator, side: 
 def test_colours(call: Caller, context: Context, rng: np.random.Generator, center: bool) -> None:
     x = rng.random((3 * 36, 5), np.float32)
     x[:, 0] *= 0.005
-    yuv = Colours(settings("rgb2yuv", len(x)), context)
+    yuv = made(settings("rgb2yuv", len(x)), context)
     agree(call("convRGBToYUV", [], [x, None], [1])[0], yuv.forward([x], Pass.TRAIN), SUMS)
-    lab = Colours(settings("rgb2lab", len(x), center=center), context)
+    lab = made(settings("rgb2lab", len(x), center=center), context)
     agree(call("convRGBToLAB", [center], [x, None], [1])[0], lab.forward([x], Pass.TRAIN), CURVES)
 
 
 def test_reflection(call: Caller, context: Context, rng: np.random.Generator) -> None:
     x = matrix(rng, 3 * 49, 5)
-    layer = Reflection(settings("href", len(x), channels=3, imgSize=7), context)
+    layer = made(settings("href", len(x), channels=3, imgSize=7), context)
     agree(call("convReflectHorizontal", [7], [x, None], [1])[0], layer.forward([x], Pass.TRAIN), 0)
 
 
