@@ -25,7 +25,7 @@ def command_table() -> str:
         assert command is not None
         below = subcommands(command)
         shown = f"`{name}`" + (f" {', '.join(below)}" if below else "")
-        example = (command.epilog or "").partition("Example:")[2].strip()
+        example = (command.epilog or "").partition("Example:")[2].strip("\b \n").splitlines()[0]
         rows.append(f"| {shown} | {text} | `{example}` |")
     return "\n".join(rows)
 

@@ -12,7 +12,7 @@ from alexnet_archive.cli.progress import progress_bar
 from alexnet_archive.errors import Interrupted
 
 EXAMPLES = """\b
-Examples:
+Example:
   alexnet-archive convert pictures/ data/ --size 64 --val-fraction 0.1
   alexnet-archive convert imagenet-tars/ data/ --workers 8
   alexnet-archive convert imagenet-tars/ trial/ --limit 2048 --json
