@@ -1,4 +1,4 @@
-"""What the compiler says of the companion's CUDA kernels, as the table in docs/benchmarks.md: `python -m tests.bench.cuda_resources`.
+"""The compiler's report on the companion's CUDA kernels, as in docs/benchmarks.md: `python -m tests.bench.cuda_resources`.
 
 Needs nvcc, no GPU. Kernels with the same numbers under several template arguments share a row.
 """
@@ -18,7 +18,7 @@ UNITS = ("cudaconv2/cuda_conv.cu", "cudaconv2/cuda_pool.cu", "cudaconv2/cuda_nor
 
 
 def rows(architectures: list[str]) -> list[str]:
-    """One Markdown row per kernel name: instances, then the worst registers, spills, stack and shared memory per architecture."""
+    """One Markdown row per kernel name: instances, then the worst registers, spills and shared memory per architecture."""
     found: dict[tuple[str, str], dict[str, list[Kernel]]] = defaultdict(lambda: defaultdict(list))
     with tempfile.TemporaryDirectory() as scratch:
         for unit in UNITS:
@@ -30,8 +30,8 @@ def rows(architectures: list[str]) -> list[str]:
         cells = [unit, f"`{name.split('::')[-1]}`", str(len(next(iter(by_architecture.values()))))]
         for architecture in architectures:
             kernels = by_architecture[architecture]
-            worst = [max(getattr(k, field) for k in kernels) for field in ("registers", "spilled", "stack", "shared")]
-            cells.append(f"{worst[0]} / {worst[1]} / {worst[3]}")
+            worst = [max(getattr(k, field) for k in kernels) for field in ("registers", "spilled", "shared")]
+            cells.append(f"{worst[0]} / {worst[1]} / {worst[2]}")
         lines.append("| " + " | ".join(cells) + " |")
     return lines
 
