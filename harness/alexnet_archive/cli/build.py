@@ -16,8 +16,8 @@ SANITIZERS = {"": "", "address": "address,undefined", "thread": "thread"}
 
 @click.command(epilog=EPILOG)
 @click.option("--flavour", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="what it runs on")
-@click.option("--toolchain", default="host", show_default=True, help="`host`, or a container image of `toolchain list`")
-@click.option("--arch", default=None, metavar="sm_NN", help="GPU architecture, for flavour cuda [default: this GPU's]")
+@click.option("--toolchain", default="host", show_default=True, help="`host`, a row of `toolchain list`, or `auto`")
+@click.option("--arch", default=None, metavar="sm_NN,...", help="GPU architectures, for flavour cuda, or `auto`: this machine's")
 @click.option(
     "--sanitize", is_flag=False, flag_value="address", default="", type=click.Choice(list(SANITIZERS)), metavar="KIND",
     help="build with sanitizers: address (and undefined), or thread",
@@ -41,7 +41,9 @@ def build(
     if python2 is not None and toolchain != "host":
         raise UserInputError("--python2 belongs to --toolchain host: an image has its own", remedy="leave one of them out")
     if flavour == "cuda":
-        arch = _architecture(toolchain, arch)
+        toolchain, arch = choose(toolchain, arch)
+    elif toolchain == "auto":
+        raise UserInputError("--toolchain auto belongs to --flavour cuda", remedy="name a toolchain, or use host")
     elif arch is not None:
         raise UserInputError("--arch belongs to --flavour cuda", remedy="leave it out, or add --flavour cuda")
     options = assembly.BuildOptions(flavour, toolchain, SANITIZERS[sanitize], python2, arch, jobs, force)
@@ -55,15 +57,22 @@ def build(
         _tell(record)
 
 
-def _architecture(toolchain: str, given: str | None) -> str | None:
-    """The architecture for a container toolchain is checked against its row; on the host nvcc judges."""
-    if toolchain == "host":
-        return given
+def choose(toolchain: str, given: str | None) -> tuple[str, str | None]:
+    """(toolchain, architectures): `auto` asks the GPUs, and takes the oldest row that compiles for all of them.
+
+    A container's architectures are checked against its row; on the host nvcc judges. Raises UserInputError with the
+    reason for combinations outside the table, MissingToolError when no GPU can be asked.
+    """
+    if toolchain == "host" and given != "auto":
+        return toolchain, given
     from alexnet_archive.toolchains import gpu, table
 
-    numbers = gpu.resolve_arch(given or "auto")
-    gpu.check(table.load().row(toolchain), numbers)
-    return ",".join(f"sm_{number}" for number in numbers)
+    numbers = gpu.resolve_arch(given or gpu.AUTO)
+    if toolchain == "auto":
+        toolchain = gpu.choose(table.load(), numbers).name
+    elif toolchain != "host":
+        gpu.check(table.load().row(toolchain), numbers)
+    return toolchain, ",".join(f"sm_{number}" for number in numbers)
 
 
 def _tell(record: Any) -> None:
