@@ -17,7 +17,7 @@ SANITIZERS = {"": "", "address": "address,undefined", "thread": "thread"}
 @click.command(epilog=EPILOG)
 @click.option("--flavour", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="what it runs on")
 @click.option("--toolchain", default="host", show_default=True, help="`host`, a row of `toolchain list`, or `auto`")
-@click.option("--arch", default=None, metavar="sm_NN,...", help="GPU architectures, for flavour cuda, or `auto`: this machine's")
+@click.option("--arch", default=None, metavar="sm_NN,...", help="GPU architectures for cuda, or `auto`: those here")
 @click.option(
     "--sanitize", is_flag=False, flag_value="address", default="", type=click.Choice(list(SANITIZERS)), metavar="KIND",
     help="build with sanitizers: address (and undefined), or thread",
