@@ -27,12 +27,18 @@ class Cluster:
     def __init__(self, folder: Path) -> None:
         self.file = folder / "scheduler.json"
         self.scheduler = self._start("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--no-jupyter")
-        deadline = time.monotonic() + 60
-        while not self.file.exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        self.address: str = json.loads(self.file.read_text())["address"]
+        self.address = self._announced()
         one_thread = ("--nthreads", "1", "--no-nanny", "--no-dashboard", "--host", "127.0.0.1")
         self.workers = [self._start("worker", *one_thread, "--local-directory", str(folder / f"worker{k}")) for k in range(2)]
+
+    def _announced(self) -> str:
+        """The scheduler's address; its file is there before its content is."""
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            with suppress(FileNotFoundError, json.JSONDecodeError):
+                return str(json.loads(self.file.read_text())["address"])
+            time.sleep(0.05)
+        raise AssertionError("the scheduler did not announce itself within a minute")
 
     def _start(self, kind: str, *arguments: str) -> subprocess.Popen:
         command = [sys.executable, "-m", "dask", kind, "--scheduler-file", str(self.file), *arguments]
