@@ -84,11 +84,11 @@ def check_blas() -> Check:
 
 
 def find_python2() -> str | None:
-    """Python 2.7 by name: `ALEXNET_ARCHIVE_PYTHON2`, the checkout's `make python2`, `python2.7`, `python2`."""
-    made = paths.archive_root() / ".py2" / "env" / "bin" / "python2.7"
-    named = (os.environ.get("ALEXNET_ARCHIVE_PYTHON2"), str(made), shutil.which("python2.7"), shutil.which("python2"))
-    for candidate in named:
-        if candidate and _first_line(candidate, "-c", "import sys; print(sys.version.split()[0])"):
+    """The first Python 2.7 that a build on this machine would try and that answers."""
+    from alexnet_archive.assembly.tools import host_candidates
+
+    for candidate in host_candidates():
+        if _first_line(candidate, "-c", "import sys; print(sys.version.split()[0])"):
             return candidate
     return None
 
