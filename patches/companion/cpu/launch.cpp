@@ -14,6 +14,7 @@
 #include <sanitizer/tsan_interface.h>
 #endif
 
+#include "../common/environment.h"
 #include "errors.h"
 
 namespace companion_cpu {
@@ -114,7 +115,7 @@ private:
 // Runs blocks on one thread of the operating system; stacks and shared memory are kept for the next block.
 class BlockRunner {
 public:
-    BlockRunner() : _task(nullptr), _fiber(nullptr) {}
+    BlockRunner() : _task(nullptr), _fiber(nullptr), _count(0) {}
 
     void run(dim3 block, size_t sharedBytes, Task& task) {
         if (_shared.size() * sizeof(double) < sharedBytes) {
@@ -122,14 +123,16 @@ public:
         }
         _task = &task;
         _block = block;
-        const long count = static_cast<long>(block.x) * block.y * block.z;
-        if (resume(0, true)) {
-            for (long n = 1; n < count; n++) {
-                setThread(n);
-                task.run();
-            }
-        } else {
-            finish(count);
+        _count = static_cast<long>(block.x) * block.y * block.z;
+        const bool ended = resume(0, true);
+        // In reverse the first to run is the thread most likely to have no work, which says nothing of the others.
+        if (!ended || isReversed()) {
+            finish(ended);
+            return;
+        }
+        for (long n = 1; n < _count; n++) {
+            setThread(n);
+            task.run();
         }
     }
 
@@ -149,12 +152,13 @@ public:
     }
 
 private:
-    // The first thread waits at a barrier: bring the others there, then all together to the next.
-    void finish(long count) {
-        std::vector<bool> ended(count, false);
-        long running = count;
+    // The first thread waits at a barrier, or has ended: bring the others there, then all together to the next.
+    void finish(bool firstEnded) {
+        std::vector<bool> ended(_count, false);
+        ended[0] = firstEnded;
+        long running = firstEnded ? _count - 1 : _count;
         for (bool first = true; running > 0; first = false) {
-            for (long n = first ? 1 : 0; n < count; n++) {
+            for (long n = first ? 1 : 0; n < _count; n++) {
                 if (!ended[n] && resume(n, first)) {
                     ended[n] = true;
                     running--;
@@ -163,7 +167,7 @@ private:
         }
     }
 
-    // Lets thread n run to its next barrier or its end; true at its end.
+    // Lets the n-th thread in turn run to its next barrier or its end; true at its end.
     bool resume(long n, bool isNew) {
         while (static_cast<long>(_fibers.size()) <= n) {
             _fibers.emplace_back(new Fiber());
@@ -178,7 +182,14 @@ private:
         return ended;
     }
 
-    void setThread(long n) {
+    // A thread runs as far ahead of those after it as barriers let it, so a missing barrier shows in one order or the other.
+    static bool isReversed() {
+        static const bool reversed = companion::environmentNumber("ALEXNET_ARCHIVE_CPU_REVERSE", 0) != 0;
+        return reversed;
+    }
+
+    void setThread(long turn) {
+        const long n = isReversed() ? _count - 1 - turn : turn;
         currentThread.x = n % _block.x;
         currentThread.y = n / _block.x % _block.y;
         currentThread.z = n / _block.x / _block.y;
@@ -189,6 +200,7 @@ private:
     Task* _task;
     Fiber* _fiber;
     dim3 _block;
+    long _count;
     std::vector<std::unique_ptr<Fiber>> _fibers;
     std::vector<double> _shared;
     std::vector<double> _slots;

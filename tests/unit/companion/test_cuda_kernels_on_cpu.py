@@ -7,6 +7,7 @@ it cannot show is speed, memory visibility between warps, or cuBLAS (products co
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -65,8 +66,11 @@ def emulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.parametrize("reverse", ["0", "1"])
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_kernels_of_the_cuda_flavour_conform(program: str, emulated: Path) -> None:
-    done = subprocess.run([str(emulated / program)], capture_output=True, text=True)
+def test_kernels_of_the_cuda_flavour_conform(program: str, reverse: str, emulated: Path) -> None:
+    """In both orders of a block's threads: a missing barrier shows in one of them."""
+    environment = {**os.environ, "ALEXNET_ARCHIVE_CPU_REVERSE": reverse}
+    done = subprocess.run([str(emulated / program)], capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("ok  ") >= 8

@@ -29,6 +29,19 @@ const std::vector<Layer> DENSE = {
     {"more cases than columns", 600, 4, 4, 2, 3, 3, 2, 2, 0, 1, 1, 0, {}, false},
     {"runs of modules", 200, 6, 6, 2, 3, 3, 6, 6, -1, 1, 1, 0, {}, false},
     {"more rows than a block", 2, 8, 8, 12, 3, 7, 4, 4, -1, 1, 1, 0, {}, false},
+    // Cases and filters in fours, which GPUs fetch together: every height of tile, in the forward pass and in the gradients.
+    {"fours", 4, 5, 5, 3, 8, 3, 3, 3, 0, 1, 1, 0, {}, false},
+    {"fours, groups, padding, stride 2, overhang", 12, 7, 7, 8, 16, 3, 4, 4, -1, 2, 2, 0, {}, false},
+    {"fours, few filters in a group", 8, 5, 5, 6, 12, 3, 5, 5, -1, 1, 3, 0, {}, false},
+    {"fours, 48 filters", 4, 4, 4, 2, 48, 3, 2, 2, 0, 1, 1, 0, {}, false},
+    {"fours, 64 filters", 4, 4, 4, 2, 64, 3, 2, 2, 0, 1, 1, 0, {}, false},
+    {"fours, 96 filters, 48 colours", 4, 3, 3, 48, 96, 2, 2, 2, 0, 1, 1, 0, {}, false},
+    {"fours, 136 filters, 64 colours", 4, 2, 2, 64, 136, 1, 2, 2, 0, 1, 1, 0, {}, false},
+    {"fours, 4 filters, 90 colours", 4, 3, 3, 90, 4, 2, 2, 2, 0, 1, 1, 0, {}, false},
+    {"fours, 4 filters, 131 colours", 4, 3, 3, 131, 4, 2, 2, 2, 0, 1, 1, 0, {}, false},
+    {"fours, more cases than columns", 260, 4, 4, 2, 4, 3, 2, 2, 0, 1, 1, 0, {}, false},
+    {"fours, runs of modules", 200, 6, 6, 2, 4, 3, 6, 6, -1, 1, 1, 0, {}, false},
+    {"fours, more than one column of windows", 8, 6, 6, 17, 4, 3, 4, 4, 0, 1, 1, 0, {}, false},
     {"not square", 4, 5, 8, 3, 4, 3, 3, 6, 0, 1, 1, 0, {}, false},
     {"not square, stride 2", 4, 9, 6, 3, 4, 3, 5, 3, -1, 2, 1, 0, {}, false},
 };
@@ -36,6 +49,7 @@ const std::vector<Layer> DENSE = {
 const std::vector<Layer> SPARSE = {
     {"one permutation", 5, 5, 5, 4, 6, 3, 3, 3, 0, 1, 2, 2, {2, 0, 3, 1}, false},
     {"two permutations", 5, 6, 6, 4, 8, 3, 3, 3, -1, 2, 4, 2, {1, 3, 0, 2, 3, 2, 1, 0}, false},
+    {"fours, two permutations", 8, 6, 6, 4, 16, 3, 3, 3, -1, 2, 4, 2, {1, 3, 0, 2, 3, 2, 1, 0}, false},
     {"three permutations, one group each", 2, 4, 4, 3, 3, 2, 4, 4, 0, 1, 3, 3, {0, 1, 2, 2, 1, 0, 1, 2, 0}, false},
 };
 
@@ -44,8 +58,22 @@ std::vector<Layer> asLocal(std::vector<Layer> layers) {
     return layers;
 }
 
+// Says at its end which layer the failures meanwhile belong to.
+class Naming {
+public:
+    explicit Naming(const Layer& l) : _name(l.name), _before(counts().failures) {}
+    ~Naming() {
+        if (counts().failures > _before) fprintf(stderr, "... in the layer \"%s\"\n", _name);
+    }
+
+private:
+    const char* _name;
+    long _before;
+};
+
 void checkForward(const std::vector<Layer>& layers) {
     for (const Layer& l : layers) {
+        const Naming naming(l);
         const Dense images = l.images(1), weights = l.weights(2), result = directFilterActs(l, images, weights);
         const Form forms[] = {PLAIN, COLUMN_MAJOR, STRIDED};
         for (Form form : forms) {
@@ -58,6 +86,7 @@ void checkForward(const std::vector<Layer>& layers) {
 
 void checkImages(const std::vector<Layer>& layers) {
     for (const Layer& l : layers) {
+        const Naming naming(l);
         const Dense hidden = l.hidden(3), weights = l.weights(4), result = directImgActs(l, hidden, weights);
         const Form forms[] = {PLAIN, COLUMN_MAJOR, STRIDED};
         for (Form form : forms) {
@@ -70,6 +99,7 @@ void checkImages(const std::vector<Layer>& layers) {
 
 void checkWeights(const std::vector<Layer>& layers) {
     for (const Layer& l : layers) {
+        const Naming naming(l);
         const Dense images = l.images(5), hidden = l.hidden(6);
         const Dense result = directWeightActs(l, images, hidden, l.local ? 1 : l.modules());
         const Form forms[] = {PLAIN, COLUMN_MAJOR, STRIDED};
@@ -98,6 +128,7 @@ CASE(localWeightActsSparse_permutations) { checkWeights(asLocal(SPARSE)); }
 
 CASE(convWeightActs_partialSum_invariance) {
     for (const Layer& l : DENSE) {
+        const Naming naming(l);
         const Dense images = l.images(7), hidden = l.hidden(8);
         const Dense total = directWeightActs(l, images, hidden, l.modules());
         Held x(images), h(hidden);
@@ -121,6 +152,7 @@ CASE(convWeightActs_partialSum_invariance) {
 CASE(conv_adjoint) {
     for (const std::vector<Layer>& layers : {DENSE, asLocal(DENSE)}) {
         for (const Layer& l : layers) {
+            const Naming naming(l);
             const Dense images = l.images(9), weights = l.weights(10), hidden = l.hidden(11);
             Held x(images), w(weights), h(hidden);
             NVMatrix forward, back, gradient;

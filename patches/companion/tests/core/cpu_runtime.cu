@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include <algorithm>
+#include <numeric>
 #include <thread>
 #include <vector>
 
@@ -52,6 +53,17 @@ __global__ void kShared(int* results) {
     }
     __syncthreads();
     results[blockIdx.x * first.y + threadIdx.x] = first.x + static_cast<int>(threadIdx.x);
+}
+
+// Each thread needs its neighbour's number before the neighbour takes it back: a barrier is missing between the two.
+template <int B, int neighbour>
+__global__ void kForgetful(int* values) {
+    __shared__ int tile[B];
+    const int next = static_cast<int>(threadIdx.x) + neighbour;
+    tile[threadIdx.x] = 1;
+    __syncthreads();
+    values[threadIdx.x] = next >= 0 && next < B ? tile[next] : 1;
+    tile[threadIdx.x] = 0;
 }
 
 // Every thread needs what all the others wrote, several times over.
@@ -215,6 +227,21 @@ CASE(a_malformed_environment_variable_ends_the_program) {
                     }),
                     EXIT_FAILURE);
     }
+}
+
+CASE(a_missing_barrier_shows_in_one_order_of_the_threads) {
+    const auto sums = [](const char* reverse) {
+        return statusOf([&]() {
+            setenv("ALEXNET_ARCHIVE_CPU_REVERSE", reverse, 1);
+            std::vector<int> after(32, -1), before(32, -1);
+            COMPANION_LAUNCH(1, 32, 0, 0, kForgetful<32, 1>)(after.data());
+            COMPANION_LAUNCH(1, 32, 0, 0, kForgetful<32, -1>)(before.data());
+            _exit(std::accumulate(after.begin(), after.end(), 0) == 32 ? 1
+                  : std::accumulate(before.begin(), before.end(), 0) == 32 ? 2 : 3);
+        });
+    };
+    CHECK_EQUAL(sums("0"), 1);
+    CHECK_EQUAL(sums("1"), 2);
 }
 
 CASE(each_thread_has_its_device_and_its_last_error) {
