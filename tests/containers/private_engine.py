@@ -26,6 +26,9 @@ from alexnet_archive.toolchains.table import Suite
 FOLDER_VARIABLE = "ALEXNET_ARCHIVE_ENGINE_FOLDER"
 PACKAGES = ("docker.io", "debootstrap", "iptables", "ca-certificates")
 START_SECONDS = 60.0
+START_ATTEMPTS = 3
+"""dockerd gives up on its containerd after fifteen seconds, which a busy machine may need."""
+
 _KEPT_TOGETHER = ("setpriv", "--pdeathsig", "TERM", "unshare", "--fork", "--pid", "--mount-proc", "--kill-child")
 
 
@@ -66,18 +69,37 @@ def private_engine(folder: Path, *, isolated: bool = False) -> Iterator[tuple[En
     command = [*_KEPT_TOGETHER, *(("--net",) if isolated else ()), "dockerd"]
     command += ["--data-root", str(folder / "data"), "--exec-root", str(folder / "exec"), "-H", f"unix://{socket}"]
     command += ["--pidfile", str(folder / "docker.pid")]
-    with (folder / "log").open("ab") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+    process, engine = _start(command, socket, folder)
     try:
-        yield _wait(socket, process, folder), process
+        yield engine, process
     finally:
-        for child in _children(process.pid):
-            os.kill(child, signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(60)
-        if process.poll() is None:
-            process.kill()
-            process.wait()
+        _stop(process)
+
+
+def _start(command: list[str], socket: Path, folder: Path) -> tuple[subprocess.Popen[bytes], Engine]:
+    """The engine's process and a connection to it; RuntimeError with the end of its log when it does not come up."""
+    for _ in range(START_ATTEMPTS):
+        with (folder / "log").open("ab") as log:
+            process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        engine = None
+        try:
+            engine = _wait(socket, process)
+        finally:
+            if engine is None:
+                _stop(process)
+        if engine is not None:
+            return process, engine
+    raise RuntimeError("the private engine did not start:\n" + (folder / "log").read_text()[-2000:])
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    for child in _children(process.pid):
+        os.kill(child, signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(60)
+    if process.poll() is None:
+        process.kill()
+        process.wait()
 
 
 def _children(pid: int) -> list[int]:
@@ -87,13 +109,13 @@ def _children(pid: int) -> list[int]:
         return []
 
 
-def _wait(socket: Path, process: subprocess.Popen[bytes], folder: Path) -> Engine:
+def _wait(socket: Path, process: subprocess.Popen[bytes]) -> Engine | None:
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end and process.poll() is None:
         with contextlib.suppress(ContainerError):
             return Engine.connect(f"unix://{socket}")
         time.sleep(0.2)
-    raise RuntimeError("the private engine did not start:\n" + (folder / "log").read_text()[-2000:])
+    return None
 
 
 @contextlib.contextmanager
