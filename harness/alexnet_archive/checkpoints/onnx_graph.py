@@ -93,7 +93,10 @@ class _Graph:
         method = getattr(self, "add_" + kind.replace(".", "_"), None)
         if method is None:
             raise ExportError(f"layer {name}: type {kind} has no ONNX form here", found=kind)
-        method(name, layer)
+        try:
+            method(name, layer)
+        except KeyError as error:
+            raise ExportError(f"layer {name} lacks the key {error}", remedy="the file is damaged: fetch it again") from error
 
     def add_data(self, name: str, layer: dict[str, Any]) -> None:
         self.inputs[name] = (layer["outputs"],)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from alexnet_archive import pickles
+from alexnet_archive.checkpoints import keys
 from alexnet_archive.checkpoints.folder import newest, prune, sweep
 from alexnet_archive.checkpoints.options import OptionRow, options_from_pickle, options_to_pickle
 from alexnet_archive.errors import CheckpointError
@@ -119,6 +120,13 @@ def _by_name(container: Any, file: Path) -> dict[str, dict[str, Any]]:
         if missing or unknown:
             what = f"lacks {', '.join(sorted(missing))}" if missing else f"reads {unknown[0]!r}, which is not there"
             raise CheckpointError(f"layer {name} of {file} {what}", path=file, remedy="the file is damaged: fetch it again")
+        fault = keys.fault(layer)
+        if fault is not None:
+            key, expected, found = fault
+            raise CheckpointError(
+                f"{key} of layer {name} in {file} is damaged", path=file, expected=expected, found=repr(found)[:80],
+                remedy="fetch it again, or use an older checkpoint of the run",
+            )  # fmt: skip
     return _in_order(layers)
 
 
