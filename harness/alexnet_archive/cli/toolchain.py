@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from alexnet_archive.toolchains.images import Route
+    from alexnet_archive.toolchains.container import Engine
+    from alexnet_archive.toolchains.images import BuiltImage, Route
     from alexnet_archive.toolchains.table import Table, Toolchain
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -229,17 +230,8 @@ def lock(name: str, keep: bool, as_json: bool, address: str | None, **values: An
 def image(name: str, rebuild: bool, as_json: bool, address: str | None, **values: Any) -> None:
     """Build a toolchain's container image, unless one of this very content is there."""
     from alexnet_archive.cli.main import emit_json
-    from alexnet_archive.toolchains import images
-    from alexnet_archive.toolchains import table as tables
-    from alexnet_archive.toolchains.container import Engine
 
-    table = tables.load()
-    row = table.row(name)
-    engine = Engine.connect(address)
-    engine.sweep()
-    built = images.ensure(
-        engine, table, row, on_line=_say, route=_route(row, values), revision=_revision(), rebuild=rebuild
-    )
+    _, _, built = _ensure(name, address, values, rebuild=rebuild)
     if as_json:
         emit_json(
             {"name": name, "tag": built.tag, "id": built.facts.id, "bytes": built.facts.size, "lock": built.lock,
@@ -260,17 +252,9 @@ def verify_(name: str, rebuild: bool, as_json: bool, address: str | None, **valu
     import dataclasses
 
     from alexnet_archive.cli.main import emit_json
-    from alexnet_archive.toolchains import images, verify
-    from alexnet_archive.toolchains import table as tables
-    from alexnet_archive.toolchains.container import Engine
+    from alexnet_archive.toolchains import verify
 
-    table = tables.load()
-    row = table.row(name)
-    engine = Engine.connect(address)
-    engine.sweep()
-    built = images.ensure(
-        engine, table, row, on_line=_say, route=_route(row, values), revision=_revision(), rebuild=rebuild
-    )
+    engine, row, built = _ensure(name, address, values, rebuild=rebuild)
     record = verify.verify(engine, row, built, today=_today(), on_line=_say)
     records = verify.load()
     if not rebuild:
@@ -283,6 +267,21 @@ def verify_(name: str, rebuild: bool, as_json: bool, address: str | None, **valu
         emit_json(vars(record))
     else:
         click.echo(f"{name}: verified, {record.bytes / 1e9:.2f} GB, {len(record.sm)} GPU architectures")
+
+
+def _ensure(name: str, address: str | None, values: dict[str, Any], *, rebuild: bool) -> tuple[Engine, Toolchain, BuiltImage]:
+    """The engine, the row, and its image: built unless one of this very content is there."""
+    from alexnet_archive.toolchains import images
+    from alexnet_archive.toolchains import table as tables
+    from alexnet_archive.toolchains.container import Engine
+
+    table = tables.load()
+    row = table.row(name)
+    engine = Engine.connect(address)
+    engine.sweep()
+    route = _route(row, values)
+    built = images.ensure(engine, table, row, on_line=_say, route=route, revision=_revision(), rebuild=rebuild)
+    return engine, row, built
 
 
 def _revision() -> str:
