@@ -233,6 +233,27 @@ void copyLines(float* target, size_t targetStride, const float* source, size_t s
     }
 }
 
+// The device whose memory it is does the work while this lives, whichever device is current: the release's manager thread
+// reads and writes the matrices of any device, and only a device's own stream is ordered with its kernels.
+class OnDeviceOf {
+public:
+    explicit OnDeviceOf(const float* memory) : _before(NVMatrix::getDeviceID()) {
+        cudaPointerAttributes attributes = cudaPointerAttributes();
+        if (memory != nullptr) {
+            checkCudaErrors(cudaPointerGetAttributes(&attributes, memory));
+        }
+        if (attributes.type == cudaMemoryTypeDevice) {
+            NVMatrix::setDeviceID(attributes.device);
+        }
+    }
+    ~OnDeviceOf() { NVMatrix::setDeviceID(_before); }
+    OnDeviceOf(const OnDeviceOf&) = delete;
+    OnDeviceOf& operator=(const OnDeviceOf&) = delete;
+
+private:
+    const int _before;
+};
+
 // A copy between two host memories does not wait for the kernels that still use one of them.
 void waitForKernels(bool pinned) {
     if (pinned) {
@@ -253,6 +274,7 @@ void NVMatrix::copyFromHost(const Matrix& host, bool resizeTarget) {
     if (resizeTarget) {
         resize(rows, cols);
     }
+    const OnDeviceOf device(_devData);
     waitForKernels(_storage == PINNED_HOST);
     if (host.isTrans() == _isTrans) {
         copyLines(_devData, _stride, host.getData(), getLeadingDim(), getLeadingDim(), getFollowingDim());
@@ -274,6 +296,7 @@ void NVMatrix::copyToHost(Matrix& host, bool resizeTarget) const {
     if (!host.isView()) {
         host.setTrans(_isTrans);
     }
+    const OnDeviceOf device(_devData);
     waitForKernels(_storage == PINNED_HOST);
     if (host.isTrans() == _isTrans) {
         copyLines(host.getData(), getLeadingDim(), _devData, _stride, getLeadingDim(), getFollowingDim());
