@@ -9,7 +9,7 @@
 
 namespace companion {
 
-// target = source; the source may lie on another device, and either may be pinned host memory.
+// target = source; the source may lie on another device, and either may be pinned host memory: then it is done on return.
 void copyElements(MemoryShape shape, Operand target, Operand source);
 
 // The source where a kernel of the current device can read it: itself, or a copy that lives until the calling thread's next
