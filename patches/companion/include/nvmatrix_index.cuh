@@ -1,5 +1,5 @@
 // How the CUDA flavour's kernels find their elements: 32-bit indices, for no matrix has 2^31 elements (companion-native 2.5:
-// counts are `int`); quotients without division instructions; neighbours four at a time. Held by tests/core/cuda_index.cu.
+// counts are `int`); quotients without division instructions; neighbours four at a time. Held by tests/core/index.cpp.
 #ifndef COMPANION_NVMATRIX_INDEX_CUH
 #define COMPANION_NVMATRIX_INDEX_CUH
 
