@@ -53,34 +53,57 @@ __device__ void addLanes(Lanes<N>& sum, V values, const Lanes<N>& more) {
     for (int l = 0; l < N; l++) sum.at[l] = values.add(sum.at[l], more.at[l]);
 }
 
-// Windows: the sum of `values` over the window of a place, forward or transposed.
+// Which places along an axis form the window of a centre: those from `low` before it, or its block.
+
+struct Around {
+    int low, size;
+    Around(const NormShape& s, bool isTransposed) : low(isTransposed ? s.size - 1 - s.size / 2 : s.size / 2), size(s.size) {}
+    __device__ Range of(int centre, int limit) const {
+        const int first = centre - low, last = first + size;
+        const Range range = {first > 0 ? first : 0, last < limit ? last : limit};
+        return range;
+    }
+};
+
+struct Block {
+    int size;
+    companion::Divisor bySize;
+    Block(const NormShape& s) : size(s.size), bySize((unsigned int)s.size) {}
+    __device__ Range of(int centre, int limit) const {
+        const int first = (int)bySize((unsigned int)centre) * size, last = first + size;
+        const Range range = {first, last < limit ? last : limit};
+        return range;
+    }
+};
+
+// Windows: the sum of `values` over the window of a place.
 
 struct WithinMap {
-    NormShape s;
-    bool isTransposed;
+    int side, cases;
+    Around window;
 
     template <int N, class V>
     __device__ Lanes<N> sum(V values, const Place& p) const {
-        const Range ys = isTransposed ? s.transposed(p.y, s.imgSize) : s.forward(p.y, s.imgSize);
-        const Range xs = isTransposed ? s.transposed(p.x, s.imgSize) : s.forward(p.x, s.imgSize);
+        const Range ys = window.of(p.y, side), xs = window.of(p.x, side);
         Lanes<N> sum = allLanes<N>(0);
         for (int y = ys.first; y < ys.last; y++)
             for (int x = xs.first; x < xs.last; x++)
-                addLanes(sum, values, values.template load<N>(p.at + ((y - p.y) * s.imgSize + x - p.x) * s.cases));
+                addLanes(sum, values, values.template load<N>(p.at + ((y - p.y) * side + x - p.x) * cases));
         return sum;
     }
 };
 
+template <class Window>
 struct AcrossMaps {
-    NormShape s;
-    bool isTransposed;
+    int maps, plane;
+    Window window;
 
     template <int N, class V>
     __device__ Lanes<N> sum(V values, const Place& p) const {
-        const Range maps = isTransposed ? s.transposed(p.map, s.channels) : s.forward(p.map, s.channels);
+        const Range range = window.of(p.map, maps);
         Lanes<N> sum = allLanes<N>(0);
-        for (int f = maps.first; f < maps.last; f++)
-            addLanes(sum, values, values.template load<N>(p.at + (f - p.map) * s.pixels * s.cases));
+        for (int f = range.first; f < range.last; f++)
+            addLanes(sum, values, values.template load<N>(p.at + (f - p.map) * plane));
         return sum;
     }
 };
@@ -210,24 +233,29 @@ private:
 
 template <class Ending, class... Arrays>
 void withinMaps(const char* what, const NormShape& s, bool isTransposed, const Ending& ending, const Arrays*... arrays) {
-    const Windowed<WithinMap, Ending> body = {{s, isTransposed}, ending};
+    const Windowed<WithinMap, Ending> body = {{s.imgSize, s.cases, Around(s, isTransposed)}, ending};
     forEachPlace(what, Maps{s.channels, s.imgSize, s.imgSize, s.cases}, body, arrays...);
 }
 
 template <int SIZE, class Ending, class... Arrays>
 void walk(const char* what, const NormShape& s, bool isTransposed, const Ending& ending, const Arrays*... arrays) {
-    const int walks = (s.channels + WALK - 1) / WALK, low = isTransposed ? SIZE - 1 - SIZE / 2 : SIZE / 2;
-    const Walking<SIZE, Ending> body = {s.channels, s.pixels * s.cases, low, ending};
-    forEachPlace(what, Maps{walks, 1, s.pixels, s.cases}, body, arrays...);
+    const Walking<SIZE, Ending> body = {s.channels, s.pixels * s.cases, Around(s, isTransposed).low, ending};
+    forEachPlace(what, Maps{(s.channels + WALK - 1) / WALK, 1, s.pixels, s.cases}, body, arrays...);
+}
+
+template <class Window, class Ending, class... Arrays>
+void acrossAny(const char* what, const NormShape& s, Window window, const Ending& ending, const Arrays*... arrays) {
+    const Windowed<AcrossMaps<Window>, Ending> body = {{s.channels, s.pixels * s.cases, window}, ending};
+    forEachPlace(what, Maps{s.channels, 1, s.pixels, s.cases}, body, arrays...);
 }
 
 template <class Ending, class... Arrays>
 void acrossMaps(const char* what, const NormShape& s, bool isTransposed, const Ending& ending, const Arrays*... arrays) {
-    if (!s.blocked && s.size == 3) return walk<3>(what, s, isTransposed, ending, arrays...);
-    if (!s.blocked && s.size == 5) return walk<5>(what, s, isTransposed, ending, arrays...);
-    if (!s.blocked && s.size == 9) return walk<9>(what, s, isTransposed, ending, arrays...);
-    const Windowed<AcrossMaps, Ending> body = {{s, isTransposed}, ending};
-    forEachPlace(what, Maps{s.channels, 1, s.pixels, s.cases}, body, arrays...);
+    if (s.blocked) return acrossAny(what, s, Block(s), ending, arrays...);
+    if (s.size == 3) return walk<3>(what, s, isTransposed, ending, arrays...);
+    if (s.size == 5) return walk<5>(what, s, isTransposed, ending, arrays...);
+    if (s.size == 9) return walk<9>(what, s, isTransposed, ending, arrays...);
+    acrossAny(what, s, Around(s, isTransposed), ending, arrays...);
 }
 
 }  // namespace

@@ -22,7 +22,9 @@ const long SHARED_LINES = 64;
 const int RUN = 16;
 // Elements of a line, or lines, for one block; what exceeds it is shared among blocks.
 const long SEGMENT = 8192;
-const long BAND = 512;
+const long BAND = 128;
+// Columns that keep a GPU busy even where one block takes four times as many lines, which leaves fewer parts to add.
+const long MANY_COLUMNS = 16384;
 const long PARTS = 256;
 const long MAX_BLOCKS_Y = 32768;
 
@@ -199,7 +201,7 @@ void inner(Ending ending, MemoryShape shape, Operand source) {
 template <class How, int ROWS>
 void outer(Ending ending, MemoryShape shape, Operand source) {
     const unsigned int lines = shape.outer, length = shape.inner, stride = source.outer;
-    const long band = pieceLength(lines, BAND), bands = numPieces(lines, band);
+    const long band = pieceLength(lines, length < MANY_COLUMNS ? BAND : 4 * BAND), bands = numPieces(lines, band);
     double* const parts = bands == 1 ? nullptr : static_cast<double*>(scratch(bands * length * sizeof(double)));
     const unsigned int columns = THREADS / ROWS;
     const dim3 grid((length + columns - 1) / columns, bands), block(columns, ROWS);

@@ -242,24 +242,21 @@ public:
         if (memory != nullptr) {
             checkCudaErrors(cudaPointerGetAttributes(&attributes, memory));
         }
-        if (attributes.type == cudaMemoryTypeDevice) {
+        if (attributes.type == cudaMemoryTypeDevice && attributes.device != _before) {
             NVMatrix::setDeviceID(attributes.device);
         }
     }
-    ~OnDeviceOf() { NVMatrix::setDeviceID(_before); }
+    ~OnDeviceOf() {
+        if (NVMatrix::getDeviceID() != _before) {
+            NVMatrix::setDeviceID(_before);
+        }
+    }
     OnDeviceOf(const OnDeviceOf&) = delete;
     OnDeviceOf& operator=(const OnDeviceOf&) = delete;
 
 private:
     const int _before;
 };
-
-// A copy between two host memories does not wait for the kernels that still use one of them.
-void waitForKernels(bool pinned) {
-    if (pinned) {
-        checkCudaErrors(cudaDeviceSynchronize());
-    }
-}
 
 }  // namespace
 
@@ -275,7 +272,8 @@ void NVMatrix::copyFromHost(const Matrix& host, bool resizeTarget) {
         resize(rows, cols);
     }
     const OnDeviceOf device(_devData);
-    waitForKernels(_storage == PINNED_HOST);
+    // Pinned memory is free: what read it had finished when it returned (backend.h). The next minibatch is brought here while
+    // the present one is computed, which waiting for the device would undo.
     if (host.isTrans() == _isTrans) {
         copyLines(_devData, _stride, host.getData(), getLeadingDim(), getLeadingDim(), getFollowingDim());
         return;
@@ -297,7 +295,10 @@ void NVMatrix::copyToHost(Matrix& host, bool resizeTarget) const {
         host.setTrans(_isTrans);
     }
     const OnDeviceOf device(_devData);
-    waitForKernels(_storage == PINNED_HOST);
+    if (_storage == PINNED_HOST) {
+        // A kernel may be writing it, and a copy between two host memories would not wait for that.
+        checkCudaErrors(cudaDeviceSynchronize());
+    }
     if (host.isTrans() == _isTrans) {
         copyLines(host.getData(), getLeadingDim(), _devData, _stride, getLeadingDim(), getFollowingDim());
         return;
@@ -319,7 +320,7 @@ void NVMatrix::takeShapeOf(const NVMatrix& like) {
     resize(like._numRows, like._numCols);
 }
 
-void NVMatrix::add(NVMatrix& b) { applyBinary(NVMatrixBinaryOps::Add(), b); }
+void NVMatrix::add(NVMatrix& b) { add(b, 1, 1); }
 
 void NVMatrix::add(NVMatrix& b, float scaleB) { add(b, 1, scaleB); }
 

@@ -115,7 +115,7 @@ CASE(a_run_of_memory_may_start_anywhere) {
     std::unique_ptr<NVMatrix> whole = check::device(a), other = check::device(b);
     std::unique_ptr<NVMatrix> part(&whole->sliceRows(1, 9));
     NVMatrix target;
-    part->applyBinary(NVMatrixBinaryOps::Add(), *other, target);
+    part->applyBinary(NVMatrixBinaryOps::WeightedAdd(1, 1), *other, target);
     part->apply(Affine(2, 1));
     const Dense sum = map(b, [&](int i, int j, double x) { return x + a(i + 1, j); });
     CHECK_MATRIX(target, sum, 1e-6);
