@@ -1,11 +1,13 @@
 """The compiler's report on the companion's CUDA kernels, as in docs/benchmarks.md: `python -m tests.bench.cuda_resources`.
 
-Needs nvcc, no GPU. Kernels with the same numbers under several template arguments share a row.
+Needs nvcc, no GPU. Kernels of one name share a row, whatever their template arguments; of the one kernel over images each
+body has its own.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import tempfile
 from collections import defaultdict
 from pathlib import Path
@@ -17,6 +19,12 @@ UNITS = ("cudaconv2/cuda_conv.cu", "cudaconv2/cuda_pool.cu", "cudaconv2/cuda_nor
          "nvmatrix/cuda_reductions.cu", "nvmatrix/cuda_copies.cu", "nvmatrix/cuda_random.cu")  # fmt: skip
 
 
+def row_name(kernel: str) -> str:
+    """Of `kImages<4, Crop>` the body, of others the name."""
+    body = re.search(r"kImages<\d+, ?(.*?) ?>$", kernel)
+    return re.sub(r"(?:conv_backend)?::", "", body[1]) if body else kernel.split("<")[0].split("::")[-1]
+
+
 def rows(architectures: list[str]) -> list[str]:
     """One Markdown row per kernel name: instances, then the worst registers, spills and shared memory per architecture."""
     found: dict[tuple[str, str], dict[str, list[Kernel]]] = defaultdict(lambda: defaultdict(list))
@@ -24,10 +32,10 @@ def rows(architectures: list[str]) -> list[str]:
         for unit in UNITS:
             for architecture in architectures:
                 for kernel in resources(paths.companion() / unit, architecture, Path(scratch)):
-                    found[Path(unit).stem, kernel.name.split("<")[0]][architecture].append(kernel)
+                    found[Path(unit).stem, row_name(kernel.name)][architecture].append(kernel)
     lines = []
     for (unit, name), by_architecture in sorted(found.items()):
-        cells = [unit, f"`{name.split('::')[-1]}`", str(len(next(iter(by_architecture.values()))))]
+        cells = [unit, f"`{name}`", str(len(next(iter(by_architecture.values()))))]
         for architecture in architectures:
             kernels = by_architecture[architecture]
             worst = [max(getattr(k, field) for k in kernels) for field in ("registers", "spilled", "shared")]

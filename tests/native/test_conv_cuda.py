@@ -1,4 +1,4 @@
-"""The convolution library's CUDA units as nvcc sees them: no warning, registers that fit, at the oldest language level."""
+"""The CUDA units as nvcc sees them: no warning, registers that fit, at the oldest language level, no division per element."""
 
 from __future__ import annotations
 
@@ -56,3 +56,20 @@ def test_no_warning(unit: str, tmp_path: Path) -> None:
     source = companion / "cudaconv2" / f"{unit}.cu"
     done = subprocess.run([*command, "-c", str(source), "-o", str(tmp_path / "unit.o")], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+# A memory-bound kernel on a large GPU has about a hundred instructions for an element; a division of integers is twenty to
+# forty of them. Random pooling divides its pick by the width of the window, which only the thread knows.
+WALKERS = ["cudaconv2/cuda_pool", "cudaconv2/cuda_norm", "cudaconv2/cuda_image"]
+WALKERS += ["nvmatrix/nvmatrix", "nvmatrix/cuda_copies", "nvmatrix/cuda_random", "nvmatrix/cuda_reductions"]
+
+
+@pytest.mark.parametrize("unit", WALKERS)
+def test_no_kernel_divides_to_find_its_element(unit: str, tmp_path: Path) -> None:
+    companion, out = paths.companion(), tmp_path / "unit.ptx"
+    command = ["nvcc", "-std=c++14", "-arch=sm_75", "-ptx", f"-I{companion / 'include'}", f"-I{companion / 'common'}"]
+    subprocess.run([*command, str(companion / f"{unit}.cu"), "-o", str(out)], check=True)
+    kernels = re.split(r"^\.(?:visible|weak)? ?\.?entry ", out.read_text(), flags=re.MULTILINE)[1:]
+    dividing = {kernel.partition("(")[0] for kernel in kernels if re.search(r"\b(?:div|rem)\.[us](?:16|32|64)\b", kernel)}
+    assert kernels
+    assert not [name for name in dividing if "PoolRandom" not in name]

@@ -23,8 +23,14 @@ pytestmark = [pytest.mark.native, pytest.mark.xdist_group("companion")]
 
 # Device scratch memory of the CUDA flavour, for a machine whose device memory is its own.
 SCRATCH = """
+#include <cuda_runtime.h>
 #include <vector>
 namespace companion {
+inline int deviceOf(const void* pointer) {
+    cudaPointerAttributes attributes;
+    cudaPointerGetAttributes(&attributes, pointer);
+    return attributes.type == cudaMemoryTypeDevice ? attributes.device : -1;
+}
 inline void* scratch(size_t bytes) {
     static thread_local std::vector<char> memory;
     if (memory.size() < bytes) memory.resize(bytes);
@@ -48,17 +54,18 @@ def kernels(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str], 
     folder, companion = tmp_path_factory.mktemp("kernels"), paths.companion()
     built = build("tests-release")
     facts = json.loads((built / "companion.json").read_text())
-    launches = sum(
-        rewrite(source, folder / "cudaconv2" / source.name)
-        for source in sorted((companion / "cudaconv2").iterdir())
-        if source.suffix == ".h" or source.name.startswith("cuda_")
-    )
-    assert launches > 15
+    for source in sorted((companion / "cudaconv2").iterdir()):
+        if source.suffix == ".h" or source.name.startswith("cuda_"):
+            rewrite(source, folder / "cudaconv2" / source.name)
+    # One launch with lanes and one without, for all kernels over images.
+    assert rewrite(companion / "include" / "conv_launch_cuda.cuh", folder / "conv_launch_cuda.cuh") == 2
     # The forward pooling is a header's template: the CPU flavour's is replaced by the kernel.
-    assert rewrite(companion / "include" / "conv_pool_cuda.cuh", folder / "conv_pool_cpu.h") == 1
+    rewrite(companion / "include" / "conv_pool_cuda.cuh", folder / "conv_pool_cpu.h")
     (folder / "nvmatrix").mkdir()
     (folder / "nvmatrix" / "cuda_scratch.h").write_text(SCRATCH)
     options = ["-std=gnu++14", "-O1", "-fopenmp", "-ffp-contract=off", "-Wno-unknown-pragmas", f"-I{folder}"]
+    # A GPU faults where four elements are accessed at an address that is not a multiple of theirs; this processor may not.
+    options += ["-fsanitize=alignment", "-fno-sanitize-recover=alignment"]
     options += [f"-I{folder / 'cudaconv2'}", f"-I{companion / 'tests' / 'support'}"]
     options += [f"-I{path}" for path in facts["include_dirs"]]
     objects = []
@@ -86,7 +93,7 @@ def test_kernels_on_the_cpu_run_time(kernels: tuple[Path, list[str], dict[str, l
     rpath = [f"-Wl,-rpath,{Path(name).parent}" for name in link["libraries"] if name.endswith(".so")]
     subprocess.run([*command, *rpath, "-o", str(out)], check=True)
     symbols = subprocess.run(["nm", "-C", str(out)], capture_output=True, text=True, check=True).stdout
-    assert "conv_backend::kP" in symbols or "conv_backend::(anonymous namespace)::k" in symbols
+    assert "conv_backend::kImages" in symbols or "conv_backend::(anonymous namespace)::k" in symbols
     assert "filterActsGathered" not in symbols
     cases = re.findall(r"^CASE\((\w+)\)", source.read_text(), re.MULTILINE)
     orders = [(case, "0") for case in cases] + [(case, "1") for case in cases if IN_REVERSE.match(case)]

@@ -13,21 +13,30 @@ namespace conv_backend {
 
 namespace {
 
-bool isAligned(const void* pointer) { return reinterpret_cast<size_t>(pointer) % sizeof(Floats<4>) == 0; }
-
 // Whether cases and filters come in fours that lie together in all three arrays.
-bool comeInFours(const ConvShape& s, const void* a, const void* b, const void* c) {
-    return s.cases % 4 == 0 && s.filtersPerGroup() % 4 == 0 && isAligned(a) && isAligned(b) && isAligned(c);
+bool comeInFours(const ConvShape& s, const float* a, const float* b, const float* c) {
+    return s.cases % 4 == 0 && s.filtersPerGroup() % 4 == 0 && companion::areAligned(a, b, c);
 }
 
+// Nothing is divided where there are no cases.
+Divisor byCases(const ConvShape& s) { return Divisor(s.cases > 0 ? s.cases : 1); }
+
 // target[sum][e] from its `splits` parts [sum][split][e], in order.
-__global__ void kAddSplits(const float* parts, float* target, size_t elements, size_t count, int splits, Scales scales) {
-    CONV_FOR_EACH(at, count) {
-        const float* part = parts + at / elements * splits * elements + at % elements;
-        float sum = 0;
-        for (int k = 0; k < splits; k++) sum += part[k * elements];
-        write(target + at, sum, scales);
-    }
+__global__ void kAddSplits(const float* parts, float* target, size_t elements, int sums, int splits, Scales scales) {
+    for (int sum = blockIdx.y; sum < sums; sum += gridDim.y)
+        CONV_FOR_EACH(e, elements) {
+            const float* const part = parts + (size_t)sum * splits * elements + e;
+            float total = 0;
+            for (int k = 0; k < splits; k++) total += part[k * elements];
+            write(target + sum * elements + e, total, scales);
+        }
+}
+
+void addSplits(const float* parts, float* target, size_t elements, int sums, int splits, Scales scales) {
+    dim3 grid = elementGrid(elements);
+    grid.y = sums < 32768 ? sums : 32768;
+    kAddSplits<<<grid, ELEMENT_THREADS>>>(parts, target, elements, sums, splits, scales);
+    getLastCudaError("sum of a convolution's weight gradients");
 }
 
 // Blocks that keep a large GPU busy for some rounds, so that the last round, which is not full, weighs little.
@@ -54,7 +63,7 @@ WeightRuns weightRuns(const ConvShape& s, int modulesPerSum) {
 void filterActs(const ConvShape& s, const float* images, const float* filters, float* targets, Scales scales) {
     const ForwardDepth order = forwardDepth(s);
     const ForwardFilters left = {s, order, filters};
-    const ForwardWindows right = {s, order, divisor(s.filterSize), images, 0, 0};
+    const ForwardWindows right = {s, order, Divisor(s.filterSize), images, 0, 0};
     const ForwardResult result = {s, targets};
     const int parts = s.local ? s.modules() : 1;
     const ProductShape shape = {s.filtersPerGroup(), s.modules() / parts * s.cases, parts * s.groups};
@@ -62,8 +71,8 @@ void filterActs(const ConvShape& s, const float* images, const float* filters, f
 }
 
 void imgActs(const ConvShape& s, const float* hidActs, const float* filters, float* targets, Scales scales) {
-    const WindowFinder windows = {divisor(s.filterSize), divisor(s.stride)};
-    const BackwardFilters left = {s, windows, divisor(s.filtersPerGroup()), filters, 0, 0};
+    const WindowFinder windows = {Divisor(s.filterSize), Divisor(s.stride)};
+    const BackwardFilters left = {s, windows, Divisor(s.filtersPerGroup()), filters, 0, 0};
     const BackwardWindows right = {s, windows, hidActs, 0};
     const BackwardResult result = {s, targets, 0};
     const int parts = s.local ? s.imgPixels() : 1;
@@ -75,20 +84,17 @@ void weightActs(const ConvShape& s, const float* images, const float* hidActs, f
                 Scales scales) {
     const WeightRuns runs = weightRuns(s, modulesPerSum);
     const int sums = s.modules() / modulesPerSum;
-    const size_t elements = s.filterRows() * s.filters, count = sums * elements;
+    const size_t elements = s.filterRows() * s.filters;
     const Scales plain = {0, 1};
     const bool split = runs.splits > 1;
-    float* const parts = split ? (float*)companion::scratch(count * runs.splits * sizeof(float)) : targets;
-    const WeightHidden left = {s, divisor(s.cases), hidActs, runs, 0};
-    const WeightWindows right = {s, divisor(s.modulesX), images, runs, 0, 0};
+    float* const parts = split ? (float*)companion::scratch(sums * runs.splits * elements * sizeof(float)) : targets;
+    const WeightHidden left = {s, byCases(s), hidActs, runs, 0};
+    const WeightWindows right = {s, Divisor(s.modulesX), images, runs, 0, 0};
     const WeightResult result = {s, parts};
     const ProductShape shape = {s.filtersPerGroup(), (int)s.filterRows(), s.groups * sums * runs.splits};
     product("weight gradient of a convolution", comeInFours(s, images, hidActs, parts), shape, left, right, result,
             split ? plain : scales);
-    if (split) {
-        kAddSplits<<<elementGrid(count), ELEMENT_THREADS>>>(parts, targets, elements, count, runs.splits, scales);
-        getLastCudaError("sum of a convolution's weight gradients");
-    }
+    if (split) addSplits(parts, targets, elements, sums, runs.splits, scales);
 }
 
 }  // namespace conv_backend

@@ -4,10 +4,11 @@
 
 #include "backend.h"
 
-#include <helper_cuda.h>
+#include <conv_launch_cuda.cuh>
 
 namespace conv_backend {
 
+// For kernels that are not over images and whose count may exceed that of a matrix.
 const int ELEMENT_THREADS = 256;
 
 inline dim3 elementGrid(size_t count) {
@@ -20,20 +21,30 @@ inline dim3 elementGrid(size_t count) {
     for (size_t at = (size_t)blockIdx.x * blockDim.x + threadIdx.x; at < (count);            \
          at += (size_t)gridDim.x * blockDim.x)
 
-// Where element `at` of maps with `side` pixels on a line lies.
-struct Place {
-    int i, x, y, channel;
-};
-
-__device__ inline Place placeOf(size_t at, int cases, int side) {
-    const int pixel = (int)(at / cases);
-    const Place place = {(int)(at % cases), pixel % side, pixel / side % side, pixel / side / side};
-    return place;
-}
-
 // The target is not read where its scale is 0.
 __device__ inline void write(float* target, float result, Scales scales) {
     *target = scales.target == 0 ? scales.output * result : scales.target * *target + scales.output * result;
+}
+
+template <int N>
+__device__ inline void writeLanes(float* target, Lanes<N> result, Scales scales) {
+    if (scales.target == 0) {
+#pragma unroll
+        for (int l = 0; l < N; l++) result.at[l] = scales.output * result.at[l];
+    } else {
+        const Lanes<N> old = loadLanes<N>(target);
+#pragma unroll
+        for (int l = 0; l < N; l++) result.at[l] = scales.target * old.at[l] + scales.output * result.at[l];
+    }
+    storeLanes(target, result);
+}
+
+template <int N>
+__device__ inline Lanes<N> allLanes(float value) {
+    Lanes<N> lanes;
+#pragma unroll
+    for (int l = 0; l < N; l++) lanes.at[l] = value;
+    return lanes;
 }
 
 }  // namespace conv_backend

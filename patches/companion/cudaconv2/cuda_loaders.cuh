@@ -29,13 +29,14 @@ struct ForwardDepth {
     Divisor runsPerTap;
     Divisor length;
 
-    __device__ int tapOf(int run) const { return runsPerTap.quotient(run); }
-    __device__ int colorOf(int run, int tap) const { return run - tap * runsPerTap.by; }
+    __device__ int tapRuns() const { return (int)runsPerTap.by(); }
+    __device__ int tapOf(int run) const { return (int)runsPerTap(run); }
+    __device__ int colorOf(int run, int tap) const { return run - tap * tapRuns(); }
 };
 
 inline ForwardDepth forwardDepth(const ConvShape& s) {
     const bool permuted = s.colorIndices != nullptr;
-    const ForwardDepth depth = {divisor(permuted ? s.filterColors : 1), divisor(permuted ? 1 : s.filterColors)};
+    const ForwardDepth depth = {Divisor(permuted ? s.filterColors : 1), Divisor(permuted ? 1 : s.filterColors)};
     return depth;
 }
 
@@ -51,7 +52,7 @@ struct ForwardFilters {
         filters += rows * s.filters + batch % s.groups * s.filtersPerGroup();
     }
     __device__ Depth depth() const {
-        const Depth all = {s.taps() * order.runsPerTap.by, order.length};
+        const Depth all = {s.taps() * order.tapRuns(), order.length};
         return all;
     }
     __device__ Line line(int f) const { return f; }
@@ -84,7 +85,7 @@ struct ForwardWindows {
         return line;
     }
     __device__ const float* start(Line line, int run) const {
-        const int tap = order.tapOf(run), ky = side.quotient(tap), kx = tap - ky * side.by;
+        const int tap = order.tapOf(run), ky = side(tap), kx = tap - ky * s.filterSize;
         return pixelOf(s, images, colorOf(s, group, order.colorOf(run, tap)), line.y + ky, line.x + kx, line.i);
     }
     __device__ ptrdiff_t step() const { return (ptrdiff_t)s.imgPixels() * s.cases; }
@@ -111,12 +112,13 @@ struct WindowFinder {
     // The module of one axis that sees a pixel `offset` pixels after the first module's own tap, or -1.
     __device__ int axisModule(int offset, int modules) const {
         if (offset < 0) return -1;
-        const int module = stride.quotient(offset);
-        return module * stride.by == offset && module < modules ? module : -1;
+        unsigned int rest;
+        const int module = stride(offset, rest);
+        return rest == 0 && module < modules ? module : -1;
     }
     // The module that sees through `tap` the pixel that lies (y, x) from the first module's first pixel, or -1.
     __device__ int moduleSeeing(const ConvShape& s, int y, int x, int tap) const {
-        const int ky = side.quotient(tap), kx = tap - ky * side.by;
+        const int ky = side(tap), kx = tap - ky * s.filterSize;
         const int my = axisModule(y - ky, s.modulesY), mx = axisModule(x - kx, s.modulesX);
         return my < 0 || mx < 0 ? -1 : my * s.modulesX + mx;
     }
@@ -257,7 +259,7 @@ struct WeightWindows {
         return line;
     }
     __device__ const float* start(Line line, int run) const {
-        const int m = first + run, my = modulesX.quotient(m), mx = m - my * modulesX.by;
+        const int m = first + run, my = modulesX(m), mx = m - my * s.modulesX;
         return pixelOf(s, images, line.color, s.paddingStart + my * s.stride + line.ky,
                        s.paddingStart + mx * s.stride + line.kx, 0);
     }

@@ -1,6 +1,8 @@
-// Response and contrast normalisation and TICA on GPUs: one thread for each element, direct sums over its window.
+// Response and contrast normalisation and TICA on GPUs: every window is summed anew, in ascending order.
 //
-// Checked by tests/conv. Formulas: companion-native sections 4.5, 4.6.
+// Across maps, threads of the sizes in use walk over maps and keep the window in registers, so that each value is made
+// once; a result does not depend on where a walk begins. Checked by tests/conv. Formulas: companion-native sections 4.5,
+// 4.6.
 #include "cuda_launch.h"
 #include "formulas.h"
 
@@ -8,15 +10,24 @@ namespace conv_backend {
 
 namespace {
 
-// What a window sums, at one element.
+// What a window sums: values of neighbouring cases, and how one of them joins the sum.
+
 struct Squares {
     const float* x;
-    __device__ float operator()(size_t at) const { return x[at] * x[at]; }
+    template <int N>
+    __device__ Lanes<N> load(unsigned int at) const {
+        return loadLanes<N>(x + at);
+    }
+    __device__ float add(float sum, float value) const { return sum + value * value; }
 };
 
 struct Values {
     const float* x;
-    __device__ float operator()(size_t at) const { return x[at]; }
+    template <int N>
+    __device__ Lanes<N> load(unsigned int at) const {
+        return loadLanes<N>(x + at);
+    }
+    __device__ float add(float sum, float value) const { return sum + value; }
 };
 
 // The share of the gradient that reaches other inputs of a window.
@@ -25,136 +36,262 @@ struct InnerGradient {
     const float* acts;
     const float* denoms;
     float factor;
-    __device__ float operator()(size_t at) const { return factor * (grads[at] * acts[at] / denoms[at]); }
+    template <int N>
+    __device__ Lanes<N> load(unsigned int at) const {
+        const Lanes<N> grad = loadLanes<N>(grads + at), act = loadLanes<N>(acts + at), denom = loadLanes<N>(denoms + at);
+        Lanes<N> share;
+#pragma unroll
+        for (int l = 0; l < N; l++) share.at[l] = factor * (grad.at[l] * act.at[l] / denom.at[l]);
+        return share;
+    }
+    __device__ float add(float sum, float value) const { return sum + value; }
 };
 
-// Windows: the sum of `values` over the window of element `at`, forward or transposed.
+template <int N, class V>
+__device__ void addLanes(Lanes<N>& sum, V values, const Lanes<N>& more) {
+#pragma unroll
+    for (int l = 0; l < N; l++) sum.at[l] = values.add(sum.at[l], more.at[l]);
+}
+
+// Which places along an axis form the window of a centre: those from `low` before it, or its block.
+
+struct Around {
+    int low, size;
+    Around(const NormShape& s, bool isTransposed) : low(isTransposed ? s.size - 1 - s.size / 2 : s.size / 2), size(s.size) {}
+    __device__ Range of(int centre, int limit) const {
+        const int first = centre - low, last = first + size;
+        const Range range = {first > 0 ? first : 0, last < limit ? last : limit};
+        return range;
+    }
+};
+
+struct Block {
+    int size;
+    companion::Divisor bySize;
+    Block(const NormShape& s) : size(s.size), bySize((unsigned int)s.size) {}
+    __device__ Range of(int centre, int limit) const {
+        const int first = (int)bySize((unsigned int)centre) * size, last = first + size;
+        const Range range = {first, last < limit ? last : limit};
+        return range;
+    }
+};
+
+// Windows: the sum of `values` over the window of a place.
+
 struct WithinMap {
-    NormShape s;
-    bool isTransposed;
+    int side, cases;
+    Around window;
 
-    template <class V>
-    __device__ float sum(V values, size_t at) const {
-        const int pixel = (int)(at / s.cases), x = pixel % s.imgSize, y = pixel / s.imgSize % s.imgSize;
-        const Range ys = isTransposed ? s.transposed(y, s.imgSize) : s.forward(y, s.imgSize);
-        const Range xs = isTransposed ? s.transposed(x, s.imgSize) : s.forward(x, s.imgSize);
-        float sum = 0;
-        for (int wy = ys.first; wy < ys.last; wy++)
-            for (int wx = xs.first; wx < xs.last; wx++)
-                sum += values(at + ((ptrdiff_t)(wy - y) * s.imgSize + (wx - x)) * s.cases);
+    template <int N, class V>
+    __device__ Lanes<N> sum(V values, const Place& p) const {
+        const Range ys = window.of(p.y, side), xs = window.of(p.x, side);
+        Lanes<N> sum = allLanes<N>(0);
+        for (int y = ys.first; y < ys.last; y++)
+            for (int x = xs.first; x < xs.last; x++)
+                addLanes(sum, values, values.template load<N>(p.at + ((y - p.y) * side + x - p.x) * cases));
         return sum;
     }
 };
 
+template <class Window>
 struct AcrossMaps {
-    NormShape s;
-    bool isTransposed;
+    int maps, plane;
+    Window window;
 
-    template <class V>
-    __device__ float sum(V values, size_t at) const {
-        const size_t step = (size_t)s.pixels * s.cases;
-        const int map = (int)(at / step);
-        const Range maps = isTransposed ? s.transposed(map, s.channels) : s.forward(map, s.channels);
-        float sum = 0;
-        for (int f = maps.first; f < maps.last; f++) sum += values(at % step + f * step);
+    template <int N, class V>
+    __device__ Lanes<N> sum(V values, const Place& p) const {
+        const Range range = window.of(p.map, maps);
+        Lanes<N> sum = allLanes<N>(0);
+        for (int f = range.first; f < range.last; f++)
+            addLanes(sum, values, values.template load<N>(p.at + (f - p.map) * plane));
         return sum;
     }
 };
 
-template <class Window>
-__global__ void kNorm(Window window, Squares squares, const float* numerators, float* denoms, float* target, size_t count,
-                      float base, float addScale, float powScale) {
-    CONV_FOR_EACH(at, count) {
-        const float denom = base + addScale * window.sum(squares, at);
-        denoms[at] = denom;
-        target[at] = numerators[at] * negativePower(denom, powScale);
+// What happens to a window's sum.
+
+struct Divide {
+    Squares squares;
+    const float* numerators;
+    float* denoms;
+    float* target;
+    float base, addScale, powScale;
+
+    __device__ Squares values() const { return squares; }
+    template <int N>
+    __device__ void end(unsigned int at, const Lanes<N>& sum) const {
+        const Lanes<N> numerator = loadLanes<N>(numerators + at);
+        Lanes<N> denom, result;
+#pragma unroll
+        for (int l = 0; l < N; l++) {
+            denom.at[l] = base + addScale * sum.at[l];
+            result.at[l] = numerator.at[l] * negativePower(denom.at[l], powScale);
+        }
+        storeLanes(denoms + at, denom);
+        storeLanes(target + at, result);
     }
-}
+};
 
-template <class Window>
-__global__ void kNormUndo(Window window, InnerGradient inner, const float* inputs, float* target, size_t count,
-                          float powScale, Scales scales) {
-    CONV_FOR_EACH(at, count) {
-        const float sum = window.sum(inner, at);
-        write(target + at, inputs[at] * sum + inner.grads[at] * negativePower(inner.denoms[at], powScale), scales);
+struct DivideUndo {
+    InnerGradient inner;
+    const float* inputs;
+    float* target;
+    float powScale;
+    Scales scales;
+
+    __device__ InnerGradient values() const { return inner; }
+    template <int N>
+    __device__ void end(unsigned int at, const Lanes<N>& sum) const {
+        const Lanes<N> input = loadLanes<N>(inputs + at), grad = loadLanes<N>(inner.grads + at);
+        const Lanes<N> denom = loadLanes<N>(inner.denoms + at);
+        Lanes<N> result;
+#pragma unroll
+        for (int l = 0; l < N; l++)
+            result.at[l] = input.at[l] * sum.at[l] + grad.at[l] * negativePower(denom.at[l], powScale);
+        writeLanes(target + at, result, scales);
     }
+};
+
+struct Tica {
+    Squares squares;
+    float* target;
+    Scales scales;
+
+    __device__ Squares values() const { return squares; }
+    template <int N>
+    __device__ void end(unsigned int at, const Lanes<N>& sum) const {
+        Lanes<N> result;
+        // The constant is a double literal in 2012, so the sum and quotient are double too.
+#pragma unroll
+        for (int l = 0; l < N; l++) result.at[l] = (float)(1.0 / (0.001 + sqrtf(sum.at[l])));
+        writeLanes(target + at, result, scales);
+    }
+};
+
+struct TicaGrad {
+    Values ticas;
+    const float* images;
+    float* target;
+    Scales scales;
+
+    __device__ Values values() const { return ticas; }
+    template <int N>
+    __device__ void end(unsigned int at, const Lanes<N>& sum) const {
+        Lanes<N> result = loadLanes<N>(images + at);
+#pragma unroll
+        for (int l = 0; l < N; l++) result.at[l] = -result.at[l] * sum.at[l];
+        writeLanes(target + at, result, scales);
+    }
+};
+
+// One window for each place.
+template <class Window, class Ending>
+struct Windowed {
+    Window window;
+    Ending ending;
+
+    template <int N>
+    __device__ void run(const Place& p) const {
+        ending.end(p.at, window.template sum<N>(ending.values(), p));
+    }
+};
+
+// Maps that one thread walks over: enough of them that few are read twice, few enough that there are many threads.
+const int WALK = 16;
+
+// Windows of SIZE maps from `low` maps before their own; a place's map is the number of the walk.
+template <int SIZE, class Ending>
+struct Walking {
+    int maps, plane, low;
+    Ending ending;
+
+    template <int N>
+    __device__ void run(const Place& p) const {
+        const int first = p.map * WALK, last = first + WALK < maps ? first + WALK : maps;
+        const unsigned int position = p.at - p.map * plane;
+        const auto values = ending.values();
+        Lanes<N> window[SIZE];
+#pragma unroll
+        for (int k = 0; k < SIZE - 1; k++) window[k + 1] = valueAt<N>(position, first - low + k);
+        for (int f = first; f < last; f++) {
+#pragma unroll
+            for (int k = 0; k < SIZE - 1; k++) window[k] = window[k + 1];
+            window[SIZE - 1] = valueAt<N>(position, f - low + SIZE - 1);
+            Lanes<N> sum = allLanes<N>(0);
+#pragma unroll
+            for (int k = 0; k < SIZE; k++) addLanes(sum, values, window[k]);
+            ending.end(position + f * plane, sum);
+        }
+    }
+
+private:
+    template <int N>
+    __device__ Lanes<N> valueAt(unsigned int position, int f) const {
+        return f >= 0 && f < maps ? ending.values().template load<N>(position + f * plane) : allLanes<N>(0);
+    }
+};
+
+template <class Ending, class... Arrays>
+void withinMaps(const char* what, const NormShape& s, bool isTransposed, const Ending& ending, const Arrays*... arrays) {
+    const Windowed<WithinMap, Ending> body = {{s.imgSize, s.cases, Around(s, isTransposed)}, ending};
+    forEachPlace(what, Maps{s.channels, s.imgSize, s.imgSize, s.cases}, body, arrays...);
 }
 
-__global__ void kTica(WithinMap window, Squares squares, float* target, size_t count, Scales scales) {
-    // The constant is a double literal in 2012, so the sum and quotient are double too.
-    CONV_FOR_EACH(at, count) { write(target + at, (float)(1.0 / (0.001 + sqrtf(window.sum(squares, at)))), scales); }
+template <int SIZE, class Ending, class... Arrays>
+void walk(const char* what, const NormShape& s, bool isTransposed, const Ending& ending, const Arrays*... arrays) {
+    const Walking<SIZE, Ending> body = {s.channels, s.pixels * s.cases, Around(s, isTransposed).low, ending};
+    forEachPlace(what, Maps{(s.channels + WALK - 1) / WALK, 1, s.pixels, s.cases}, body, arrays...);
 }
 
-__global__ void kTicaGrad(WithinMap window, Values ticas, const float* images, float* target, size_t count,
-                          Scales scales) {
-    CONV_FOR_EACH(at, count) { write(target + at, -images[at] * window.sum(ticas, at), scales); }
+template <class Window, class Ending, class... Arrays>
+void acrossAny(const char* what, const NormShape& s, Window window, const Ending& ending, const Arrays*... arrays) {
+    const Windowed<AcrossMaps<Window>, Ending> body = {{s.channels, s.pixels * s.cases, window}, ending};
+    forEachPlace(what, Maps{s.channels, 1, s.pixels, s.cases}, body, arrays...);
 }
 
-size_t elementCount(const NormShape& s) { return (size_t)s.channels * s.pixels * s.cases; }
-
-template <class Window>
-void norm(Window window, const float* numerators, const float* squares, float* denoms, float* target, float base,
-          float addScale, float powScale) {
-    const size_t count = elementCount(window.s);
-    if (count == 0) return;
-    const Squares values = {squares};
-    kNorm<Window><<<elementGrid(count), ELEMENT_THREADS>>>(window, values, numerators, denoms, target, count, base,
-                                                           addScale, powScale);
-    getLastCudaError("normalisation");
-}
-
-template <class Window>
-void normUndo(Window window, const float* grads, const float* denoms, const float* inputs, const float* acts,
-              float* target, float addScale, float powScale, Scales scales) {
-    const size_t count = elementCount(window.s);
-    if (count == 0) return;
-    const InnerGradient inner = {grads, acts, denoms, -2 * addScale * powScale};
-    kNormUndo<Window><<<elementGrid(count), ELEMENT_THREADS>>>(window, inner, inputs, target, count, powScale, scales);
-    getLastCudaError("gradient of a normalisation");
+template <class Ending, class... Arrays>
+void acrossMaps(const char* what, const NormShape& s, bool isTransposed, const Ending& ending, const Arrays*... arrays) {
+    if (s.blocked) return acrossAny(what, s, Block(s), ending, arrays...);
+    if (s.size == 3) return walk<3>(what, s, isTransposed, ending, arrays...);
+    if (s.size == 5) return walk<5>(what, s, isTransposed, ending, arrays...);
+    if (s.size == 9) return walk<9>(what, s, isTransposed, ending, arrays...);
+    acrossAny(what, s, Around(s, isTransposed), ending, arrays...);
 }
 
 }  // namespace
 
 void normSameMap(const NormShape& s, const float* numerators, const float* squares, float* denoms, float* target,
                  float addScale, float powScale) {
-    const WithinMap window = {s, false};
-    norm(window, numerators, squares, denoms, target, 1, addScale, powScale);
+    const Divide ending = {{squares}, numerators, denoms, target, 1, addScale, powScale};
+    withinMaps("normalisation", s, false, ending, squares, numerators, denoms, target);
 }
 
 void normSameMapUndo(const NormShape& s, const float* grads, const float* denoms, const float* inputs,
                      const float* acts, float* target, float addScale, float powScale, Scales scales) {
-    const WithinMap window = {s, true};
-    normUndo(window, grads, denoms, inputs, acts, target, addScale, powScale, scales);
+    const DivideUndo ending = {{grads, acts, denoms, -2 * addScale * powScale}, inputs, target, powScale, scales};
+    withinMaps("gradient of a normalisation", s, true, ending, grads, acts, denoms, inputs, target);
 }
 
 void normCrossMap(const NormShape& s, const float* images, float* denoms, float* target, float addScale,
                   float powScale, float minDiv) {
-    const AcrossMaps window = {s, false};
-    norm(window, images, images, denoms, target, minDiv, addScale, powScale);
+    const Divide ending = {{images}, images, denoms, target, minDiv, addScale, powScale};
+    acrossMaps("normalisation across maps", s, false, ending, images, denoms, target);
 }
 
 void normCrossMapUndo(const NormShape& s, const float* grads, const float* denoms, const float* inputs,
                       const float* acts, float* target, float addScale, float powScale, Scales scales) {
-    const AcrossMaps window = {s, true};
-    normUndo(window, grads, denoms, inputs, acts, target, addScale, powScale, scales);
+    const DivideUndo ending = {{grads, acts, denoms, -2 * addScale * powScale}, inputs, target, powScale, scales};
+    acrossMaps("gradient of a normalisation across maps", s, true, ending, grads, acts, denoms, inputs, target);
 }
 
 void tica(const NormShape& s, const float* images, float* target, Scales scales) {
-    const size_t count = elementCount(s);
-    if (count == 0) return;
-    const WithinMap window = {s, false};
-    const Squares values = {images};
-    kTica<<<elementGrid(count), ELEMENT_THREADS>>>(window, values, target, count, scales);
-    getLastCudaError("TICA");
+    const Tica ending = {{images}, target, scales};
+    withinMaps("TICA", s, false, ending, images, target);
 }
 
 void ticaGrad(const NormShape& s, const float* images, const float* ticas, float* target, Scales scales) {
-    const size_t count = elementCount(s);
-    if (count == 0) return;
-    const WithinMap window = {s, false};
-    const Values values = {ticas};
-    kTicaGrad<<<elementGrid(count), ELEMENT_THREADS>>>(window, values, images, target, count, scales);
-    getLastCudaError("gradient of TICA");
+    const TicaGrad ending = {{ticas}, images, target, scales};
+    withinMaps("gradient of TICA", s, false, ending, images, ticas, target);
 }
 
 }  // namespace conv_backend

@@ -1,7 +1,7 @@
 // Pooling on GPUs: backward passes and random pooling (the forward template is in conv_pool_cuda.cuh).
 //
-// One thread for each element of the result; each pixel gathers from the outputs that cover it, in order. Checked by
-// tests/conv. Formulas: companion-native section 4.4.
+// Each pixel gathers from the outputs that cover it, in order. Checked by tests/conv. Formulas: companion-native section
+// 4.4.
 #include "cuda_launch.h"
 #include "formulas.h"
 
@@ -9,77 +9,109 @@ namespace conv_backend {
 
 namespace {
 
-__device__ size_t outputAt(const PoolShape& s, const Place& p, int oy, int ox) {
-    return (size_t)((p.channel * s.outputs + oy) * s.outputs + ox) * s.cases + p.i;
-}
+// The outputs that cover a pixel, and where the first case of one of them lies.
+struct Covering {
+    Covering(const PoolShape& shape) : s(shape), stride((unsigned int)shape.stride) {}
+    PoolShape s;
+    companion::Divisor stride;
 
-__global__ void kPoolAvgUndo(PoolShape s, const float* grads, float* target, size_t count, Scales scales) {
-    CONV_FOR_EACH(at, count) {
-        const Place p = placeOf(at, s.cases, s.imgSize);
-        const Range oys = s.covering(p.y), oxs = s.covering(p.x);
-        float sum = 0;
-        for (int oy = oys.first; oy < oys.last; oy++)
-            for (int ox = oxs.first; ox < oxs.last; ox++)
-                sum += grads[outputAt(s, p, oy, ox)] * (1.0f / (s.clipped(oy).count() * s.clipped(ox).count()));
-        write(target + at, sum, scales);
+    __device__ Range of(int pixel) const { return s.covering(pixel, stride); }
+    __device__ int at(const Place& p, int oy, int ox) const {
+        return ((p.map * s.outputs + oy) * s.outputs + ox) * s.cases + (int)p.i;
     }
-}
+};
 
-__global__ void kPoolMaxUndo(PoolShape s, const float* images, const float* grads, const float* acts, float* target,
-                             size_t count, Scales scales) {
-    CONV_FOR_EACH(at, count) {
-        const Place p = placeOf(at, s.cases, s.imgSize);
-        const Range oys = s.covering(p.y), oxs = s.covering(p.x);
-        const float image = images[at];
-        float sum = 0;
+struct PoolAvgUndo {
+    Covering outputs;
+    const float* grads;
+    float* target;
+    Scales scales;
+
+    template <int N>
+    __device__ void run(const Place& p) const {
+        const Range oys = outputs.of(p.y), oxs = outputs.of(p.x);
+        Lanes<N> sum = allLanes<N>(0);
         for (int oy = oys.first; oy < oys.last; oy++)
             for (int ox = oxs.first; ox < oxs.last; ox++) {
-                const size_t output = outputAt(s, p, oy, ox);
-                sum += grads[output] * (float)(image == acts[output]);
+                const float share = 1.0f / (outputs.s.clipped(oy).count() * outputs.s.clipped(ox).count());
+                const Lanes<N> grad = loadLanes<N>(grads + outputs.at(p, oy, ox));
+#pragma unroll
+                for (int l = 0; l < N; l++) sum.at[l] += grad.at[l] * share;
             }
-        write(target + at, sum, scales);
+        writeLanes(target + p.at, sum, scales);
     }
-}
+};
 
-__global__ void kPoolRandom(PoolShape s, const float* images, const float* uniforms, float* target, size_t count) {
-    CONV_FOR_EACH(at, count) {
-        const Place p = placeOf(at, s.cases, s.outputs);
+struct PoolMaxUndo {
+    Covering outputs;
+    const float* images;
+    const float* grads;
+    const float* acts;
+    float* target;
+    Scales scales;
+
+    template <int N>
+    __device__ void run(const Place& p) const {
+        const Range oys = outputs.of(p.y), oxs = outputs.of(p.x);
+        const Lanes<N> image = loadLanes<N>(images + p.at);
+        Lanes<N> sum = allLanes<N>(0);
+        for (int oy = oys.first; oy < oys.last; oy++)
+            for (int ox = oxs.first; ox < oxs.last; ox++) {
+                const int output = outputs.at(p, oy, ox);
+                const Lanes<N> grad = loadLanes<N>(grads + output), act = loadLanes<N>(acts + output);
+#pragma unroll
+                for (int l = 0; l < N; l++) sum.at[l] += grad.at[l] * (float)(image.at[l] == act.at[l]);
+            }
+        writeLanes(target + p.at, sum, scales);
+    }
+};
+
+struct PoolRandom {
+    PoolShape s;
+    const float* images;
+    const float* uniforms;
+    float* target;
+
+    template <int N>
+    __device__ void run(const Place& p) const {
         const Range ys = s.clipped(p.y), xs = s.clipped(p.x);
-        const int pick = randomPick(uniforms[at], ys.count() * xs.count());
-        // A window wholly outside the image has nothing to pick.
-        float picked = 0;
-        if (pick >= 0) {
-            const int y = ys.first + pick / xs.count(), x = xs.first + pick % xs.count();
-            picked = images[(size_t)((p.channel * s.imgSize + y) * s.imgSize + x) * s.cases + p.i];
+        const Lanes<N> uniform = loadLanes<N>(uniforms + p.at);
+        Lanes<N> picked;
+        for (int l = 0; l < N; l++) {
+            const int pick = randomPick(uniform.at[l], ys.count() * xs.count());
+            // A window wholly outside the image has nothing to pick.
+            picked.at[l] = 0;
+            if (pick >= 0) {
+                const int y = ys.first + pick / xs.count(), x = xs.first + pick % xs.count();
+                picked.at[l] = images[((p.map * s.imgSize + y) * s.imgSize + x) * s.cases + (int)p.i + l];
+            }
         }
-        target[at] = picked;
+        storeLanes(target + p.at, picked);
     }
-}
+};
 
-size_t pixelCount(const PoolShape& s) { return (size_t)s.channels * s.imgSize * s.imgSize * s.cases; }
+Maps pixelsOf(const PoolShape& s) {
+    const Maps maps = {s.channels, s.imgSize, s.imgSize, s.cases};
+    return maps;
+}
 
 }  // namespace
 
 void poolAvgUndo(const PoolShape& s, const float* grads, float* target, Scales scales) {
-    const size_t count = pixelCount(s);
-    if (count == 0) return;
-    kPoolAvgUndo<<<elementGrid(count), ELEMENT_THREADS>>>(s, grads, target, count, scales);
-    getLastCudaError("gradient of average pooling");
+    const PoolAvgUndo body = {s, grads, target, scales};
+    forEachPlace("gradient of average pooling", pixelsOf(s), body, grads, target);
 }
 
 void poolMaxUndo(const PoolShape& s, const float* images, const float* grads, const float* acts, float* target,
                  Scales scales) {
-    const size_t count = pixelCount(s);
-    if (count == 0) return;
-    kPoolMaxUndo<<<elementGrid(count), ELEMENT_THREADS>>>(s, images, grads, acts, target, count, scales);
-    getLastCudaError("gradient of maximum pooling");
+    const PoolMaxUndo body = {s, images, grads, acts, target, scales};
+    forEachPlace("gradient of maximum pooling", pixelsOf(s), body, images, grads, acts, target);
 }
 
 void poolRandom(const PoolShape& s, const float* images, const float* uniforms, float* target) {
-    const size_t count = (size_t)s.channels * s.outputs * s.outputs * s.cases;
-    if (count == 0) return;
-    kPoolRandom<<<elementGrid(count), ELEMENT_THREADS>>>(s, images, uniforms, target, count);
-    getLastCudaError("random pooling");
+    const Maps outputs = {s.channels, s.outputs, s.outputs, s.cases};
+    const PoolRandom body = {s, images, uniforms, target};
+    forEachPlace("random pooling", outputs, body, uniforms, target);
 }
 
 }  // namespace conv_backend

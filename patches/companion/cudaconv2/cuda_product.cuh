@@ -17,10 +17,16 @@
 #ifndef COMPANION_CONV_CUDA_PRODUCT_CUH
 #define COMPANION_CONV_CUDA_PRODUCT_CUH
 
-#include "cuda_divisor.h"
 #include "cuda_launch.h"
 
+#include <nvmatrix_index.cuh>
+
 namespace conv_backend {
+
+using companion::Divisor;
+using companion::Lanes;
+using companion::loadLanes;
+using companion::storeLanes;
 
 // What all products of a batch have in common; their depth is the left loader's to say.
 struct ProductShape {
@@ -29,10 +35,12 @@ struct ProductShape {
     int batch;
 };
 
-// The terms of one product: `runs` runs of `length.by`.
+// The terms of one product: `runs` runs of equal length.
 struct Depth {
     int runs;
     Divisor length;
+
+    __device__ int runLength() const { return (int)length.by(); }
 };
 
 // Terms of a step.
@@ -48,11 +56,6 @@ struct Tile {
     static const int lanesY = threadsY % 4 == 0 ? 4 : 2, lanesX = 32 / lanesY;
     // Blocks that the registers of one multiprocessor have to hold together: about twelve warps.
     static const int blocks = (384 + threads / 2) / threads;
-};
-
-template <int N>
-struct alignas(N * sizeof(float)) Floats {
-    float at[N];
 };
 
 // A thread's shares in bringing WIDTH lines, DEPTH terms at a time, to shared memory: one term of several lines. Threads that
@@ -76,7 +79,7 @@ public:
         for (int e = 0; e < shares; e++) {
 #pragma unroll
             for (int v = 0; v < VECTOR; v++) next[e].at[v] = 0;
-            if (inside[e]) next[e] = *reinterpret_cast<const Floats<VECTOR>*>(from[e]);
+            if (inside[e]) next[e] = loadLanes<VECTOR>(from[e]);
         }
     }
 
@@ -88,7 +91,7 @@ public:
 #pragma unroll
                 for (int v = 0; v < VECTOR; v++) buffer[firstTerm() + v][lineOf(e)] = next[e].at[v];
             } else {
-                *reinterpret_cast<Floats<VECTOR>*>(&buffer[firstTerm()][lineOf(e)]) = next[e];
+                storeLanes(&buffer[firstTerm()][lineOf(e)], next[e]);
             }
         }
     }
@@ -96,7 +99,7 @@ public:
     // Goes on to the terms of the next step.
     __device__ void advance(const Loader& loader, const Depth& depth) {
         term += DEPTH;
-        if (term >= depth.length.by) {
+        if (term >= depth.runLength()) {
             turn(loader, depth);
         } else {
 #pragma unroll
@@ -114,7 +117,7 @@ private:
     int numLines, run, term;
     bool inside[shares];
     const float* from[shares];
-    Floats<VECTOR> next[shares];
+    Lanes<VECTOR> next[shares];
 
     __device__ static int firstTerm() {
         return Loader::ALONG_DEPTH ? threadIdx.x % sideBySide * VECTOR : threadIdx.x / sideBySide;
@@ -126,9 +129,9 @@ private:
 
     // A term past the end of its run lies in a later one.
     __device__ void turn(const Loader& loader, const Depth& depth) {
-        const int runs = depth.length.quotient(term);
+        const int runs = (int)depth.length(term);
         run += runs;
-        term -= runs * depth.length.by;
+        term -= runs * depth.runLength();
 #pragma unroll
         for (int e = 0; e < shares; e++) {
             const bool exists = hasLine(e) && lineOf(e) < numLines && run < depth.runs;
@@ -147,11 +150,11 @@ __device__ inline void multiply(const float (&a)[DEPTH][T::rows + 4], const floa
                                 int threadX, float (&sums)[EACH][EACH]) {
 #pragma unroll
     for (int k = 0; k < DEPTH; k++) {
-        Floats<4> x[EACH / 4], y[EACH / 4];
+        Lanes<4> x[EACH / 4], y[EACH / 4];
 #pragma unroll
         for (int u = 0; u < EACH; u += 4) {
-            x[u / 4] = *reinterpret_cast<const Floats<4>*>(&a[k][place(T::threadsY, threadY, u)]);
-            y[u / 4] = *reinterpret_cast<const Floats<4>*>(&b[k][place(T::threadsX, threadX, u)]);
+            x[u / 4] = loadLanes<4>(&a[k][place(T::threadsY, threadY, u)]);
+            y[u / 4] = loadLanes<4>(&b[k][place(T::threadsX, threadX, u)]);
         }
 #pragma unroll
         for (int u = 0; u < EACH; u++)
@@ -161,14 +164,13 @@ __device__ inline void multiply(const float (&a)[DEPTH][T::rows + 4], const floa
 }
 
 template <int VECTOR>
-__device__ inline void writeTogether(float* target, Floats<VECTOR> values, Scales scales) {
-    Floats<VECTOR>* const all = reinterpret_cast<Floats<VECTOR>*>(target);
-    Floats<VECTOR> before = values;
-    if (scales.target != 0) before = *all;
+__device__ inline void writeTogether(float* target, Lanes<VECTOR> values, Scales scales) {
+    Lanes<VECTOR> before = values;
+    if (scales.target != 0) before = loadLanes<VECTOR>(target);
 #pragma unroll
     for (int v = 0; v < VECTOR; v++)
         values.at[v] = scales.output * values.at[v] + (scales.target == 0 ? 0 : scales.target * before.at[v]);
-    *all = values;
+    storeLanes(target, values);
 }
 
 template <class Left, class Right, class Result, class T, int VECTOR>
@@ -208,7 +210,7 @@ __global__ void __launch_bounds__(T::threads, VECTOR > 1 ? T::blocks : 1)
         for (int v = 0; v < EACH; v++) sums[u][v] = 0;
 
     int now = 0;
-    for (int remaining = depth.runs * depth.length.by; remaining > 0; remaining -= DEPTH) {
+    for (int remaining = depth.runs * depth.runLength(); remaining > 0; remaining -= DEPTH) {
         const bool more = remaining > DEPTH;
         if (more) {
             rows.fetch();
@@ -231,7 +233,7 @@ __global__ void __launch_bounds__(T::threads, VECTOR > 1 ? T::blocks : 1)
         for (int v = 0; v < EACH; v += across) {
             const int i = row0 + place(T::threadsY, threadY, u), j = column0 + place(T::threadsX, threadX, v);
             if (i >= shape.rows || j >= shape.columns) continue;
-            Floats<VECTOR> values;
+            Lanes<VECTOR> values;
 #pragma unroll
             for (int w = 0; w < VECTOR; w++) values.at[w] = sums[u + (down > 1 ? w : 0)][v + (across > 1 ? w : 0)];
             writeTogether<VECTOR>(result.address(i, j), values, scales);

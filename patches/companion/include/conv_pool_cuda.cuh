@@ -1,37 +1,49 @@
-// The CUDA flavour's forward pooling: one thread for each output and case. The pooler is a kernel parameter by value and is
-// called as that parameter (companion-native 3.3).
+// The CUDA flavour's forward pooling.
 #ifndef COMPANION_CONV_POOL_CUDA_CUH
 #define COMPANION_CONV_POOL_CUDA_CUH
 
+#include <conv_launch_cuda.cuh>
+
 namespace conv_backend {
 
-const int POOL_THREADS = 256;
-
 template <class Pooler>
-__global__ void kPool(PoolShape s, const float* images, float* target, size_t count, Pooler pooler) {
-    for (size_t at = (size_t)blockIdx.x * blockDim.x + threadIdx.x; at < count; at += (size_t)gridDim.x * blockDim.x) {
-        const int i = (int)(at % s.cases), output = (int)(at / s.cases);
-        const Range xs = s.clipped(output % s.outputs), ys = s.clipped(output / s.outputs % s.outputs);
-        const float* map = images + (size_t)(output / s.outputs / s.outputs) * s.imgSize * s.imgSize * s.cases + i;
-        float sum = pooler.getBaseValue();
+struct Pooling {
+    PoolShape s;
+    const float* images;
+    float* target;
+    Pooler pooler;
+
+    template <int N>
+    __device__ void run(const Place& p) const {
+        const Range xs = s.clipped(p.x), ys = s.clipped(p.y);
+        const float* const map = images + p.map * s.imgSize * s.imgSize * s.cases + p.i;
+        Lanes<N> pooled;
+#pragma unroll
+        for (int l = 0; l < N; l++) {
+            pooled.at[l] = pooler.getBaseValue();
+        }
         for (int y = ys.first; y < ys.last; y++) {
             for (int x = xs.first; x < xs.last; x++) {
-                sum = pooler(sum, map[(size_t)(y * s.imgSize + x) * s.cases]);
+                const Lanes<N> image = loadLanes<N>(map + (y * s.imgSize + x) * s.cases);
+#pragma unroll
+                for (int l = 0; l < N; l++) {
+                    pooled.at[l] = pooler(pooled.at[l], image.at[l]);
+                }
             }
         }
-        target[at] = pooler.output(sum, ys.count() * xs.count());
+#pragma unroll
+        for (int l = 0; l < N; l++) {
+            pooled.at[l] = pooler.output(pooled.at[l], ys.count() * xs.count());
+        }
+        storeLanes(target + p.at, pooled);
     }
-}
+};
 
 template <class Pooler>
 void pool(const PoolShape& s, const float* images, float* target, Pooler pooler) {
-    const size_t count = (size_t)s.channels * s.outputs * s.outputs * s.cases;
-    if (count == 0) {
-        return;
-    }
-    const size_t blocks = (count + POOL_THREADS - 1) / POOL_THREADS, most = 1 << 20;
-    kPool<Pooler><<<(unsigned int)(blocks < most ? blocks : most), POOL_THREADS>>>(s, images, target, count, pooler);
-    getLastCudaError("pooling");
+    const Maps maps = {s.channels, s.outputs, s.outputs, s.cases};
+    const Pooling<Pooler> body = {s, images, target, pooler};
+    forEachPlace("pooling", maps, body, images, target);
 }
 
 }  // namespace conv_backend

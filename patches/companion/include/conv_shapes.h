@@ -71,14 +71,22 @@ struct PoolShape {
         Range r = {low > 0 ? low : 0, low + window < imgSize ? low + window : imgSize};
         return r;
     }
-    // The outputs whose window holds `pixel`.
-    CONV_BOTH Range covering(int pixel) const {
+    // The outputs whose window holds `pixel`; by(n) is n / stride for n that are not negative.
+    template <class Quotient>
+    CONV_BOTH Range covering(int pixel, Quotient by) const {
         const int offset = pixel - start;
-        Range r = {offset < window ? 0 : 1 + (offset - window) / stride, offset < 0 ? 0 : 1 + offset / stride};
+        Range r = {offset < window ? 0 : 1 + (int)by(offset - window), offset < 0 ? 0 : 1 + (int)by(offset)};
         if (r.last > outputs) r.last = outputs;
         if (r.last < r.first) r.last = r.first;
         return r;
     }
+    CONV_BOTH Range covering(int pixel) const { return covering(pixel, ByStride{stride}); }
+
+private:
+    struct ByStride {
+        int stride;
+        CONV_BOTH int operator()(int n) const { return n / stride; }
+    };
 };
 
 // Normalisation within a map (windows over pixels) or across maps (windows over map indices).

@@ -70,11 +70,6 @@ private:
 
 namespace NVMatrixBinaryOps {
 
-class Add {
-public:
-    __device__ inline float operator()(float a, float b) const { return a + b; }
-};
-
 class Multiply {
 public:
     __device__ inline float operator()(float a, float b) const { return a * b; }

@@ -9,11 +9,12 @@
 
 namespace companion {
 
-// target = source; the source may lie on another device, and either may be pinned host memory.
+// target = source; the source may lie on another device, and either may be pinned host memory: then it is done on return,
+// so that the host and other devices may read or overwrite that memory.
 void copyElements(MemoryShape shape, Operand target, Operand source);
 
 // The source where a kernel of the current device can read it: itself, or a copy that lives until the calling thread's next
-// call of a function of this file.
+// call of a function of this file. Pinned memory has been read on return.
 Operand reachable(MemoryShape shape, Operand source);
 
 // The sum of all elements, in double.

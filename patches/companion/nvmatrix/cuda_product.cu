@@ -14,14 +14,15 @@ namespace companion {
 
 namespace {
 
-std::mutex mutex;
-std::map<int, cublasHandle_t>& handles() {
-    static std::map<int, cublasHandle_t>* const all = new std::map<int, cublasHandle_t>();
-    return *all;
-}
+// A handle, and who may use it: the manager thread and a device's own thread may meet on one.
+struct Products {
+    std::mutex mutex;
+    cublasHandle_t handle;
+};
 
 void check(cublasStatus_t status, const char* what, int line) {
-    if (status != CUBLAS_STATUS_SUCCESS) {
+    // A program that is ending has no products to make (helper_cuda.h).
+    if (status != CUBLAS_STATUS_SUCCESS && cudaPeekAtLastError() != cudaErrorCudartUnloading) {
         fprintf(stderr, "%s:%d: cuBLAS error %d on device %d: %s\n", __FILE__, line, static_cast<int>(status), currentDevice(),
                 what);
         exit(EXIT_FAILURE);
@@ -43,33 +44,38 @@ cublasMath_t mathMode() {
     return strcmp(asked, "tf32") == 0 ? CUBLAS_TF32_TENSOR_OP_MATH : CUBLAS_DEFAULT_MATH;
 }
 
-// With the lock held: the current device's handle.
-cublasHandle_t handle() {
-    const int device = currentDevice();
-    const std::map<int, cublasHandle_t>::const_iterator found = handles().find(device);
-    if (found != handles().end()) {
-        return found->second;
-    }
+cublasHandle_t freshHandle() {
     cublasHandle_t fresh;
     CHECK_CUBLAS(cublasCreate(&fresh));
     CHECK_CUBLAS(cublasSetStream(fresh, 0));
     CHECK_CUBLAS(cublasSetMathMode(fresh, mathMode()));
-    handles()[device] = fresh;
     return fresh;
+}
+
+// The current device's, made at its first use and never destroyed.
+Products& products() {
+    static std::mutex mutex;
+    static std::map<int, Products*>* const byDevice = new std::map<int, Products*>();
+    std::lock_guard<std::mutex> lock(mutex);
+    Products*& mine = (*byDevice)[currentDevice()];
+    if (mine == nullptr) {
+        mine = new Products();
+        mine->handle = freshHandle();
+    }
+    return *mine;
 }
 
 }  // namespace
 
-void startProducts() {
-    std::lock_guard<std::mutex> lock(mutex);
-    handle();
-}
+void startProducts() { products(); }
 
-// The manager thread and a device's thread may meet on one handle, hence the lock around the call.
 void product(int m, int n, int k, float alpha, Factor a, Factor b, float beta, float* c, int leadingC) {
-    std::lock_guard<std::mutex> lock(mutex);
-    CHECK_CUBLAS(cublasSgemm(handle(), a.transposed ? CUBLAS_OP_T : CUBLAS_OP_N, b.transposed ? CUBLAS_OP_T : CUBLAS_OP_N, m,
-                             n, k, &alpha, a.data, a.leading, b.data, b.leading, &beta, c, leadingC));
+    Products& mine = products();
+    // A full launch queue makes a thread wait in here: one lock for each device keeps the others going.
+    std::lock_guard<std::mutex> lock(mine.mutex);
+    CHECK_CUBLAS(cublasSgemm(mine.handle, a.transposed ? CUBLAS_OP_T : CUBLAS_OP_N,
+                             b.transposed ? CUBLAS_OP_T : CUBLAS_OP_N, m, n, k, &alpha, a.data, a.leading, b.data, b.leading,
+                             &beta, c, leadingC));
     getLastCudaError("matrix product");
 }
 

@@ -1,34 +1,52 @@
-// Random matrices of the CUDA flavour (RANDOM.md): one thread makes the four numbers of a block of the generator.
+// Random matrices of the CUDA flavour (RANDOM.md): one thread makes the four numbers of a block of the generator, for four
+// neighbours.
 #include "backend.h"
 
 namespace companion {
 
 namespace {
 
-__device__ float& element(const MemoryShape& shape, const Operand& operand, long e) {
-    return operand.data[e / shape.inner * operand.outer + e % shape.inner * operand.inner];
-}
-
-__global__ void kUniform(MemoryShape shape, Operand target, RandomNumbers numbers) {
-    const long count = shape.outer * shape.inner;
-    COMPANION_FOR_FLAT(block, (count + 3) / 4) {
-        const Words words = numbers.words(block);
-        for (int i = 0; i < 4 && 4 * block + i < count; i++) {
-            element(shape, target, 4 * block + i) = uniform(words.word[i]);
+__global__ void kUniform(Walk walk, Place target, bool flat, RandomNumbers numbers) {
+    const unsigned int block = flatThread(), first = 4 * block;
+    if (first >= walk.count) {
+        return;
+    }
+    const Words words = numbers.words(block);
+    Lanes<4> made;
+#pragma unroll
+    for (int l = 0; l < 4; l++) {
+        made.at[l] = uniform(words.word[l]);
+    }
+    if (flat && first + 4 <= walk.count) {
+        storeLanes(target.data + first, made);
+        return;
+    }
+#pragma unroll
+    for (int l = 0; l < 4; l++) {
+        unsigned int i;
+        const unsigned int o = walk.inner(first + l, i);
+        if (first + l < walk.count) {
+            target.at(o, i) = made.at[l];
         }
     }
 }
 
-__global__ void kNormal(MemoryShape shape, Operand target, Operand stdevs, bool squared, RandomNumbers numbers) {
-    const long count = shape.outer * shape.inner;
-    COMPANION_FOR_FLAT(block, (count + 3) / 4) {
-        const Words words = numbers.words(block);
-        float normal[4];
-        normalPair(uniform(words.word[0]), uniform(words.word[1]), normal[0], normal[1]);
-        normalPair(uniform(words.word[2]), uniform(words.word[3]), normal[2], normal[3]);
-        for (int i = 0; i < 4 && 4 * block + i < count; i++) {
-            const float f = element(shape, stdevs, 4 * block + i);
-            element(shape, target, 4 * block + i) += (squared ? f * f : f) * normal[i];
+__global__ void kNormal(Walk walk, Place target, Place stdevs, bool squared, RandomNumbers numbers) {
+    const unsigned int block = flatThread(), first = 4 * block;
+    if (first >= walk.count) {
+        return;
+    }
+    const Words words = numbers.words(block);
+    float normal[4];
+    normalPair(uniform(words.word[0]), uniform(words.word[1]), normal[0], normal[1]);
+    normalPair(uniform(words.word[2]), uniform(words.word[3]), normal[2], normal[3]);
+#pragma unroll
+    for (int l = 0; l < 4; l++) {
+        unsigned int i;
+        const unsigned int o = walk.inner(first + l, i);
+        if (first + l < walk.count) {
+            const float f = stdevs.at(o, i);
+            target.at(o, i) += (squared ? f * f : f) * normal[l];
         }
     }
 }
@@ -39,7 +57,8 @@ void fillUniform(MemoryShape shape, Operand target, RandomNumbers numbers) {
     if (shape.count() == 0) {
         return;
     }
-    kUniform<<<flatGrid((shape.count() + 3) / 4), FLAT_THREADS>>>(shape, target, numbers);
+    kUniform<<<flatBlocks((shape.count() + 3) / 4), FLAT_THREADS>>>(Walk(shape), Place(shape, target),
+                                                                    areFlat(shape, target), numbers);
     getLastCudaError("uniform random numbers");
 }
 
@@ -47,7 +66,8 @@ void addNormal(MemoryShape shape, Operand target, Operand stdevs, bool squared, 
     if (shape.count() == 0) {
         return;
     }
-    kNormal<<<flatGrid((shape.count() + 3) / 4), FLAT_THREADS>>>(shape, target, stdevs, squared, numbers);
+    kNormal<<<flatBlocks((shape.count() + 3) / 4), FLAT_THREADS>>>(Walk(shape), Place(shape, target), Place(shape, stdevs),
+                                                                   squared, numbers);
     getLastCudaError("normal random numbers");
 }
 

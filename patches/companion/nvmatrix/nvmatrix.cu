@@ -233,12 +233,30 @@ void copyLines(float* target, size_t targetStride, const float* source, size_t s
     }
 }
 
-// A copy between two host memories does not wait for the kernels that still use one of them.
-void waitForKernels(bool pinned) {
-    if (pinned) {
-        checkCudaErrors(cudaDeviceSynchronize());
+// The device whose memory it is does the work while this lives, whichever device is current: the release's manager thread
+// reads and writes the matrices of any device, and only a device's own stream is ordered with its kernels.
+class OnDeviceOf {
+public:
+    explicit OnDeviceOf(const float* memory) : _before(NVMatrix::getDeviceID()) {
+        cudaPointerAttributes attributes = cudaPointerAttributes();
+        if (memory != nullptr) {
+            checkCudaErrors(cudaPointerGetAttributes(&attributes, memory));
+        }
+        if (attributes.type == cudaMemoryTypeDevice && attributes.device != _before) {
+            NVMatrix::setDeviceID(attributes.device);
+        }
     }
-}
+    ~OnDeviceOf() {
+        if (NVMatrix::getDeviceID() != _before) {
+            NVMatrix::setDeviceID(_before);
+        }
+    }
+    OnDeviceOf(const OnDeviceOf&) = delete;
+    OnDeviceOf& operator=(const OnDeviceOf&) = delete;
+
+private:
+    const int _before;
+};
 
 }  // namespace
 
@@ -253,7 +271,9 @@ void NVMatrix::copyFromHost(const Matrix& host, bool resizeTarget) {
     if (resizeTarget) {
         resize(rows, cols);
     }
-    waitForKernels(_storage == PINNED_HOST);
+    const OnDeviceOf device(_devData);
+    // Pinned memory is free: what read it had finished when it returned (backend.h). The next minibatch is brought here while
+    // the present one is computed, which waiting for the device would undo.
     if (host.isTrans() == _isTrans) {
         copyLines(_devData, _stride, host.getData(), getLeadingDim(), getLeadingDim(), getFollowingDim());
         return;
@@ -274,7 +294,11 @@ void NVMatrix::copyToHost(Matrix& host, bool resizeTarget) const {
     if (!host.isView()) {
         host.setTrans(_isTrans);
     }
-    waitForKernels(_storage == PINNED_HOST);
+    const OnDeviceOf device(_devData);
+    if (_storage == PINNED_HOST) {
+        // A kernel may be writing it, and a copy between two host memories would not wait for that.
+        checkCudaErrors(cudaDeviceSynchronize());
+    }
     if (host.isTrans() == _isTrans) {
         copyLines(host.getData(), getLeadingDim(), _devData, _stride, getLeadingDim(), getFollowingDim());
         return;
@@ -296,7 +320,7 @@ void NVMatrix::takeShapeOf(const NVMatrix& like) {
     resize(like._numRows, like._numCols);
 }
 
-void NVMatrix::add(NVMatrix& b) { applyBinary(NVMatrixBinaryOps::Add(), b); }
+void NVMatrix::add(NVMatrix& b) { add(b, 1, 1); }
 
 void NVMatrix::add(NVMatrix& b, float scaleB) { add(b, 1, scaleB); }
 

@@ -15,12 +15,16 @@ struct Norm {
 const Norm SAME_MAP[] = {
     {1, 1, 1, 1, false, 0.1f, 0.75f, 1}, {3, 2, 5, 3, false, 0.05f, 0.75f, 1}, {4, 3, 6, 4, false, 0.2f, 0.5f, 1},
     {2, 1, 7, 9, false, 0.3f, 1.0f, 1},  {33, 2, 4, 2, false, 0.4f, 0.6f, 1},  {3, 16, 7, 6, false, 0.01f, 0.75f, 1},
+    {128, 2, 5, 3, false, 0.1f, 0.75f, 1},
 };
 
 const Norm CROSS_MAP[] = {
     {1, 1, 1, 1, false, 0.1f, 0.75f, 1},   {3, 5, 2, 3, false, 0.2f, 0.75f, 1},  {4, 8, 3, 4, false, 0.3f, 0.5f, 2},
     {33, 7, 2, 7, false, 0.1f, 1.0f, 0.5f}, {3, 16, 3, 5, false, 0.01f, 0.75f, 1}, {2, 6, 2, 2, true, 0.3f, 0.75f, 1},
     {5, 7, 3, 3, true, 0.3f, 0.6f, 0.25f}, {2, 16, 2, 16, true, 0.1f, 0.75f, 1},
+    // More maps than one thread walks over, and windows that reach over all.
+    {128, 17, 1, 3, false, 0.2f, 0.75f, 1}, {129, 35, 1, 5, false, 0.1f, 0.75f, 1}, {4, 33, 2, 9, false, 0.1f, 0.5f, 2},
+    {3, 9, 2, 9, false, 0.1f, 0.75f, 1},
 };
 
 int pixels(const Norm& s) { return s.img * s.img; }
@@ -88,7 +92,7 @@ Dense directUndo(const Norm& s, const Pairs& pairs, const Dense& grads, const De
     return out;
 }
 
-const Form FORMS[] = {PLAIN, COLUMN_MAJOR, STRIDED};
+const Form FORMS[] = {PLAIN, COLUMN_MAJOR, STRIDED, ODD_START};
 
 }  // namespace
 

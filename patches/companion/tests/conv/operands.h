@@ -11,9 +11,10 @@
 
 namespace check {
 
-enum Form { PLAIN, COLUMN_MAJOR, STRIDED };
+enum Form { PLAIN, COLUMN_MAJOR, STRIDED, ODD_START };
 
-// A device matrix with the elements of m: dense, column-major, or a view into a wider matrix full of NaN.
+// A device matrix with the elements of m: dense, column-major, a view into a wider matrix full of NaN, or dense from an
+// address that is a multiple of one element alone.
 class Held {
 public:
     Held(const Dense& m, Form form = PLAIN) {
@@ -21,6 +22,11 @@ public:
             _owner.reset(new NVMatrix(m.rows, m.cols + 3));
             upload(Dense(m.rows, m.cols + 3, NOT_A_NUMBER), *_owner);
             _view.reset(&_owner->sliceCols(2, 2 + m.cols));
+            upload(m, *_view);
+        } else if (form == ODD_START) {
+            _owner.reset(new NVMatrix(1 + m.rows * m.cols, 1));
+            _view.reset(&_owner->sliceRows(1, 1 + m.rows * m.cols));
+            _view->reshape(m.rows, m.cols);
             upload(m, *_view);
         } else {
             _owner = device(m, form == COLUMN_MAJOR);
@@ -49,7 +55,7 @@ void overwrites(const Dense& result, double tolerance, const Call& call) {
     Held other(Dense(2, 3, NOT_A_NUMBER));
     call(*other);
     CHECK_MATRIX(*other, result, tolerance);
-    const Form forms[] = {PLAIN, COLUMN_MAJOR, STRIDED};
+    const Form forms[] = {PLAIN, COLUMN_MAJOR, STRIDED, ODD_START};
     for (Form form : forms) {
         Held target(Dense(result.rows, result.cols, NOT_A_NUMBER), form);
         call(*target);
@@ -63,7 +69,7 @@ void scales(const Dense& result, double tolerance, const Call& call) {
     overwrites(result, tolerance, [&](NVMatrix& target) { call(target, 0.0f, 1.0f); });
     overwrites(combined(result, 0, result, -0.5), tolerance, [&](NVMatrix& target) { call(target, 0.0f, -0.5f); });
     const Dense old = random(result.rows, result.cols, 99);
-    const Form forms[] = {PLAIN, COLUMN_MAJOR, STRIDED};
+    const Form forms[] = {PLAIN, COLUMN_MAJOR, STRIDED, ODD_START};
     for (Form form : forms) {
         Held once(old, form);
         call(*once, 1.0f, 1.0f);

@@ -15,6 +15,7 @@ const Pool POOLS[] = {
     {1, 1, 1, 1, 0, 1, 1},  {1, 1, 5, 2, 0, 2, 3},    {3, 2, 7, 3, 0, 2, 3},   {5, 3, 6, 3, 0, 2, 3},
     {4, 2, 8, 3, -1, 2, 4}, {2, 1, 5, 5, -2, 1, 5},   {3, 2, 6, 4, -2, 1, 6},  {3, 2, 9, 2, 1, 2, 4},
     {7, 2, 4, 4, 0, 4, 1},  {300, 1, 5, 3, 0, 2, 2},  {2, 17, 13, 3, 0, 2, 6},
+    {128, 3, 7, 3, 0, 2, 3}, {129, 2, 6, 3, -1, 3, 3},
 };
 
 bool inside(const Pool& p, int output, int pixel) {
@@ -79,7 +80,7 @@ template <class Pooler>
 void checkForward(Dense (*direct)(const Pool&, const Dense&), double tolerance) {
     for (const Pool& p : POOLS) {
         const Dense x = images(p, 1), result = direct(p, x);
-        const Form forms[] = {PLAIN, COLUMN_MAJOR, STRIDED};
+        const Form forms[] = {PLAIN, COLUMN_MAJOR, STRIDED, ODD_START};
         for (Form form : forms) {
             Held in(x, form);
             overwritesIn(form, result, tolerance, [&](NVMatrix& target) {
@@ -96,7 +97,7 @@ void checkMaxUndo(const Pool& p, const Dense& x, const Dense& pooled) {
         for (int n = 0; n < p.cases; n++)
             if (x(in, n) == pooled(o, n)) result(in, n) += grads(o, n);
     });
-    const Form forms[] = {PLAIN, STRIDED};
+    const Form forms[] = {PLAIN, STRIDED, ODD_START};
     for (Form form : forms) {
         Held in(x, form), acts(pooled, form), g(grads, form);
         scalesIn(form, result, 1e-5, [&](NVMatrix& target, float sT, float sO) {
@@ -126,7 +127,7 @@ CASE(convLocalAvgUndo_clipping) {
         visitPool(p, [&](int in, int o, int size) {
             for (int n = 0; n < p.cases; n++) result(in, n) += grads(o, n) / size;
         });
-        const Form forms[] = {PLAIN, COLUMN_MAJOR, STRIDED};
+        const Form forms[] = {PLAIN, COLUMN_MAJOR, STRIDED, ODD_START};
         for (Form form : forms) {
             Held g(grads, form);
             scalesIn(form, result, 1e-5, [&](NVMatrix& target, float sT, float sO) {

@@ -214,6 +214,27 @@ CASE(matrices_cross_devices_and_are_freed_from_any) {
     CHECK(NVMatrix::canAccessDevice(last, last));
 }
 
+// The manager thread does this with the matrices of all devices (2.4).
+CASE(host_copies_reach_a_device_that_is_not_current) {
+    int count = 0;
+    checkCudaErrors(cudaGetDeviceCount(&count));
+    const int last = count - 1;
+    const Dense values = random(12, 7, 17);
+    for (const Storage& storage : check::STORAGES) {
+        NVMatrix::setDeviceID(last);
+        Stored there(Dense(12, 7, check::NOT_A_NUMBER), storage);
+        NVMatrix::setDeviceID(0);
+        Matrix host(12, 7);
+        for (int e = 0; e < 84; e++) {
+            host.getData()[e] = static_cast<float>(values.at[e]);
+        }
+        there->copyFromHost(host);
+        CHECK_EQUAL(NVMatrix::getDeviceID(), 0);
+        CHECK_MATRIX(*there, values, 0);
+        CHECK_EQUAL(NVMatrix::getDeviceID(), 0);
+    }
+}
+
 CASE(add_reads_an_operand_on_another_device) {
     int count = 0;
     checkCudaErrors(cudaGetDeviceCount(&count));

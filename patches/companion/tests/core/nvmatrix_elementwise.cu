@@ -109,6 +109,23 @@ CASE(ternary_functor_over_all_storages) {
     }
 }
 
+// Flat, but not from an address that is a multiple of four elements.
+CASE(a_run_of_memory_may_start_anywhere) {
+    const Dense a = random(9, 7, 21), b = random(8, 7, 22);
+    std::unique_ptr<NVMatrix> whole = check::device(a), other = check::device(b);
+    std::unique_ptr<NVMatrix> part(&whole->sliceRows(1, 9));
+    NVMatrix target;
+    part->applyBinary(NVMatrixBinaryOps::WeightedAdd(1, 1), *other, target);
+    part->apply(Affine(2, 1));
+    const Dense sum = map(b, [&](int i, int j, double x) { return x + a(i + 1, j); });
+    CHECK_MATRIX(target, sum, 1e-6);
+    const Dense found = check::download(*whole);
+    for (int j = 0; j < 7; j++) {
+        CHECK_CLOSE(found(0, j), a(0, j), 0);
+        CHECK_CLOSE(found(8, j), 2 * a(8, j) + 1, 1e-6);
+    }
+}
+
 CASE(targets_may_be_operands) {
     const Dense a = random(8, 9, 7), b = random(8, 9, 8), c = random(8, 9, 9);
     const Dense difference = map(a, [&](int i, int j, double x) { return x + 2 * b(i, j); });

@@ -60,7 +60,8 @@ struct Shape {
 };
 
 // Odd sizes, single rows and columns, and one beyond every tile and segment length of the library.
-const Shape SHAPES[] = {{1, 1}, {1, 7}, {9, 1}, {5, 3}, {33, 65}, {130, 31}, {3, 9001}};
+const Shape SHAPES[] = {{1, 1}, {1, 7}, {9, 1}, {5, 3}, {33, 65}, {130, 31}, {600, 12},
+                        {3, 9001}, {9001, 1}};
 
 }  // namespace check
 
