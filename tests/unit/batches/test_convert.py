@@ -130,7 +130,7 @@ def test_letterbox_mean_counts_only_what_is_covered() -> None:
 
 
 @settings(deadline=None, max_examples=25)
-@given(st.integers(0, 2**32), st.integers(1, 40), st.integers(2, 9), st.integers(1, 5))
+@given(st.integers(0, 2**32), st.integers(1, 40), st.integers(2, 24), st.integers(1, 5))
 def test_statistics_are_exact_and_independent_of_grouping(seed: int, count: int, size: int, parts: int) -> None:
     rng = np.random.default_rng(seed)
     pictures = rng.integers(0, 256, (count, size, size, 3), np.uint8)
@@ -150,6 +150,20 @@ def test_statistics_are_exact_and_independent_of_grouping(seed: int, count: int,
     covariance = np.cov(flat.T, bias=True)
     np.testing.assert_allclose(vectors @ np.diag(deviations**2) @ vectors.T, covariance, rtol=2e-5, atol=2e-2)
     assert (np.diff(deviations) <= 0).all()
+
+
+def test_statistics_stay_exact_at_their_largest_values() -> None:
+    """White everywhere, as many pictures as a batch may hold on one pixel row of blocks: the sums come close to 2^24."""
+    statistics = Statistics(16)
+    white = np.full((16, 16, 3), 255, np.uint8)
+    statistics.add(white)
+    statistics.total += np.float32(255 * 65534)
+    statistics.covered += 65534
+    statistics.add(white)
+    arrays = statistics.arrays()
+    assert (arrays["total"] == 255 * 65536).all() and (arrays["covered"] == 65536).all()
+    assert arrays["products"][0, 2] == 2 * 16 * 16 * 255 * 255
+    assert (statistics.mean() == 255).all()
 
 
 def test_one_and_four_workers_and_any_listing_give_the_same_bytes(class_folders: Path, tmp_path: Path) -> None:
