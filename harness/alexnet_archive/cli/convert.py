@@ -33,7 +33,7 @@ Example:
 @click.option("--limit", type=int, help="At most this many pictures of each role, for trials.")
 @click.option("--val-fraction", default=0.0, show_default=True, help="Share of each class held out for validation.")
 @click.option("--max-pixels", type=int, help="Refuse pictures with more pixels than this.  [default: 89 million]")
-@click.option("--workers", type=int, help="Worker processes.  [default: one per core and one more]")
+@click.option("--workers", type=int, help="Processes at work.  [default: one per core]")
 @click.option("--scheduler", metavar="ADDRESS", help="Hand the work to a Dask cluster over shared storage.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON event per line on standard output.")
 def convert(source: Path, out: Path, max_pixels: int | None, scheduler: str | None, as_json: bool, **given: Any) -> None:

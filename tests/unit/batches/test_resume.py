@@ -23,7 +23,7 @@ import pytest
 
 from alexnet_archive import files
 from alexnet_archive.batches.check import check_folder
-from alexnet_archive.batches.convert import ConvertOptions, convert, executors
+from alexnet_archive.batches.convert import ConvertOptions, convert, executors, tasks
 from alexnet_archive.batches.convert.tasks import Done, Task
 from alexnet_archive.errors import ConvertError, Interrupted, UserInputError, WriteError
 from tests.unit.batches.samples import folder_bytes
@@ -203,6 +203,21 @@ def test_a_worker_that_dies_costs_nothing(class_folders: Path, tmp_path: Path, u
     report = convert(class_folders, tmp_path / "out", TWO, kill_one)
     assert victims and report.images["training"] == 42
     assert folder_bytes(tmp_path / "out") == undisturbed
+
+
+def compute_for_a_while(_: int) -> tuple[float, float]:
+    with tasks.computing:
+        started = time.monotonic()
+        time.sleep(0.1)
+        return started, time.monotonic()
+
+
+def test_no_more_workers_compute_at_once_than_asked_for() -> None:
+    with executors._pool(2) as pool:
+        spans = list(pool.map(compute_for_a_while, range(12)))
+        assert len(multiprocessing.active_children()) == 3, "one reads ahead or writes"
+    at_once = [sum(start <= moment < end for start, end in spans) for moment, _ in spans]
+    assert max(at_once) == 2
 
 
 def test_workers_that_always_die_end_in_an_error_that_names_the_batch(class_folders: Path, tmp_path: Path) -> None:
