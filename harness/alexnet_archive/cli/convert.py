@@ -91,4 +91,4 @@ def print_report(report: Any, out: Path) -> None:
     if report.oddities:
         console.print(f"{len(report.oddities)} odd pictures were taken nevertheless; convert-report.json names them")
     rate = report.converted / report.seconds if report.seconds else 0.0
-    console.print(f"{report.converted:,} pictures converted in {report.seconds:.1f} s ({rate:.0f} images/s) into {out}")
+    console.print(f"{report.converted:,} pictures read in {report.seconds:.1f} s ({rate:.0f} images/s) into {out}")
