@@ -219,6 +219,29 @@ def test_every_picture_is_in_a_batch_or_in_the_report(class_folders: Path, tmp_p
     assert check_folder(tmp_path / "out")[0] == []
 
 
+def test_links_and_loose_files_are_named_not_followed(class_folders: Path, tmp_path: Path) -> None:
+    train, val = class_folders / "train", class_folders / "val"
+    (train / "ant" / "loop.jpg").symlink_to("loop.jpg")
+    (train / "ant" / "dangling.jpg").symlink_to("nothing.jpg")
+    (train / "bee" / "up").symlink_to("..")
+    (train / "dog").symlink_to("/etc")
+    (train / "loose.jpg").write_bytes(encoded(photograph(3)))
+    shutil.rmtree(val / "cat")
+    (val / "cat").symlink_to("/etc")
+    (class_folders / "test" / "out.jpg").symlink_to("/etc/passwd")
+    report = convert(class_folders, tmp_path / "out", SMALL)
+    assert {(f.picture, f.kind) for f in report.findings} == {
+        ("train/ant/loop.jpg", "unreadable"),
+        ("train/ant/dangling.jpg", "not a file"),
+        ("train/bee/up", "link"),
+        ("train/dog", "link"),
+        ("train/loose.jpg", "no class"),
+        ("val/cat", "link"),
+        ("test/out.jpg", "link"),
+    }
+    assert dict(report.images) == {"training": 42, "validation": 8, "test": 5} and report.classes == 3
+
+
 def test_names_that_are_no_text(tmp_path: Path) -> None:
     source = tmp_path / "source"
     folder = source / os.fsdecode(b"caf\xe9 [bold]")
