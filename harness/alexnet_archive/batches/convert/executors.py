@@ -46,7 +46,9 @@ def run_in_processes(work: Iterable[Task], workers: int) -> Generator[Done]:
     def first_those_again(queue: Iterator[Task]) -> Iterator[Task]:
         while again:
             yield again.pop(0)
-        yield from queue
+        # Not `yield from`: it would close the queue when what remains of a broken attempt is collected.
+        for task in queue:  # noqa: UP028
+            yield task
 
     queue = iter(work)
     while True:
