@@ -90,5 +90,8 @@ def print_report(report: Any, out: Path) -> None:
             console.print(f"... and {len(report.findings) - 20} more, all in {out / 'convert-report.json'}")
     if report.oddities:
         console.print(f"{len(report.oddities)} odd pictures were taken nevertheless; convert-report.json names them")
-    rate = report.converted / report.seconds if report.seconds else 0.0
+    if not report.converted:
+        console.print(f"{out} was finished before; nothing was left to do")
+        return
+    rate = report.converted / report.seconds
     console.print(f"{report.converted:,} pictures read in {report.seconds:.1f} s ({rate:.0f} images/s) into {out}")
