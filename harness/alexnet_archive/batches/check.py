@@ -97,6 +97,7 @@ class Checker:
             self.side = square_side(int(self.meta.get("num_vis", 3072)), "num_vis")
         except (ArchiveError, TypeError, ValueError) as error:
             self.fault(name, "unreadable", str(error))
+            self.meta = {}  # what it alone decides is then not held against every picture
             return
         summary = self.summary
         summary.side = self.side
@@ -182,7 +183,7 @@ class Checker:
         if len(value) != 3 or len(set(lengths)) != 1 or -1 in lengths:
             self.fault(name, "format", f"not three lists of one length: {lengths}")
             return 0
-        if lengths[0] > self.summary.batch_size:
+        if self.meta and lengths[0] > self.summary.batch_size:
             self.fault(name, "size", f"{lengths[0]} images, but batch_size is {self.summary.batch_size}")
         tags = "freq_to_id" in self.meta
         for case, (data, label) in enumerate(zip(value[0], value[2])):
@@ -202,6 +203,8 @@ class Checker:
             self._check_label(name, case, int(label[1]) + self.summary.label_offset, role)
 
     def _check_label(self, name: str, case: int, label: int, role: str) -> None:
+        if not self.meta:
+            return
         if 0 <= label < self.summary.classes:
             self.counts[label] += role == "training"
         else:
@@ -215,14 +218,14 @@ class Checker:
             return
         no_crop = bool(self.meta.get("no_crop"))
         fits = max(height, width) <= self.side if no_crop else height == width == self.side
-        if not fits:
+        if self.meta and not fits:
             self.fault(name, "picture", f"image {case} is {width} x {height}, not {self.side} x {self.side}")
 
     def _check_raw(self, name: str, value: dict[str, Any], role: str) -> int:
         data, labels = np.asarray(value["data"]), np.asarray(value.get("labels", [])).reshape(-1)
         if data.ndim != 2 or data.shape[1] != labels.size:
             self.fault(name, "format", f"data of shape {data.shape} with {labels.size} labels")
-        elif data.shape[0] != 3 * self.side**2:
+        elif self.meta and data.shape[0] != 3 * self.side**2:
             self.fault(name, "size", f"{data.shape[0]} values per image, num_vis asks for {3 * self.side**2}")
         for case, label in enumerate(labels.tolist()):
             self._check_label(name, case, int(label), role)

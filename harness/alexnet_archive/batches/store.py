@@ -123,19 +123,21 @@ def read_batch(path: Path) -> Any:
     return _with_text_keys(_load(Path(path)))
 
 
-def write_batch(path: Path, batch: Any) -> None:
-    """Write one batch file, readable by Python 2.7, atomically.
+def batch_bytes(batch: Any) -> bytes:
+    """One batch file, readable by Python 2.7.
 
     `batch` is the 3-tuple of section 4.6 (list of JPEG byte strings, list of (width, height), list of (wnid, raw label or
-    None)), or a dictionary with `data` uint8 (features, cases) and `labels`. Raises WriteError, and BatchFileError when the
-    three lists of a tuple differ in length.
+    None)), or a dictionary with `data` uint8 (features, cases) and `labels`. Raises BatchFileError when the three lists of a
+    tuple differ in length.
     """
     if isinstance(batch, tuple) and len({len(part) for part in batch}) != 1:
-        raise BatchFileError(
-            "the parts of a batch differ in length", path=path, expected="equal", found=[len(part) for part in batch]
-        )
-    with files.atomic_writer(Path(path)) as stream:
-        pickles.dump(_as_byte_strings(batch), stream)
+        raise BatchFileError("the parts of a batch differ in length", expected="equal", found=[len(part) for part in batch])
+    return pickles.dumps(_as_byte_strings(batch))
+
+
+def write_batch(path: Path, batch: Any) -> None:
+    """Write one batch file (see `batch_bytes`) atomically. Raises WriteError and BatchFileError."""
+    files.write_bytes(Path(path), batch_bytes(batch))
 
 
 def write_predictions(folder: Path, number: int, data: NDArray[Any], note: str) -> Path:

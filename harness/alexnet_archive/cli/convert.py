@@ -33,7 +33,7 @@ Example:
 @click.option("--limit", type=int, help="At most this many pictures of each role, for trials.")
 @click.option("--val-fraction", default=0.0, show_default=True, help="Share of each class held out for validation.")
 @click.option("--max-pixels", type=int, help="Refuse pictures with more pixels than this.  [default: 89 million]")
-@click.option("--workers", type=int, help="Worker processes.  [default: one per core and one more]")
+@click.option("--workers", type=int, help="Processes at work.  [default: one per core]")
 @click.option("--scheduler", metavar="ADDRESS", help="Hand the work to a Dask cluster over shared storage.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON event per line on standard output.")
 def convert(source: Path, out: Path, max_pixels: int | None, scheduler: str | None, as_json: bool, **given: Any) -> None:
@@ -90,5 +90,8 @@ def print_report(report: Any, out: Path) -> None:
             console.print(f"... and {len(report.findings) - 20} more, all in {out / 'convert-report.json'}")
     if report.oddities:
         console.print(f"{len(report.oddities)} odd pictures were taken nevertheless; convert-report.json names them")
-    rate = report.converted / report.seconds if report.seconds else 0.0
-    console.print(f"{report.converted:,} pictures converted in {report.seconds:.1f} s ({rate:.0f} images/s) into {out}")
+    if not report.converted:
+        console.print(f"{out} was finished before; nothing was left to do")
+        return
+    rate = report.converted / report.seconds
+    console.print(f"{report.converted:,} pictures read in {report.seconds:.1f} s ({rate:.0f} images/s) into {out}")

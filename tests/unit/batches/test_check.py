@@ -99,6 +99,13 @@ def test_everything_is_reported_at_once(folder: Path) -> None:
     assert {fault.kind for fault in check_folder(folder)[0]} == {"meta", "leftover", "unreadable"}
 
 
+@pytest.mark.parametrize("case", ["no meta", "torn meta"])
+def test_without_meta_only_that_is_wrong(folder: Path, case: str) -> None:
+    """An unfinished conversion has batches and no meta: that is one fault, not one more per picture."""
+    DAMAGE[case][0](folder)
+    assert [fault.file for fault in check_folder(folder)[0]] == ["batches.meta"]
+
+
 def test_raw_folders(tmp_path: Path) -> None:
     write_meta(tmp_path, label_offset=None)
     write_raw_batch(tmp_path, 1, 12)

@@ -130,7 +130,7 @@ def test_letterbox_mean_counts_only_what_is_covered() -> None:
 
 
 @settings(deadline=None, max_examples=25)
-@given(st.integers(0, 2**32), st.integers(1, 40), st.integers(2, 9), st.integers(1, 5))
+@given(st.integers(0, 2**32), st.integers(1, 40), st.integers(2, 24), st.integers(1, 5))
 def test_statistics_are_exact_and_independent_of_grouping(seed: int, count: int, size: int, parts: int) -> None:
     rng = np.random.default_rng(seed)
     pictures = rng.integers(0, 256, (count, size, size, 3), np.uint8)
@@ -150,6 +150,20 @@ def test_statistics_are_exact_and_independent_of_grouping(seed: int, count: int,
     covariance = np.cov(flat.T, bias=True)
     np.testing.assert_allclose(vectors @ np.diag(deviations**2) @ vectors.T, covariance, rtol=2e-5, atol=2e-2)
     assert (np.diff(deviations) <= 0).all()
+
+
+def test_statistics_stay_exact_at_their_largest_values() -> None:
+    """White everywhere, as many pictures as a batch may hold on one pixel row of blocks: the sums come close to 2^24."""
+    statistics = Statistics(16)
+    white = np.full((16, 16, 3), 255, np.uint8)
+    statistics.add(white)
+    statistics.total += np.float32(255 * 65534)
+    statistics.covered += 65534
+    statistics.add(white)
+    arrays = statistics.arrays()
+    assert (arrays["total"] == 255 * 65536).all() and (arrays["covered"] == 65536).all()
+    assert arrays["products"][0, 2] == 2 * 16 * 16 * 255 * 255
+    assert (statistics.mean() == 255).all()
 
 
 def test_one_and_four_workers_and_any_listing_give_the_same_bytes(class_folders: Path, tmp_path: Path) -> None:
@@ -203,6 +217,29 @@ def test_every_picture_is_in_a_batch_or_in_the_report(class_folders: Path, tmp_p
     assert report.counts() == {"empty": 1, "link": 1, "no class": 1, "not a picture": 1, "undecodable": 1}
     assert read_report(tmp_path / "out") == report
     assert check_folder(tmp_path / "out")[0] == []
+
+
+def test_links_and_loose_files_are_named_not_followed(class_folders: Path, tmp_path: Path) -> None:
+    train, val = class_folders / "train", class_folders / "val"
+    (train / "ant" / "loop.jpg").symlink_to("loop.jpg")
+    (train / "ant" / "dangling.jpg").symlink_to("nothing.jpg")
+    (train / "bee" / "up").symlink_to("..")
+    (train / "dog").symlink_to("/etc")
+    (train / "loose.jpg").write_bytes(encoded(photograph(3)))
+    shutil.rmtree(val / "cat")
+    (val / "cat").symlink_to("/etc")
+    (class_folders / "test" / "out.jpg").symlink_to("/etc/passwd")
+    report = convert(class_folders, tmp_path / "out", SMALL)
+    assert {(f.picture, f.kind) for f in report.findings} == {
+        ("train/ant/loop.jpg", "unreadable"),
+        ("train/ant/dangling.jpg", "not a file"),
+        ("train/bee/up", "link"),
+        ("train/dog", "link"),
+        ("train/loose.jpg", "no class"),
+        ("val/cat", "link"),
+        ("test/out.jpg", "link"),
+    }
+    assert dict(report.images) == {"training": 42, "validation": 8, "test": 5} and report.classes == 3
 
 
 def test_names_that_are_no_text(tmp_path: Path) -> None:
@@ -319,6 +356,6 @@ def test_the_command_with_events(class_folders: Path, tmp_path: Path) -> None:
     assert events[-3]["done"] == events[-3]["total"] == events[0]["pictures"] == 60
     assert events[-1]["not_used"] == {"not a picture": 1} and events[-1]["images"]["training"] == 42
     again = CliRunner().invoke(main, arguments, catch_exceptions=False)
-    assert again.exit_code == 0 and "bad.jpg" in again.output and "0 pictures converted" in again.output
+    assert again.exit_code == 0 and "bad.jpg" in again.output and "nothing was left to do" in again.output
     refused = CliRunner().invoke(main, [*arguments, "--seed", "9"])
     assert isinstance(refused.exception, UserInputError)

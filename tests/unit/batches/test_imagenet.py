@@ -231,6 +231,11 @@ def damaged_kit(folder: Path, case: str) -> None:
             pass
     elif case == "two tars":
         shutil.copy(folder / f"ILSVRC{YEAR}_img_val.tar", folder / f"ILSVRC{YEAR}_img_val2.tar")
+    elif case == "no tar":
+        (folder / f"ILSVRC{YEAR}_img_train.tar").write_bytes(b"junk" * 1000)
+    elif case == "link to nothing":
+        (folder / f"ILSVRC{YEAR}_img_val.tar").unlink()
+        (folder / f"ILSVRC{YEAR}_img_val.tar").symlink_to("nothing.tar")
 
 
 @pytest.mark.parametrize(
@@ -241,6 +246,8 @@ def damaged_kit(folder: Path, case: str) -> None:
         ("no class", "classes that do not exist"),
         ("no kit", "holds no meta.mat"),
         ("two tars", "2 validation tars"),
+        ("no tar", "img_train.tar: not a tar"),
+        ("link to nothing", "No such file"),
     ],
 )
 def test_kits_and_tars_that_do_not_fit(tmp_path: Path, case: str, words: str) -> None:
@@ -249,6 +256,13 @@ def test_kits_and_tars_that_do_not_fit(tmp_path: Path, case: str, words: str) ->
     with pytest.raises(ConvertError, match=words):
         convert(mini.folder, tmp_path / "out", OPTIONS)
     assert not batches.batch_numbers(tmp_path / "out")
+
+
+def test_a_role_that_is_not_there_is_noted(tmp_path: Path) -> None:
+    mini = make(tmp_path / "tars", per_class=1, validation=2, test=1, odd=False)
+    (mini.folder / f"ILSVRC{YEAR}_img_val.tar").unlink()
+    report = convert(mini.folder, tmp_path / "out", OPTIONS)
+    assert report.images["validation"] == 0 and "no validation pictures" in " ".join(report.notes)
 
 
 def test_without_scipy_the_remedy_names_the_extra(mini: Miniature, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

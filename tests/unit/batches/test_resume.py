@@ -5,6 +5,7 @@ Whatever happened, the same command ends with the same bytes as a conversion nob
 
 from __future__ import annotations
 
+import gc
 import json
 import multiprocessing
 import os
@@ -23,7 +24,7 @@ import pytest
 
 from alexnet_archive import files
 from alexnet_archive.batches.check import check_folder
-from alexnet_archive.batches.convert import ConvertOptions, convert, executors
+from alexnet_archive.batches.convert import ConvertOptions, convert, executors, tasks
 from alexnet_archive.batches.convert.tasks import Done, Task
 from alexnet_archive.errors import ConvertError, Interrupted, UserInputError, WriteError
 from tests.unit.batches.samples import folder_bytes
@@ -203,6 +204,55 @@ def test_a_worker_that_dies_costs_nothing(class_folders: Path, tmp_path: Path, u
     report = convert(class_folders, tmp_path / "out", TWO, kill_one)
     assert victims and report.images["training"] == 42
     assert folder_bytes(tmp_path / "out") == undisturbed
+
+
+class BreakingPool:
+    """Stands for a pool of processes: the first one breaks with its third result, the next ones live."""
+
+    made = 0
+
+    def __init__(self, workers: int) -> None:
+        BreakingPool.made += 1
+        self.results = 2 if BreakingPool.made == 1 else 1000
+
+    def submit(self, run: object, task: Task) -> executors.Future[Done]:
+        future: executors.Future[Done] = executors.Future()
+        self.results -= 1
+        if self.results < 0:
+            future.set_exception(executors.BrokenProcessPool("a worker died"))
+        else:
+            future.set_result(Done("training", task.number, 1, (), (), 1, "", ""))
+        return future
+
+    def shutdown(self, **_: object) -> None:
+        return None
+
+
+def test_what_follows_a_dead_worker_is_not_lost_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What remains of the broken attempt may be collected at any moment, and must not take the list of tasks with it."""
+    monkeypatch.setattr(BreakingPool, "made", 0)
+    monkeypatch.setattr(executors, "_pool", BreakingPool)
+    work = (Task("", "", "training", number, [], ONE) for number in range(30))
+    numbers = []
+    for done in executors.run_in_processes(work, 2):
+        numbers.append(done.number)
+        gc.collect()
+    assert sorted(numbers) == list(range(30)) and BreakingPool.made == 2
+
+
+def compute_for_a_while(_: int) -> tuple[float, float]:
+    with tasks.computing:
+        started = time.monotonic()
+        time.sleep(0.1)
+        return started, time.monotonic()
+
+
+def test_no_more_workers_compute_at_once_than_asked_for() -> None:
+    with executors._pool(2) as pool:
+        spans = list(pool.map(compute_for_a_while, range(12)))
+        assert len(multiprocessing.active_children()) == 3, "one reads ahead or writes"
+    at_once = [sum(start <= moment < end for start, end in spans) for moment, _ in spans]
+    assert max(at_once) == 2
 
 
 def test_workers_that_always_die_end_in_an_error_that_names_the_batch(class_folders: Path, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
+from multiprocessing.synchronize import Semaphore
 
 from alexnet_archive.batches.convert import tasks
 from alexnet_archive.batches.convert.tasks import Done, Task
@@ -32,7 +33,10 @@ def run_here(work: Iterable[Task]) -> Generator[Done]:
 
 
 def run_in_processes(work: Iterable[Task], workers: int) -> Generator[Done]:
-    """Run in `workers` processes, results as they come. A worker that dies costs nothing but its batch's time.
+    """Run with `workers` processes at work, results as they come. A worker that dies costs nothing but its batch's time.
+
+    There is one process more, which reads ahead or writes while the others compute: never more than `workers` compute at
+    once, since processes that share a core lose a few per cent to each other's caches.
 
     Raises ConvertError when the same batch sees its workers die `ATTEMPTS` times.
     """
@@ -42,7 +46,9 @@ def run_in_processes(work: Iterable[Task], workers: int) -> Generator[Done]:
     def first_those_again(queue: Iterator[Task]) -> Iterator[Task]:
         while again:
             yield again.pop(0)
-        yield from queue
+        # Not `yield from`: it would close the queue when what remains of a broken attempt is collected.
+        for task in queue:  # noqa: UP028
+            yield task
 
     queue = iter(work)
     while True:
@@ -108,7 +114,9 @@ def run_on_cluster(work: Iterable[Task], address: str) -> Generator[Done]:
 
 def _pool(workers: int) -> ProcessPoolExecutor:
     # spawn: a fork of a process with threads (progress bar, BLAS) may hang, and a fork server opens a socket.
-    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker)
+    context = multiprocessing.get_context("spawn")
+    at_work = context.Semaphore(workers)
+    return ProcessPoolExecutor(workers + 1, mp_context=context, initializer=_start_worker, initargs=(at_work,))
 
 
 def _drain(pool: ProcessPoolExecutor, queue: Iterator[Task], handed: dict[int, Task], workers: int) -> Generator[Done]:
@@ -130,9 +138,10 @@ def _drain(pool: ProcessPoolExecutor, queue: Iterator[Task], handed: dict[int, T
             yield done
 
 
-def _start_worker() -> None:
+def _start_worker(at_work: Semaphore) -> None:
     """Leave Ctrl-C to the parent, and end when the parent is gone, however it went."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    tasks.computing = at_work
     parent = multiprocessing.parent_process()
     assert parent is not None
 

@@ -28,31 +28,52 @@ def role_folder(source: Path, role: str) -> Path | None:
 
 
 def subfolders(folder: Path) -> list[str]:
-    with os.scandir(folder) as entries:
-        return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+    """Names of the visible folders in `folder`, sorted, without links to folders."""
+    with os.scandir(folder) as found:
+        return sorted(e.name for e in found if e.is_dir(follow_symlinks=False) and not e.name.startswith("."))
+
+
+def files_in(root: Path, folder: Path, findings: list[Finding]) -> Iterator[tuple[str, int]]:
+    """(path relative to `root`, size in bytes) of the visible files of `folder` itself, sorted."""
+    return _files(os.path.realpath(root), str(folder), folder.relative_to(root).as_posix(), findings, deep=False)
 
 
 def files_below(root: Path, folder: Path, findings: list[Finding]) -> Iterator[tuple[str, int]]:
-    """(path relative to `root`, size in bytes) of every visible file below `folder`, sorted."""
-    real_root = root.resolve()
+    """The same with the files of all folders within."""
+    return _files(os.path.realpath(root), str(folder), folder.relative_to(root).as_posix(), findings, deep=True)
+
+
+def _files(real_root: str, folder: str, prefix: str, findings: list[Finding], *, deep: bool) -> Iterator[tuple[str, int]]:
+    """In plain strings: a million `Path` objects would take longer than reading the folders."""
     with os.scandir(folder) as found:
         entries = sorted(found, key=lambda entry: entry.name)
     for entry in entries:
         if entry.name.startswith("."):
             continue
-        path = Path(entry.path)
-        name = path.relative_to(root).as_posix()
-        if entry.is_symlink() and not path.resolve().is_relative_to(real_root):
-            findings.append(Finding(name, "link", "a link that leaves the source folder is not followed"))
-        elif entry.is_dir():
-            if entry.is_symlink():
-                findings.append(Finding(name, "link", "a linked folder is not followed"))
-            else:
-                yield from files_below(root, path, findings)
-        elif entry.is_file():
-            yield name, entry.stat().st_size
+        name = entry.name if prefix == "." else f"{prefix}/{entry.name}"
+        if entry.is_dir(follow_symlinks=False):
+            if deep:
+                yield from _files(real_root, entry.path, name, findings, deep=True)
+            continue
+        try:
+            refusal = _refusal(entry, real_root)
+            size = entry.stat().st_size if refusal is None else 0
+        except OSError as error:  # a loop of links, a file that vanished
+            refusal = ("unreadable", error.strerror or str(error))
+        if refusal is None:
+            yield name, size
         else:
-            findings.append(Finding(name, "not a file", "neither a file nor a folder"))
+            findings.append(Finding(name, *refusal))
+
+
+def _refusal(entry: os.DirEntry[str], real_root: str) -> tuple[str, str] | None:
+    """(kind, reason) for what is not taken from a folder, None for files."""
+    if entry.is_symlink():
+        if entry.is_dir():
+            return "link", "a linked folder is not followed"
+        if not Path(os.path.realpath(entry.path)).is_relative_to(real_root):
+            return "link", "a link that leaves the source folder is not followed"
+    return None if entry.is_file() else ("not a file", "neither a file nor a folder")
 
 
 def read_class_folders(source: Path, options: ConvertOptions) -> Inventory:
@@ -69,6 +90,8 @@ def read_class_folders(source: Path, options: ConvertOptions) -> Inventory:
         )
     kind = "class folders with roles" if training else "class folders"
     inventory = Inventory(source, kind, classes, classes, shuffled=frozenset({"training", "validation"}))
+    for path, _ in files_in(source, training or source, inventory.findings):
+        inventory.findings.append(Finding(path, "no class", "it lies in no class folder"))
     inventory.pictures["training"] = _labelled(inventory, training or source, classes)
     for role in ("validation", "test"):
         folder = role_folder(source, role) if training else None
@@ -82,7 +105,7 @@ def read_class_folders(source: Path, options: ConvertOptions) -> Inventory:
 def _labelled(inventory: Inventory, folder: Path, classes: list[str], pictures: Pictures | None = None) -> Pictures:
     pictures = Pictures() if pictures is None else pictures
     for label, name in enumerate(classes, 1):
-        if (folder / name).is_dir():
+        if (folder / name).is_dir() and not (folder / name).is_symlink():
             for path, size in files_below(inventory.root, folder / name, inventory.findings):
                 pictures.add(path, label, size=size)
     return pictures
@@ -95,10 +118,8 @@ def _role_pictures(inventory: Inventory, folder: Path, classes: list[str]) -> Pi
     for name in sorted(unknown):
         for path, _ in files_below(inventory.root, folder / name, inventory.findings):
             inventory.findings.append(Finding(path, "no class", f"{name} is not a class of the training pictures"))
-    with os.scandir(folder) as entries:
-        flat = sorted(entry.name for entry in entries if entry.is_file() and not entry.name.startswith("."))
-    for file in (folder / name for name in flat):
-        pictures.add(file.relative_to(inventory.root).as_posix(), NO_LABEL, size=file.stat().st_size)
+    for path, size in files_in(inventory.root, folder, inventory.findings):
+        pictures.add(path, NO_LABEL, size=size)
     return pictures
 
 

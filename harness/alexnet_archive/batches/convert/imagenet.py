@@ -40,7 +40,7 @@ def find_tars(source: Path) -> dict[str, Path]:
     """Role -> official tar. Raises ConvertError when there are two for one role."""
     found: dict[str, Path] = {}
     for role, patterns in TARS.items():
-        tars = sorted({path for pattern in patterns for path in source.glob(pattern) if path.is_file()})
+        tars = sorted({path for pattern in patterns for path in source.glob(pattern) if not path.is_dir()})
         if len(tars) > 1:
             raise ConvertError(
                 f"there are {len(tars)} {role} tars",
@@ -73,6 +73,7 @@ def read_official(source: Path) -> Inventory:
         elif (folder := folders.role_folder(source, role)) is not None:
             found = _in_folder(inventory, folder)
         else:
+            inventory.notes.append(f"the source has no {role} pictures: neither a tar nor a folder")
             continue
         inventory.pictures[role] = _labelled(inventory, role, found, kit)
     return inventory

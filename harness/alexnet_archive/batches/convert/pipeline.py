@@ -153,8 +153,8 @@ def _executor(todo: Iterator[Task], workers: int, scheduler: str | None) -> Gene
 
 
 def default_workers() -> int:
-    """One per core this process may use, and one more that computes while another waits for the disk."""
-    return 1 + (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    """One per core this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _all_there(out: Path, report: ConvertReport) -> bool:

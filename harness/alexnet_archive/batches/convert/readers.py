@@ -5,6 +5,7 @@ Checked against: tests/unit/batches/test_readers.py. Reads are checked for lengt
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -27,11 +28,18 @@ class Reader:
         self._strings_of = ""
 
     def expect(self, entries: Iterable[Entry]) -> None:
-        """Tell the kernel which stretches of tars will be read, in the order of the disk; a shuffled set seeks less."""
-        inside = sorted((e for e in entries if e.container and e.size > 0), key=lambda e: (e.container, e.offset))
+        """Tell the kernel what will be read, stretches of tars in the order of the disk: a shuffled set seeks less."""
         if hasattr(os, "posix_fadvise"):
-            for entry in inside:
-                os.posix_fadvise(self._open(entry.container).fileno(), entry.offset, entry.size, os.POSIX_FADV_WILLNEED)
+            for entry in sorted(entries, key=lambda entry: (entry.container, entry.offset)):
+                with contextlib.suppress(OSError):  # whatever is wrong shows again when the picture is read
+                    self._expect(entry)
+
+    def _expect(self, entry: Entry) -> None:
+        if not entry.container:
+            with (self.root / entry.name).open("rb", buffering=0) as stream:
+                os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
+        elif entry.size != INDEXED:
+            os.posix_fadvise(self._open(entry.container).fileno(), entry.offset, entry.size, os.POSIX_FADV_WILLNEED)
 
     def read(self, entry: Entry) -> bytes:
         """The whole picture; raises PictureError (unreadable, truncated)."""

@@ -27,9 +27,9 @@ def read_source(source: Path, options: ConvertOptions) -> Inventory:
         raise ConvertError(
             f"{source} holds no training pictures",
             path=source,
-            expected="pictures in class folders",
-            found=f"{len(inventory.wnids)} class folders without any",
-            remedy="the mean and the colour axes come from training pictures: add some",
+            expected="pictures in class folders or in a training tar",
+            found="; ".join(f"{f.picture}: {f.reason}" for f in inventory.findings[:3]) or "none",
+            remedy="the mean and the colour axes come from training pictures: add some, or mend what is named here",
         )
     return inventory
 

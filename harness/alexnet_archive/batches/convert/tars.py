@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import tarfile
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO, NamedTuple
 
 from alexnet_archive.batches.convert.inventory import Finding
@@ -18,6 +18,10 @@ BLOCK = 512
 
 DEEPEST = 3
 """Tars within tars: the official ones are two deep; deeper ones are built to do harm."""
+
+
+LARGEST_HEADER = 1 << 20
+"""Bytes of one extended header (a long name, say); a larger one is built to fill memory."""
 
 
 class Member(NamedTuple):
@@ -29,7 +33,7 @@ class Member(NamedTuple):
 
 
 class Section(io.RawIOBase):
-    """A read-only window of a stream."""
+    """A read-only window of a stream, for headers: it refuses to read more than `LARGEST_HEADER` at once."""
 
     def __init__(self, stream: IO[bytes], start: int, size: int) -> None:
         self._stream, self._start, self._size, self._at = stream, start, size, 0
@@ -48,9 +52,11 @@ class Section(io.RawIOBase):
         return self._at
 
     def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= LARGEST_HEADER:
+            raise tarfile.ReadError(f"a header of {size} bytes")
         left = max(0, self._size - self._at)
         self._stream.seek(self._start + self._at)
-        data = self._stream.read(left if size < 0 else min(size, left))
+        data = self._stream.read(min(size, left))
         self._at += len(data)
         return data
 
@@ -73,7 +79,7 @@ def _list(stream: IO[bytes], start: int, size: int, name: str, findings: list[Fi
         return
     while True:
         try:
-            member = archive.next()
+            member = _next(archive, section)
         except (tarfile.TarError, OSError, ValueError, EOFError) as error:
             findings.append(Finding(name, "damaged archive", f"the archive ends early, at byte {archive.offset}: {error}"))
             return
@@ -83,6 +89,9 @@ def _list(stream: IO[bytes], start: int, size: int, name: str, findings: list[Fi
         archive.members = []  # type: ignore[attr-defined]  # or tarfile keeps every header of a million
         path = f"{name}/{member.name}"
         refusal = _refusal(member)
+        if member.size < 0:
+            findings.append(Finding(path, "damaged archive", f"a size of {member.size} bytes: everything after it is lost"))
+            return
         if refusal is not None:
             findings.append(Finding(path, *refusal))
         elif member.offset_data + member.size > size:
@@ -94,10 +103,40 @@ def _list(stream: IO[bytes], start: int, size: int, name: str, findings: list[Fi
             yield Member(path, start + member.offset_data, member.size)
 
 
+def _next(archive: tarfile.TarFile, section: Section) -> tarfile.TarInfo | None:
+    """`archive.next()`, three times as fast for plain headers: there are a million of them."""
+    opened = getattr(archive, "firstmember", None) is None  # opening has read the first member, which comes first
+    if opened and not archive.pax_headers:  # global headers change those that follow
+        section.seek(archive.offset)
+        plain = _plain(section.read(BLOCK))
+        if plain is not None:
+            plain.offset_data = archive.offset + BLOCK
+            archive.offset = plain.offset_data - (-plain.size // BLOCK) * BLOCK
+            return plain
+    return archive.next()
+
+
+def _plain(header: bytes) -> tarfile.TarInfo | None:
+    """The header of a regular file whose name and size are all there is to know; None for any other, which tarfile judges."""
+    extended = header[345:346] != b"\0" or header[156:157] not in (b"0", b"\0") or header[257:262] != b"ustar"
+    if len(header) < BLOCK or extended or (header[100:156] + header[329:345]).translate(None, b"01234567 \0"):
+        return None
+    try:
+        size, checksum = (int(header[at:end].rstrip(b" \0"), 8) for at, end in ((124, 136), (148, 156)))
+    except ValueError:
+        return None
+    name = header[:100].split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
+    if size < 0 or name.endswith("/") or checksum != sum(header) - sum(header[148:156]) + 8 * ord(" "):
+        return None
+    member = tarfile.TarInfo(name)
+    member.size = size
+    return member
+
+
 def _refusal(member: tarfile.TarInfo) -> tuple[str, str] | None:
     """(kind, reason) for what is not taken from an archive, None for files and folders in it."""
-    parts = PurePosixPath(member.name.replace("\\", "/"))
-    if parts.is_absolute() or ".." in parts.parts:
+    parts = member.name.replace("\\", "/").split("/")
+    if not parts[0] or ".." in parts:
         return "unsafe path", "its path leaves the folder"
     if member.issym() or member.islnk():
         return "link", f"a link to {member.linkname}"

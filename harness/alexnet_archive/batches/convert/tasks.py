@@ -6,11 +6,13 @@ file is whole. Checked against: python-and-data section 5.2 and the kill tests o
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import time
 import zipfile
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,9 @@ from alexnet_archive.batches.convert.statistics import Statistics
 from alexnet_archive.errors import ConvertError
 
 WORK_FOLDER = ".convert"
+
+computing: AbstractContextManager[object] = contextlib.nullcontext()
+"""Held while a task computes, not while it asks the disk to read ahead or waits for its file to be on disk."""
 
 
 @dataclass(frozen=True)
@@ -86,11 +91,12 @@ def _run(task: Task) -> Done:
     made = _Made(Statistics(task.options.size) if task.role == "training" else None)
     with Reader(Path(task.root)) as reader:
         reader.expect(task.entries)
-        for entry in task.entries:
-            try:
-                made.take(entry, reader.read(entry), task)
-            except PictureError as error:
-                made.findings.append(Finding(entry.name, error.kind, error.message))
+        with computing:
+            for entry in task.entries:
+                try:
+                    made.take(entry, reader.read(entry), task)
+                except PictureError as error:
+                    made.findings.append(Finding(entry.name, error.kind, error.message))
     if not made.strings:
         raise ConvertError(
             f"no picture of batch {task.number} ({task.role}) can be used",
@@ -99,9 +105,8 @@ def _run(task: Task) -> Done:
             found="; ".join(f"{f.picture}: {f.reason}" for f in made.findings[:3]),
             remedy="take the pictures named here out of the source, or mend them",
         )
-    path = store.batch_path(Path(task.out), task.number)
-    store.write_batch(path, (made.strings, made.sizes, made.labels))
-    content = path.read_bytes()
+    content = store.batch_bytes((made.strings, made.sizes, made.labels))
+    files.write_bytes(store.batch_path(Path(task.out), task.number), content)
     done = Done(
         task.role,
         task.number,
