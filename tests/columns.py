@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from alexnet_archive import checkpoints
+from alexnet_archive import checkpoints, paths
+from tests.conftest import ROOT, find_python2
 
 Command = Callable[..., Any]
 """(words of the command line, environment=) -> what it printed."""
+
+
+def run_command(words: Sequence[Any], root: Path, environment: Mapping[str, str]) -> str:
+    """`alexnet-archive` with this interpreter, which need not have it installed."""
+    variables = {**os.environ, paths.ROOT_VARIABLE: str(root), "ALEXNET_ARCHIVE_PYTHON2": find_python2() or "", **environment}
+    variables["PYTHONPATH"] = os.pathsep.join([str(ROOT / "harness"), *filter(None, [os.environ.get("PYTHONPATH")])])
+    variables.pop("ALEXNET_ARCHIVE_SEED", None)
+    program = [sys.executable, "-m", "alexnet_archive", *map(str, words)]
+    done = subprocess.run(program, capture_output=True, text=True, env=variables, cwd=root, timeout=550)
+    assert done.returncode == 0, f"status {done.returncode}\n{done.stdout[-6000:]}\n{done.stderr[-6000:]}"
+    return done.stdout
 
 
 def on_one_device(root: Path, folder: Path, classes: int = 10) -> Path:

@@ -3,6 +3,7 @@ step does besides (dropout, softmax, cost: some thousand numbers) is left out.""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,8 +16,8 @@ Make = Callable[[Place, list[Array]], Callable[[], Any]]
 
 
 def label(layer: dict[str, Any]) -> str:
-    """Of both columns: they make the same calls."""
-    return str(layer["name"]).removesuffix("_neuron").rstrip("ab")
+    """Without the column's letter: both columns make the same calls."""
+    return re.sub(r"[ab]?(_neuron)?$", "", str(layer["name"]), count=1)
 
 
 def pool(layers: Layers, layer: dict[str, Any]) -> Iterator[Work]:

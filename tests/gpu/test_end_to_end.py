@@ -5,33 +5,19 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from alexnet_archive import paths
-from tests.columns import Command, agreement, on_one_device, same_bits, trained
-from tests.conftest import ROOT, find_python2
+from tests.columns import Command, agreement, on_one_device, run_command, same_bits, trained
+from tests.conftest import find_python2
 from tests.cuda import gpu_count
 from tests.e2e.conftest import STANDIN
 from tests.e2e.conftest import data as data  # the fixture
 
 pytestmark = [pytest.mark.gpu, pytest.mark.python2, pytest.mark.xdist_group("standin")]
-
-
-def run_command(words: Sequence[Any], root: Path, environment: Mapping[str, str]) -> str:
-    """`alexnet-archive` with this interpreter, which need not have it installed."""
-    variables = {**os.environ, paths.ROOT_VARIABLE: str(root), "ALEXNET_ARCHIVE_PYTHON2": find_python2() or "", **environment}
-    variables["PYTHONPATH"] = os.pathsep.join([str(ROOT / "harness"), *filter(None, [os.environ.get("PYTHONPATH")])])
-    variables.pop("ALEXNET_ARCHIVE_SEED", None)
-    program = [sys.executable, "-m", "alexnet_archive", *map(str, words)]
-    done = subprocess.run(program, capture_output=True, text=True, env=variables, cwd=root, timeout=550)
-    assert done.returncode == 0, f"status {done.returncode}\n{done.stdout[-6000:]}\n{done.stderr[-6000:]}"
-    return done.stdout
 
 
 @pytest.fixture(scope="session")
