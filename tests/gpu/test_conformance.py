@@ -48,7 +48,7 @@ def test_every_case_of_the_core_and_of_the_convolution_library(cuda: Path) -> No
     assert done.returncode == 0, done.stdout[-6000:]
     assert "Skipped" not in done.stdout
     summary = re.search(r"100% tests passed.* out of (\d+)", done.stdout)
-    assert summary and int(summary[1]) == len(cases()) > 150
+    assert summary and int(summary[1]) == len(cases()) > 100
 
 
 @pytest.mark.parametrize("tool, program, case", sanitized(), ids="-".join)
