@@ -11,9 +11,11 @@ with few cases, which proves the program and measures nothing.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
 import tempfile
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -73,13 +75,17 @@ def lacking() -> list[str]:
 
 def peaks(call: Conversation, repeat: int) -> dict[str, float]:
     """What this GPU reaches: operations a second in multiply-adds, bytes a second copied (read and written)."""
-    side, elements, count = 8192, 1 << 24, 25
+    side, elements, count = 8192, 1 << 22, 64
     wall, _ = call.seconds("peak.copy", [], [(side, side), (side, side)], repeat)
     again, _ = call.seconds("peak.multiplyAdd", [count], [(elements >> 12, 1 << 12)], repeat)
     return {"bytes": 8.0 * side**2 / wall, "flops": 2.0 * CHAINS * count * elements / again}
 
 
-def disagreements(bench: Bench, call: Conversation, works: list[Work], math: str) -> dict[str, float]:
+def progress(words: str) -> None:
+    print(time.strftime("%H:%M:%S"), words, file=sys.stderr, flush=True)
+
+
+def disagreements(bench: Bench, call: Conversation, works: list[Work]) -> dict[str, float]:
     """Error of each function against PyTorch's, on all cases."""
     return {work.name: compared(call, work, Place(False, bench.device), bench.cases) for work in works}
 
@@ -123,17 +129,22 @@ def whole(bench: Bench, net: str, math: str, build_variables: dict[str, str]) ->
         bad.append(f"PyTorch's {net} and the reference engine's at {name}: relative error {error:.2e}")
     theirs = peer.whole_step(layers, pictures, labels, bench.device, bench.repeat)
     found: dict[str, Any] = {"torch": asdict(theirs), "torch_error": error, "native": None, "reason": reason_against(layers)}
-    if found["reason"] is None:
+    if found["reason"] is not None:
+        return found, bad
+    try:
         flavour = "cpu" if bench.device == "cpu" else "cuda"
         with tempfile.TemporaryDirectory(prefix="bench-gpu-") as scratch:
             step = native_step(
                 built(flavour, build_variables), layers, pictures, Path(scratch), rounds=bench.rounds,
                 environment={"ALEXNET_ARCHIVE_MATH": math},
             )  # fmt: skip
-        apart = peer.error(step.activities.T, peer.activities(layers, pictures, bench.device, name))
-        if not apart <= TOLERANCES[math]:
-            bad.append(f"the native {net} and PyTorch's at {name}: relative error {apart:.2e}")
-        found["native"] = {"seconds": step.seconds, "error": apart, "speed": theirs.from_host / step.seconds}
+    except AssertionError as failed:
+        found["reason"] = "it failed"
+        return found, [*bad, f"the native step of {net}: {failed}"]
+    apart = peer.error(step.activities.T, peer.activities(layers, pictures, bench.device, name))
+    if not apart <= TOLERANCES[math]:
+        bad.append(f"the native {net} and PyTorch's at {name}: relative error {apart:.2e}")
+    found["native"] = {"seconds": step.seconds, "error": apart, "speed": theirs.from_host / step.seconds}
     return found, bad
 
 
@@ -143,13 +154,15 @@ def run(bench: Bench, net: str, math: str, build_variables: dict[str, str]) -> t
     call = bench.talk(math)
     try:
         works = bench.works(net)
-        errors = disagreements(bench, call, works, math)
+        errors = disagreements(bench, call, works)
+        progress(f"{net}, {math}: compared {len(works)} functions")
         bad = [f"{name}: relative error {error:.2e}" for name, error in errors.items() if not error <= TOLERANCES[math]]
         if bad:
             return {}, bad
         peak = None if bench.device == "cpu" else peaks(call, bench.repeat)
         for work in works:
             measure(bench, call, work)
+        progress(f"{net}, {math}: timed them")
     finally:
         call.close()
     rows = [row(work, errors[work.name], bench.cases, peak) for work in works]
@@ -244,20 +257,19 @@ def main() -> int:
         bench = Bench(folder, "cuda", CASES, options.repeat, options.rounds, False)
     variables = dict(one.removeprefix("-D").split("=", 1) for one in given if one.startswith("-DCOMPANION_CUBLAS"))
     report: dict[str, Any] = {**machine(options.rehearse), "runs": []}
-    for net in options.net or NETS:
-        for math in options.math or MATHS:
-            found, bad = run(bench, net, math, variables)
-            if bad:
-                print(f"{net}, {math}: " + "; ".join(bad), file=sys.stderr)
-                return 1
-            report["runs"].append(found)
-            if not options.json:
-                print("\n".join(table(found)), flush=True)
+    wrong = []
+    for net, math in itertools.product(options.net or NETS, options.math or MATHS):
+        found, bad = run(bench, net, math, variables)
+        wrong += [f"{net}, {math}: {words}" for words in bad]
+        report["runs"] += [found] if found else []
+        if found and not options.json:
+            print("\n".join(table(found)), flush=True)
     if options.json:
         print(json.dumps(report))
-    else:
+    elif report["runs"]:
         print("Rehearsal on the CPU: no figure counts." if options.rehearse else described(report))
-    return 0
+    print("\n".join(wrong), end="\n" if wrong else "", file=sys.stderr)
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

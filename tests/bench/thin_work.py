@@ -197,7 +197,7 @@ def update(layers: Layers, layer: dict[str, Any]) -> Iterator[Work]:
             parameter, increment, gradient = (place.flat(array) for array in given)
             parameter.requires_grad_().grad = -gradient
             settings = {"lr": rate, "momentum": momentum, "weight_decay": decay}
-            optimiser = torch.optim.SGD([parameter], **settings, fused=place.device != "cpu")
+            optimiser = torch.optim.SGD([parameter], **settings, fused=True)
             optimiser.state[parameter]["momentum_buffer"] = increment / -rate
 
             def go() -> Any:

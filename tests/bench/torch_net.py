@@ -28,7 +28,7 @@ class TorchNet:
                 self.parameters[name, -1] = place.flat(layer["biases"].reshape(-1)).requires_grad_()
                 groups.setdefault((layer["epsB"], layer["momB"], 0.0), []).append(self.parameters[name, -1])
         rows = [{"params": p, "lr": s[0], "momentum": s[1], "weight_decay": s[2]} for s, p in groups.items()]
-        self.optimiser = torch.optim.SGD(rows, lr=0.01, fused=place.device != "cpu")
+        self.optimiser = torch.optim.SGD(rows, lr=0.01, fused=True)
 
     def _weights(self, layer: dict[str, Any], index: int, weights: Array) -> Any:
         if layer["type"] == "conv":

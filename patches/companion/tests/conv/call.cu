@@ -257,6 +257,7 @@ __global__ void kMultiplyAdd(float* out, int count, float factor) {
     float chains[CHAINS];
 #pragma unroll
     for (int k = 0; k < CHAINS; k++) chains[k] = out[threadIdx.x] + k;
+#pragma unroll 8
     for (int round = 0; round < count; round++) {
 #pragma unroll
         for (int k = 0; k < CHAINS; k++) chains[k] = fmaf(chains[k], factor, 0.5f);
