@@ -5,6 +5,7 @@ Shared by the benchmarks of both flavours: `native` (convolutions and products o
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -83,7 +84,9 @@ def random(seed: int, rows: int, columns: int) -> Array:
     return np.random.default_rng([seed, rows]).standard_normal((rows, columns), dtype=np.float32)
 
 
+@functools.cache
 def network(net: str) -> Layers:
+    """The net's layers with their first weights; nobody changes them."""
     facts, definition = net_facts(net), find_definition(net)
     assert facts is not None
     read = read_network(definition, find_parameters(definition), facts.shape(), num_gpus=2)
