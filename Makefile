@@ -3,8 +3,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 EXTRAS := demo,build,imagenet,export,cluster,test
 WORKERS ?= auto
+# The GPU targets may run in an interpreter that has what they need already (GPU_PYTHON=python3): then nothing is installed.
+GPU_PYTHON ?= $(BIN)/python
+GPU_WORKERS ?= 4
+OWN_PYTHON := $(filter $(BIN)/python,$(GPU_PYTHON))
 
-.PHONY: demo test test-containers test-gpu bench bench-convert bench-native lint python2 setup setup-bench clean docs
+.PHONY: demo test test-containers test-gpu bench bench-convert bench-native bench-gpu lint python2 setup setup-bench clean docs
 
 setup: .venv/.ready
 
@@ -41,8 +45,9 @@ test: setup
 test-containers: setup
 	$(BIN)/python -m tests.containers.private_engine prepare && ALEXNET_ARCHIVE_REQUIRE="$$ALEXNET_ARCHIVE_REQUIRE,containers" $(BIN)/python -m pytest tests/containers -m container
 
-test-gpu: setup
-	$(BIN)/python -m pytest tests/gpu -m gpu
+test-gpu: $(if $(OWN_PYTHON),setup)
+	PYTHONPATH=$(CURDIR)/harness:$$PYTHONPATH $(GPU_PYTHON) -m tests.cuda
+	PYTHONPATH=$(CURDIR)/harness:$$PYTHONPATH $(GPU_PYTHON) -m pytest tests/gpu -m gpu -n $(GPU_WORKERS) --dist loadgroup
 
 bench: setup-bench
 	$(BIN)/python -m tests.bench.training_step
@@ -52,6 +57,9 @@ bench-convert: setup
 
 bench-native: setup-bench
 	$(BIN)/python -m tests.bench.native
+
+bench-gpu: $(if $(OWN_PYTHON),setup-bench)
+	PYTHONPATH=$(CURDIR)/harness:$$PYTHONPATH $(GPU_PYTHON) -m tests.bench.gpu
 
 lint: setup
 	$(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports

@@ -6,13 +6,15 @@ A build lies under build/companion/ and is made once per session; processes that
 from __future__ import annotations
 
 import fcntl
+import io
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +22,7 @@ from numpy.typing import NDArray
 from alexnet_archive import paths
 
 Array = NDArray[np.float32]
-FLAGS = {"given": 1, "asked": 2, "column-major": 4, "arbitrary": 8}
+FLAGS = {"given": 1, "asked": 2, "column-major": 4, "arbitrary": 8, "positive": 16}
 
 
 def tools() -> dict[str, str]:
@@ -29,17 +31,39 @@ def tools() -> dict[str, str]:
     return {**os.environ, "PATH": own + os.pathsep + os.environ.get("PATH", "")}
 
 
-def build(name: str, *options: str) -> Path:
-    """Configure and build the companion's CPU flavour with `options`; returns the build folder."""
+def generator() -> str:
+    """Ninja where it is, else Make, so that a machine with CMake alone can build too."""
+    return "Ninja" if shutil.which("ninja", path=tools()["PATH"]) else "Unix Makefiles"
+
+
+def build(name: str, *options: str, target: str | None = None) -> Path:
+    """Configure and build the companion with `options` (the CPU flavour where they name none), or one target of it;
+    returns the build folder."""
     folder = paths.builds() / "companion" / name
     folder.mkdir(parents=True, exist_ok=True)
-    configure = ["cmake", "-S", paths.companion(), "-B", folder, "-G", "Ninja", f"-DCOMPANION_PYTHON={sys.executable}"]
+    configure = ["cmake", "-S", paths.companion(), "-B", folder, f"-DCOMPANION_PYTHON={sys.executable}"]
+    if not (folder / "CMakeCache.txt").is_file():
+        configure += ["-G", generator()]
+    make = ["cmake", "--build", folder, "--parallel", str(len(os.sched_getaffinity(0)))]
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        for command in ([*configure, *options], ["cmake", "--build", folder]):
+        for command in ([*configure, *options], [*make, *(["--target", target] if target else [])]):
             done = subprocess.run([str(part) for part in command], capture_output=True, text=True, env=tools())
             assert done.returncode == 0, f"{command}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
     return folder
+
+
+def received(stream: IO[bytes], count: int) -> list[Array]:
+    """The next `count` matrices of what conv_call writes. Raises EOFError where it ends before."""
+    found = []
+    for _ in range(count):
+        head = stream.readline()
+        rows, columns = map(int, head.split()) if head else (0, 0)
+        data = stream.read(4 * rows * columns)
+        if not head or len(data) != 4 * rows * columns:
+            raise EOFError("the output ends within a matrix")
+        found.append(np.frombuffer(data, np.float32).reshape(rows, columns))
+    return found
 
 
 @dataclass(frozen=True)
@@ -48,14 +72,21 @@ class Caller:
 
     folder: Path
     threads: int | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
 
-    def _run(self, line: str, data: bytes) -> subprocess.CompletedProcess[bytes]:
-        environment = {**os.environ, **({"ALEXNET_ARCHIVE_CPU_THREADS": str(self.threads)} if self.threads else {})}
-        done = subprocess.run(
-            [str(self.folder / "conv_call")], input=line.encode() + b"\n" + data, capture_output=True, env=environment
-        )
+    def variables(self) -> dict[str, str]:
+        threads = {"ALEXNET_ARCHIVE_CPU_THREADS": str(self.threads)} if self.threads else {}
+        return {**os.environ, **threads, **self.environment}
+
+    def exchange(self, line: str, data: bytes, results: int, timed: bool) -> tuple[list[Array], str]:
+        """One call in a process of its own: its results and what it wrote to standard error."""
+        program = [str(self.folder / "conv_call")]
+        done = subprocess.run(program, input=line.encode() + b"\n" + data, capture_output=True, env=self.variables())
         assert done.returncode == 0, f"{line}\n{done.stderr.decode()}"
-        return done
+        stream = io.BytesIO(done.stdout)
+        found = received(stream, results)
+        assert not stream.read(), "more output than the call asked for"
+        return found, done.stderr.decode()
 
     def __call__(
         self,
@@ -75,23 +106,55 @@ class Caller:
                 flags |= FLAGS["given"]
                 data += np.ascontiguousarray(matrix, np.float32).tobytes()
             words += [str(rows), str(columns), str(flags)]
-        out, found = self._run(" ".join(words), data).stdout, []
-        for _ in results:
-            head, _, out = out.partition(b"\n")
-            rows, columns = map(int, head.split())
-            found.append(np.frombuffer(out[: 4 * rows * columns], np.float32).reshape(rows, columns))
-            out = out[4 * rows * columns :]
-        assert not out, "more output than the call asked for"
-        return found
+        return self.exchange(" ".join(words), data, len(results), False)[0]
 
     def seconds(self, function: str, numbers: Sequence[float], shapes: Sequence[Any], repeat: int) -> tuple[float, float]:
-        """Best wall and processor seconds of `repeat` calls after one to warm up.
+        """Best wall (on a GPU: the device's own) and processor seconds of `repeat` calls after one to warm up.
 
-        A shape is (rows, columns), with "column-major" third where the matrix is, or None for an empty matrix.
+        A shape is (rows, columns), with "column-major" or "positive" after them where the matrix is that, or None for an
+        empty matrix.
         """
         words = [function, str(repeat), *map(repr, map(float, numbers)), ";"]
         for shape in shapes:
             flags = 0 if shape is None else FLAGS["arbitrary"] | sum(FLAGS[word] for word in shape[2:])
             words += [*map(str, (0, 0) if shape is None else shape[:2]), str(flags)]
-        wall, processor = self._run(" ".join(words), b"").stderr.split()[-2:]
+        wall, processor = self.exchange(" ".join(words), b"", 0, True)[1].split()[-2:]
         return float(wall), float(processor)
+
+
+@dataclass(frozen=True)
+class Conversation(Caller):
+    """A Caller whose calls share one process, which on a GPU saves making a context for each; a failed call ends it, and
+    the next call starts another. Close it when done."""
+
+    running: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def exchange(self, line: str, data: bytes, results: int, timed: bool) -> tuple[list[Array], str]:
+        if not self.running:
+            pipe = subprocess.PIPE
+            program = [str(self.folder / "conv_call")]
+            self.running.append(subprocess.Popen(program, stdin=pipe, stdout=pipe, stderr=pipe, env=self.variables()))
+        (process,) = self.running
+        assert process.stdin is not None and process.stdout is not None and process.stderr is not None
+        found: list[Array] = []
+        said = b""
+        try:
+            process.stdin.write(line.encode() + b"\n" + data)
+            process.stdin.flush()
+            found = received(process.stdout, results)
+            said = process.stderr.readline() if timed else b""
+            well = not timed or len(said.split()) == 2
+        except (BrokenPipeError, EOFError):
+            well = False
+        if not well:
+            self.running.clear()
+            rest = (said + process.communicate()[1]).decode()
+            raise AssertionError(f"{line}\nconv_call ended with status {process.returncode}: {rest}")
+        return found, said.decode()
+
+    def close(self) -> None:
+        """Raises AssertionError where the process does not end well."""
+        for process in self.running:
+            _, said = process.communicate()
+            assert process.returncode == 0, said.decode()
+        self.running.clear()

@@ -1,36 +1,60 @@
-"""What this machine has for the CUDA flavour: a compiler, cuBLAS, a GPU; and what the compiler says of each kernel."""
+"""What this machine has for the CUDA flavour: a compiler, cuBLAS, a GPU; and what the compiler says of each kernel.
+
+`python -m tests.cuda` lists it and ends with status 1 where the GPU tier cannot run.
+"""
 
 from __future__ import annotations
 
 import ctypes
+import importlib.util
 import os
 import re
 import shutil
 import subprocess
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from alexnet_archive import paths
+from alexnet_archive.errors import MissingToolError
 
 CUDA_NEEDS = (
-    "the CUDA flavour needs nvcc on the path and cuBLAS beside it "
-    "(or COMPANION_CUBLAS_INCLUDE and COMPANION_CUBLAS_LIBRARY in the environment)"
+    "the CUDA flavour needs nvcc on the path and cuBLAS beside it, as a wheel of this Python (nvidia-cublas), or named by "
+    "COMPANION_CUBLAS_INCLUDE and COMPANION_CUBLAS_LIBRARY in the environment"
 )
+GPU_NEEDS = "the GPU tier needs an NVIDIA GPU and a driver that answers"
 ARCHITECTURES = "COMPANION_TEST_ARCHITECTURES"
 
 
-def cuda_options() -> list[str] | None:
-    """CMake options with which the CUDA flavour builds here, or None where it cannot."""
+def cuda_options(architectures: str = "80") -> list[str] | None:
+    """CMake options with which the CUDA flavour builds here, or None where it cannot.
+
+    `architectures` are CMake's, such as "80" or "80;90"; the variable COMPANION_TEST_ARCHITECTURES goes before them.
+    """
     nvcc = shutil.which("nvcc")
     if nvcc is None:
         return None
-    options = ["-DCOMPANION_FLAVOUR=cuda", f"-DCMAKE_CUDA_ARCHITECTURES={os.environ.get(ARCHITECTURES, '80')}"]
+    options = ["-DCOMPANION_FLAVOUR=cuda", f"-DCMAKE_CUDA_ARCHITECTURES={os.environ.get(ARCHITECTURES, architectures)}"]
     given = [os.environ.get(name) for name in ("COMPANION_CUBLAS_INCLUDE", "COMPANION_CUBLAS_LIBRARY")]
     if all(given):
         return [*options, f"-DCOMPANION_CUBLAS_INCLUDE={given[0]}", f"-DCOMPANION_CUBLAS_LIBRARY={given[1]}"]
     root = Path(nvcc).resolve().parent.parent
     headers = [root / "include", root / "targets" / "x86_64-linux" / "include", Path("/usr/include")]
-    return options if any((folder / "cublas_v2.h").is_file() for folder in headers) else None
+    if any((folder / "cublas_v2.h").is_file() for folder in headers):
+        return options
+    for include, library in cublas_wheels():
+        return [*options, f"-DCOMPANION_CUBLAS_INCLUDE={include}", f"-DCOMPANION_CUBLAS_LIBRARY={library}"]
+    return None
+
+
+def cublas_wheels() -> Iterator[tuple[Path, Path]]:
+    """Folder of headers and library of each nvidia-cublas wheel that this Python has."""
+    spec = importlib.util.find_spec("nvidia")
+    for place in spec.submodule_search_locations or [] if spec else []:
+        for header in sorted(Path(place).glob("*/include/cublas_v2.h"), reverse=True):
+            for library in sorted((header.parent.parent / "lib").glob("libcublas.so*")):
+                yield header.parent, library
 
 
 def gpu_count() -> int:
@@ -43,6 +67,22 @@ def gpu_count() -> int:
     if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
         return 0
     return count.value
+
+
+def gpu_options() -> list[str] | None:
+    """`cuda_options` for the GPUs of this machine."""
+    from alexnet_archive.toolchains import gpu
+
+    try:
+        numbers = ";".join(map(str, gpu.detect()))
+    except MissingToolError:
+        numbers = "native"
+    return cuda_options(numbers)
+
+
+def missing() -> list[str]:
+    """What the GPU tier lacks on this machine, in words; nothing where it can run."""
+    return [GPU_NEEDS] * (gpu_count() == 0) + [CUDA_NEEDS] * (gpu_options() is None)
 
 
 @dataclass(frozen=True)
@@ -81,3 +121,20 @@ def resources(source: Path, architecture: str, folder: Path) -> list[Kernel]:
             Kernel(short, int(match["registers"]), spilled, int(match["stack"]), int(shared[1]) if shared else 0)
         )
     return kernels
+
+
+def main() -> int:
+    """Prints what there is; 1 where the tier cannot run."""
+    from alexnet_archive.cli.doctor import check_cuda, check_gpus, check_pycuda, check_python2
+
+    for check in (check_gpus(), check_cuda(), check_pycuda(), check_python2()):
+        print(f"{check.name}: {check.detail}" + ("" if check.ok else f" (to mend it: {check.remedy})"))
+    print(f"compute-sanitizer: {shutil.which('compute-sanitizer') or 'not on the path: its tests will be skipped'}")
+    lacking = missing()
+    for line in lacking:
+        print(f"cannot run: {line}", file=sys.stderr)
+    return 1 if lacking else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

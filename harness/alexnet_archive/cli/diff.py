@@ -63,6 +63,9 @@ def source(flavour: str, as_json: bool) -> None:
     help="factor on every learning rate: fast training lets rounding decide (1: the rates of the file)",
 )  # fmt: skip
 @click.option("--gpus", type=int, default=None, help="devices [default: as many as the definition uses]")
+@click.option(
+    "--gpu", "boards", default=None, metavar="N,...", help="device ordinals of native sides, such as 0,0: both columns on one"
+)
 @click.option("--seed", type=int, default=1, show_default=True, help="seed of weights, pictures and dropout, on both sides")
 @click.option("--html", type=click.Path(path_type=Path), default=None, help="write the report as a page")
 @click.option("--keep", type=click.Path(path_type=Path), default=None, help="keep data and checkpoints in this folder")
@@ -145,7 +148,8 @@ def open_case(folder: Path, given: dict[str, Any]) -> Case:
         pictures = synthetic_pictures(side, classes, given["minibatch"], given["seed"])
     return make_case(
         folder, definition, parameters, pictures=pictures, classes=classes, minibatch=given["minibatch"],
-        num_gpus=given["gpus"], seed=given["seed"], updates=_counts(given["updates"]), rates=given["rates"],
+        num_gpus=given["gpus"], boards=_counts(given["boards"]) if given["boards"] else (), seed=given["seed"],
+        updates=_counts(given["updates"]), rates=given["rates"],
         options=lambda values: training.rows(training.merge(values, None)[0]),
     )  # fmt: skip
 
@@ -154,7 +158,7 @@ def _counts(text: str) -> list[int]:
     try:
         return [int(part) for part in text.split(",")]
     except ValueError:
-        raise UserInputError("not a list of counts", expected="such as 1,10,100", found=text) from None
+        raise UserInputError("not a list of numbers", expected="whole numbers, such as 1,10,100", found=text) from None
 
 
 def _line(item: Item) -> str:

@@ -111,8 +111,40 @@ def check_cuda() -> Check:
 
 
 def check_gpus() -> Check:
-    names = _output("nvidia-smi", "--query-gpu=name,compute_cap,memory.total", "--format=csv,noheader")
-    return Check("GPUs", bool(names), "; ".join(names) or "none", "the cpu flavour and the reference engine need none")
+    """Each GPU with memory and architecture, and the driver, by pycuda or nvidia-smi."""
+    from alexnet_archive.toolchains import gpu
+
+    seen = gpu.survey()
+    parts = []
+    for one in seen.gpus:
+        memory = f"{one.memory / 2**30:.1f} GiB" if one.memory is not None else "memory unknown"
+        parts.append(f"{one.name}, {memory}, {f'sm_{one.sm}' if one.sm is not None else 'architecture unknown'}")
+    if not parts:
+        silent = "; ".join(filter(None, (seen.pycuda, seen.nvidia_smi)))
+        remedy = "install NVIDIA's driver (nvidia-smi comes with it); the cpu flavour and the reference engine need none"
+        return Check("GPUs", False, f"none: {silent}", remedy)
+    driver = [f"driver {seen.driver}"] if seen.driver else []
+    driver += [f"driver speaks CUDA {seen.cuda}"] if seen.cuda else []
+    known = all(one.sm is not None for one in seen.gpus)
+    return Check("GPUs", known, "; ".join(parts + driver), "pip install 'alexnet-archive[gpu]', or name --arch sm_NN yourself")
+
+
+PYCUDA_REMEDY = (
+    "pip install 'alexnet-archive[gpu]' (built from source: needs g++, CUDA's headers with curand.h, the driver's libcuda.so); "
+    "nvidia-smi is asked without it"
+)
+
+
+def check_pycuda() -> Check:
+    """Whether pycuda is there and reaches the driver."""
+    from alexnet_archive.toolchains import gpu
+
+    seen = gpu.survey()
+    if seen.pycuda is None:
+        import pycuda
+
+        return Check("pycuda", True, f"{'.'.join(map(str, pycuda.VERSION))}, sees {len(seen.gpus)} GPUs")
+    return Check("pycuda", False, seen.pycuda, PYCUDA_REMEDY)
 
 
 def check_docker() -> Check:
@@ -150,7 +182,7 @@ def check_disk() -> Check:
 
 CHECKS: tuple[Callable[[], Check], ...] = (
     check_python, check_reference, check_compiler, check_build_tools, check_blas, check_python2, check_cuda, check_gpus,
-    check_docker, check_release, check_disk,
+    check_pycuda, check_docker, check_release, check_disk,
 )  # fmt: skip
 
 

@@ -33,7 +33,8 @@ AMPLITUDE = 8
 class Case:
     """One comparison. `checkpoint` is the file both engines start from, just before update number `first`.
 
-    `updates` are counts since the beginning, in rising order; `rows` the options as a checkpoint stores them.
+    `updates` are counts since the beginning, in rising order; `rows` the options as a checkpoint stores them; `boards` the
+    ordinals of native devices, by layer index `gpu`: nothing for 0, 1, ...
     """
 
     folder: Path
@@ -48,6 +49,7 @@ class Case:
     epochs: int
     rows: tuple[OptionRow, ...]
     first: int = 1
+    boards: tuple[int, ...] = ()
 
     @property
     def train_range(self) -> list[int]:
@@ -94,6 +96,7 @@ def make_case(
     classes: int,
     minibatch: int,
     num_gpus: int | None = None,
+    boards: Sequence[int] = (),
     seed: int = 1,
     updates: Sequence[int] = (1, 10, 100),
     options: Callable[[Mapping[str, Any]], tuple[OptionRow, ...]],
@@ -113,12 +116,15 @@ def make_case(
     features = pictures[0][0].shape[0]
     shape = layerdefs.DataShape(dims={0: features, 1: 1, 2: WORDS}, num_classes=classes)
     network = layerdefs.read_network(definition, parameters, shape, num_gpus=num_gpus)
+    if boards and len(boards) < network.num_gpus:
+        raise UserInputError("a native side needs a device for each `gpu` of the definition", expected=network.num_gpus,
+                             found=list(boards), remedy="name one more than once if there are too few")  # fmt: skip
     data = folder / "data"
     _write_data(data, pictures, classes)
     epochs = -(-counts[-1] // TRAIN_BATCHES)
     case = Case(
         folder, data, folder / "start" / f"0.{TRAIN_BATCHES}", Path(definition).absolute(), Path(parameters).absolute(),
-        minibatch, network.num_gpus, seed, counts, epochs, rows=(),
+        minibatch, network.num_gpus, seed, counts, epochs, rows=(), boards=tuple(boards),
     )  # fmt: skip
     case = replace(case, rows=options(option_values(case)))
     layers = network.to_dicts(np.random.RandomState(seed % 2**32))
@@ -133,7 +139,7 @@ def option_values(case: Case) -> dict[str, Any]:
         "layer_def": str(case.definition), "layer_params": str(case.parameters), "data_path": str(case.data),
         "dp_type": PROVIDER, "train_batch_range": case.train_range, "test_batch_range": case.test_range,
         "num_epochs": case.epochs, "save_path": str(case.folder), "num_gpus": case.num_gpus,
-        "minibatch_size": case.minibatch, "crop_border": 0, "testing_freq": 1,
+        "minibatch_size": case.minibatch, "crop_border": 0, "testing_freq": 1, "gpu": list(case.boards),
     }  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from alexnet_archive.errors import MissingToolError, UserInputError
 from alexnet_archive.toolchains.table import Table, Toolchain
@@ -28,45 +29,98 @@ def parse_arch(text: str) -> tuple[int, ...]:
     return tuple(sorted(set(numbers)))
 
 
+@dataclass(frozen=True)
+class Gpu:
+    """One GPU: its name, its memory in bytes, its compute capability as an sm number, None where nobody could say it."""
+
+    name: str
+    memory: int | None
+    sm: int | None
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What pycuda and nvidia-smi say of this machine's GPUs.
+
+    `driver` is the driver's version (nvidia-smi alone knows it), `cuda` the newest CUDA it speaks (pycuda alone knows it);
+    `pycuda` and `nvidia_smi` are what each answered, in words, None where it answered well.
+    """
+
+    gpus: tuple[Gpu, ...] = ()
+    driver: str | None = None
+    cuda: str | None = None
+    pycuda: str | None = None
+    nvidia_smi: str | None = None
+
+
+def survey() -> Survey:
+    """Ask pycuda, if it is installed, and nvidia-smi; pycuda's word on the GPUs goes first. Never raises."""
+    first, cuda, pycuda = _by_pycuda()
+    second, driver, nvidia_smi = _by_nvidia_smi()
+    return Survey(tuple(first or second), driver, cuda, pycuda, nvidia_smi)
+
+
 def detect() -> tuple[int, ...]:
     """The sm numbers of this machine's GPUs, by pycuda if it is installed, else by nvidia-smi; ascending, distinct.
 
     Raises MissingToolError when neither can say.
     """
-    found = _by_pycuda() or _by_nvidia_smi()
+    seen = survey()
+    found = {gpu.sm for gpu in seen.gpus if gpu.sm is not None}
     if not found:
         raise MissingToolError(
             "no GPU could be asked for its architecture",
             expected="pycuda, or nvidia-smi on the path, and an NVIDIA driver that answers",
+            found="; ".join(filter(None, (seen.pycuda, seen.nvidia_smi))) or None,
             remedy="name it, as in --arch sm_80, or use --flavour cpu",
         )
-    return tuple(sorted(set(found)))
+    return tuple(sorted(found))
 
 
-def _by_pycuda() -> list[int]:
+def _by_pycuda() -> tuple[list[Gpu], str | None, str | None]:
+    """(GPUs, newest CUDA of the driver, what went wrong)."""
     try:
         import pycuda.driver as driver
-
+    except ImportError as error:
+        missing = isinstance(error, ModuleNotFoundError)
+        return [], None, "pycuda is not installed" if missing else f"pycuda cannot be loaded: {error}"
+    try:
         driver.init()
-        pairs = [driver.Device(index).compute_capability() for index in range(driver.Device.count())]
-    except Exception:
+        devices = [driver.Device(index) for index in range(driver.Device.count())]
+        gpus = [Gpu(str(one.name()), int(one.total_memory()), _sm(*one.compute_capability())) for one in devices]
+        version = int(driver.get_driver_version())
+    except Exception as error:
         # pycuda raises its own kinds for a missing driver or device; each of them means: ask nvidia-smi instead.
-        return []
-    return [10 * major + minor for major, minor in pairs]
+        return [], None, f"pycuda: {error or type(error).__name__}"
+    return gpus, f"{version // 1000}.{version % 1000 // 10}", None if gpus else "pycuda sees no GPU"
 
 
-def _by_nvidia_smi() -> list[int]:
+def _sm(major: int, minor: int) -> int:
+    return 10 * int(major) + int(minor)
+
+
+def _by_nvidia_smi() -> tuple[list[Gpu], str | None, str | None]:
+    """(GPUs, version of the driver, what went wrong)."""
     program = shutil.which("nvidia-smi")
     if program is None:
-        return []
-    command = [program, "--query-gpu=compute_cap", "--format=csv,noheader"]
+        return [], None, "nvidia-smi is not on the path"
+    command = [program, "--query-gpu=name,memory.total,compute_cap,driver_version", "--format=csv,noheader,nounits"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=30)
-    except (OSError, subprocess.TimeoutExpired):
-        return []
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return [], None, f"nvidia-smi does not run: {error}"
     if done.returncode != 0:
-        return []
-    return [int(major + minor) for major, minor in re.findall(r"^\s*(\d+)\.(\d)\s*$", done.stdout, re.MULTILINE)]
+        return [], None, f"nvidia-smi: {(done.stdout or done.stderr).strip()[:200] or f'status {done.returncode}'}"
+    gpus, driver = [], None
+    for line in done.stdout.splitlines():
+        cells = [cell.strip() for cell in line.rsplit(",", 3)]
+        if len(cells) != 4:
+            continue
+        capability = re.fullmatch(r"(\d+)\.(\d)", cells[2])
+        memory = int(cells[1]) << 20 if cells[1].isdigit() else None
+        gpus.append(Gpu(cells[0], memory, _sm(*map(int, capability.groups())) if capability else None))
+        driver = cells[3]
+    return gpus, driver, None if gpus else f"nvidia-smi names no GPU: {done.stdout.strip()[:200]}"
 
 
 def resolve_arch(text: str) -> tuple[int, ...]:

@@ -29,7 +29,6 @@ def test_named_architectures_pick_a_row_or_are_refused_with_the_reason() -> None
 
 
 def test_without_a_gpu_auto_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gpu, "_by_pycuda", list)
-    monkeypatch.setattr(gpu, "_by_nvidia_smi", list)
+    monkeypatch.setattr(gpu, "survey", gpu.Survey)
     with pytest.raises(MissingToolError):
         choose("auto", "auto")
