@@ -15,6 +15,9 @@ import numpy as np
 from alexnet_archive import checkpoints, paths
 from tests.conftest import ROOT, find_python2
 
+PLAIN, DROPOUT = "layer-params-two-column.cfg", "layer-params-two-column-dropout.cfg"
+"""Parameter files of the stand-in's net."""
+
 Command = Callable[..., Any]
 """(words of the command line, environment=) -> what it printed."""
 
@@ -38,12 +41,22 @@ def on_one_device(root: Path, folder: Path, classes: int = 10) -> Path:
     return path
 
 
+def dropout_in_both_columns(root: Path, folder: Path) -> tuple[Path, Path]:
+    """The definition and the parameters with a dropout layer on the second device too."""
+    source = root / "original" / "source" / "layers"
+    layers, parameters = folder / "both.cfg", folder / "layer-params-both.cfg"
+    text = (source / "two-column.cfg").read_text().replace("inputs=drop3a,fc3b", "inputs=drop3a,drop3b")
+    layers.write_text(text.replace("[fc4]", "[drop3b]\ntype=hs\ninputs=fc3b\nkeep=0.5\ngpu=1\n\n[fc4]"))
+    parameters.write_text((source / DROPOUT).read_text() + "\n[drop3b]\nenable=true\n")
+    return layers, parameters
+
+
 def agreement(
-    command: Command, a: str, b: str, layers: Path | str, *, dropout: str, devices: str, rates: str, html: Path
+    command: Command, a: str, b: str, layers: Path | str, *, parameters: Path | str, devices: str, rates: str, html: Path
 ) -> dict[str, Any]:
     """`diff behaviour` over 1, 10 and 100 updates; the report, which must tell of agreement."""
     done = command(
-        "diff", "behaviour", a, b, "--layers", layers, "--params", f"layer-params-two-column{dropout}.cfg", "--rates", rates,
+        "diff", "behaviour", a, b, "--layers", layers, "--params", parameters, "--rates", rates,
         "--gpu", devices, "--html", html, "--json",
     )  # fmt: skip
     report: dict[str, Any] = json.loads(done)
@@ -65,7 +78,7 @@ def trained(
     definition.write_text((source / "two-column.cfg").read_text().replace("outputs=10", "outputs=4"))
     command(
         "train", "--engine", "native", "--flavour", flavour, "--layers", definition,
-        "--params", source / "layer-params-two-column-dropout.cfg", "--data", data, "--crop-border", "4", "--epochs", "2",
+        "--params", source / DROPOUT, "--data", data, "--crop-border", "4", "--epochs", "2",
         "--test-freq", "6", "--minibatch", "20", "--seed", "3", "--gpus", str(1 + devices.count(",")), "--gpu", devices,
         "--save", folder / "runs", environment=environment,
     )  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.columns import Command, agreement, on_one_device, same_bits, trained
+from tests.columns import DROPOUT, PLAIN, Command, agreement, dropout_in_both_columns, on_one_device, same_bits, trained
 from tests.e2e import conftest
 
 pytestmark = [pytest.mark.native, pytest.mark.python2, pytest.mark.slow, pytest.mark.xdist_group("standin")]
@@ -29,14 +29,22 @@ def command(built: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
 
 def test_both_columns_on_one_device(command: Command, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
-    words = {"dropout": "-dropout", "devices": "0,0", "rates": "1"}
+    words = {"parameters": DROPOUT, "devices": "0,0", "rates": "1"}
     report = agreement(command, "reference", "native", "two-column.cfg", **words, html=page)
     assert report["case"]["devices"] == 2 and page.is_file()
 
 
+def test_dropout_in_both_columns_on_one_device(command: Command, built: Path, tmp_path: Path) -> None:
+    """Each column draws from a stream of its own, as the reference engine does, though both have the same device."""
+    layers, parameters = dropout_in_both_columns(built, tmp_path)
+    words = {"devices": "0,0", "rates": "1"}
+    report = agreement(command, "reference", "native", layers, parameters=parameters, **words, html=tmp_path / "page.html")
+    assert report["case"]["devices"] == 2
+
+
 def test_all_layers_on_one_device(command: Command, built: Path, tmp_path: Path) -> None:
     layers = on_one_device(built, tmp_path)
-    words = {"dropout": "", "devices": "0", "rates": "1"}
+    words = {"parameters": PLAIN, "devices": "0", "rates": "1"}
     report = agreement(command, "reference", "native", layers, **words, html=tmp_path / "page.html")
     assert report["case"]["devices"] == 1
 

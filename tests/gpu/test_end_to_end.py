@@ -11,7 +11,17 @@ from typing import Any
 
 import pytest
 
-from tests.columns import Command, agreement, on_one_device, run_command, same_bits, trained
+from tests.columns import (
+    DROPOUT,
+    PLAIN,
+    Command,
+    agreement,
+    dropout_in_both_columns,
+    on_one_device,
+    run_command,
+    same_bits,
+    trained,
+)
 from tests.conftest import find_python2
 from tests.cuda import gpu_count
 from tests.e2e.conftest import STANDIN
@@ -59,30 +69,37 @@ def test_the_build_is_for_these_gpus(built: Path) -> None:
     assert not own, own
 
 
-def agree(command: Command, a: str, b: str, layers: Path | str, dropout: str, devices: str, folder: Path) -> int:
+def agree(
+    command: Command, a: str, b: str, layers: Path | str, parameters: Path | str, devices: str, folder: Path
+) -> int:
     """Two engines or flavours, at a tenth of the file's rates so that rounding does not decide; how many devices."""
-    words = {"dropout": dropout, "devices": devices, "rates": "0.1"}
+    words = {"parameters": parameters, "devices": devices, "rates": "0.1"}
     report = agreement(command, a, b, layers, **words, html=folder / "page.html")
     return int(report["case"]["devices"])
 
 
 def test_all_layers_on_one_gpu(command: Command, built: Path, tmp_path: Path) -> None:
-    assert agree(command, "reference", "native:cuda", on_one_device(built, tmp_path), "", "0", tmp_path) == 1
+    assert agree(command, "reference", "native:cuda", on_one_device(built, tmp_path), PLAIN, "0", tmp_path) == 1
 
 
-@pytest.mark.parametrize("dropout", ["", "-dropout"])
-def test_both_columns_on_one_gpu(command: Command, tmp_path: Path, dropout: str) -> None:
-    assert agree(command, "reference", "native:cuda", "two-column.cfg", dropout, "0,0", tmp_path) == 2
+@pytest.mark.parametrize("parameters", [PLAIN, DROPOUT])
+def test_both_columns_on_one_gpu(command: Command, tmp_path: Path, parameters: str) -> None:
+    assert agree(command, "reference", "native:cuda", "two-column.cfg", parameters, "0,0", tmp_path) == 2
+
+
+def test_dropout_in_both_columns_on_one_gpu(command: Command, built: Path, tmp_path: Path) -> None:
+    layers, parameters = dropout_in_both_columns(built, tmp_path)
+    assert agree(command, "reference", "native:cuda", layers, parameters, "0,0", tmp_path) == 2
 
 
 def test_both_flavours(command: Command, tmp_path: Path) -> None:
-    assert agree(command, "native:cpu", "native:cuda", "two-column.cfg", "-dropout", "0,0", tmp_path) == 2
+    assert agree(command, "native:cpu", "native:cuda", "two-column.cfg", DROPOUT, "0,0", tmp_path) == 2
 
 
-@pytest.mark.parametrize("dropout", ["", "-dropout"])
-def test_a_column_on_each_gpu(command: Command, tmp_path: Path, dropout: str) -> None:
+@pytest.mark.parametrize("parameters", [PLAIN, DROPOUT])
+def test_a_column_on_each_gpu(command: Command, tmp_path: Path, parameters: str) -> None:
     need_two()
-    assert agree(command, "reference", "native:cuda", "two-column.cfg", dropout, "0,1", tmp_path) == 2
+    assert agree(command, "reference", "native:cuda", "two-column.cfg", parameters, "0,1", tmp_path) == 2
 
 
 def test_training_twice_gives_the_same_bits(command: Command, built: Path, data: Path, tmp_path: Path) -> None:

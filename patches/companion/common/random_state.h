@@ -1,4 +1,4 @@
-// Starting the current device's random stream (RANDOM.md).
+// Starting the random stream of the calling thread's device (RANDOM.md).
 #ifndef COMPANION_RANDOM_STATE_H
 #define COMPANION_RANDOM_STATE_H
 

@@ -1,4 +1,4 @@
-// The state of the random streams: one seed and one block number for each device (RANDOM.md).
+// The state of the random streams: one seed and one block number for each device of a run (RANDOM.md).
 #include "random_stream.h"
 
 #include <helper_cuda.h>
@@ -7,6 +7,7 @@
 #include <map>
 #include <mutex>
 
+#include "device_thread.h"
 #include "environment.h"
 #include "random_state.h"
 
@@ -19,10 +20,10 @@ struct Stream {
     uint64_t nextBlock;
 };
 
-// By device. Never destroyed: the release's threads are still there when the program ends.
+// By device index. Never destroyed: the release's threads are still there when the program ends.
 struct Streams {
     std::mutex mutex;
-    std::map<int, Stream> byDevice;
+    std::map<int, Stream> byIndex;
 };
 
 Streams& streams() {
@@ -30,7 +31,13 @@ Streams& streams() {
     return *all;
 }
 
-int currentDevice() {
+// The place of the calling thread's device in the run's device list, so that two devices of a run that are one GPU draw from
+// streams of their own, whichever comes first; the current device's ordinal where no device thread calls.
+int deviceIndex() {
+    const int own = deviceThread();
+    if (own >= 0) {
+        return own;
+    }
     int device = 0;
     checkCudaErrors(cudaGetDevice(&device));
     return device;
@@ -45,35 +52,35 @@ uint64_t clockSeed() {
 }  // namespace
 
 void startRandomStream() {
-    const int device = currentDevice();
+    const int index = deviceIndex();
     std::lock_guard<std::mutex> lock(streams().mutex);
-    if (streams().byDevice.count(device) == 0) {
+    if (streams().byIndex.count(index) == 0) {
         const Stream fresh = {environmentHas("ALEXNET_ARCHIVE_SEED") ? environmentNumber("ALEXNET_ARCHIVE_SEED", 0)
                                                                      : clockSeed(),
                               0};
-        streams().byDevice[device] = fresh;
+        streams().byIndex[index] = fresh;
     }
 }
 
 void restartRandomStream(uint64_t seed) {
-    const int device = currentDevice();
+    const int index = deviceIndex();
     std::lock_guard<std::mutex> lock(streams().mutex);
     const Stream fresh = {seed, 0};
-    streams().byDevice[device] = fresh;
+    streams().byIndex[index] = fresh;
 }
 
 RandomNumbers takeRandomNumbers(size_t count) {
-    const int device = currentDevice();
+    const int index = deviceIndex();
     std::lock_guard<std::mutex> lock(streams().mutex);
-    const std::map<int, Stream>::iterator found = streams().byDevice.find(device);
-    if (found == streams().byDevice.end()) {
-        fprintf(stderr, "random numbers on device %d before NVMatrix::initRandom\n", device);
+    const std::map<int, Stream>::iterator found = streams().byIndex.find(index);
+    if (found == streams().byIndex.end()) {
+        fprintf(stderr, "random numbers on device %d before NVMatrix::initRandom\n", index);
         exit(EXIT_FAILURE);
     }
     RandomNumbers numbers;
     numbers.seed = found->second.seed;
     numbers.firstBlock = found->second.nextBlock;
-    numbers.device = static_cast<uint32_t>(device);
+    numbers.device = static_cast<uint32_t>(index);
     found->second.nextBlock += (count + 3) / 4;
     return numbers;
 }

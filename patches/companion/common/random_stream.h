@@ -1,4 +1,4 @@
-// The companion's random numbers (RANDOM.md): Philox4x32-10, one stream per device, the same in both flavours and in the
+// The companion's random numbers (RANDOM.md): Philox4x32-10, one stream per device of a run, the same in both flavours and in the
 // reference engine. The generator is checked against the known answer of its authors in tests/core/random.cu.
 #ifndef COMPANION_RANDOM_STREAM_H
 #define COMPANION_RANDOM_STREAM_H
@@ -62,7 +62,7 @@ __host__ __device__ inline void normalPair(float u, float v, float& first, float
     second = radius * sinf(angle);
 }
 
-// Takes the next `count` numbers of the current device's stream, which initRandom must have started.
+// Takes the next `count` numbers of the stream of the calling thread's device, which initRandom must have started.
 RandomNumbers takeRandomNumbers(size_t count);
 
 }  // namespace companion

@@ -6,8 +6,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <atomic>
+
+#include "device_thread.h"
 
 namespace {
+
+thread_local int currentDeviceThread = -1;
+std::atomic<int> numDeviceThreads(0);
 
 void require(int error, const char* what) {
     if (error != 0) {
@@ -33,10 +39,10 @@ bool allowedCPUs(const std::vector<int>& wanted, cpu_set_t& set) {
 
 }  // namespace
 
-Thread::Thread(bool joinable) : _joinable(joinable), _started(false), _thread() {}
+Thread::Thread(bool joinable) : _joinable(joinable), _started(false), _deviceThread(-1), _thread() {}
 
 Thread::Thread(bool joinable, std::vector<int>& cpus)
-    : _joinable(joinable), _started(false), _cpus(cpus), _thread() {}
+    : _joinable(joinable), _started(false), _deviceThread(numDeviceThreads++), _cpus(cpus), _thread() {}
 
 Thread::~Thread() {}
 
@@ -62,4 +68,10 @@ void Thread::join() {
     require(pthread_join(_thread, nullptr), "join");
 }
 
-void* Thread::enter(void* self) { return static_cast<Thread*>(self)->run(); }
+void* Thread::enter(void* self) {
+    Thread* const thread = static_cast<Thread*>(self);
+    currentDeviceThread = thread->_deviceThread;
+    return thread->run();
+}
+
+int companion::deviceThread() { return currentDeviceThread; }

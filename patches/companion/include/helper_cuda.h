@@ -1,4 +1,5 @@
-// checkCudaErrors and getLastCudaError: report file, line, device and error, then end the program (companion-native 5.6).
+// checkCudaErrors and getLastCudaError: report file, line, device and error, then end the program (companion-native 5.6);
+// peer access that may be asked for twice.
 #ifndef COMPANION_HELPER_CUDA_H
 #define COMPANION_HELPER_CUDA_H
 
@@ -31,6 +32,23 @@ inline void companionCheckLast(const char* what, const char* file, int line) {
     companionCheckCuda(cudaDeviceSynchronize(), what, file, line);
 #endif
 }
+
+// Two devices of a run may be one GPU (`--gpu 0,0`), and then a pair of GPUs comes up more than once: no reason to stop, so
+// the release's start-up is given this for the run-time's function.
+inline cudaError_t companionEnablePeerAccess(int peer, unsigned int flags) {
+    int device = -1;
+    cudaGetDevice(&device);
+    if (peer == device) {
+        return cudaSuccess;
+    }
+    const cudaError_t error = cudaDeviceEnablePeerAccess(peer, flags);
+    if (error != cudaErrorPeerAccessAlreadyEnabled) {
+        return error;
+    }
+    cudaGetLastError();
+    return cudaSuccess;
+}
+#define cudaDeviceEnablePeerAccess(peer, flags) companionEnablePeerAccess((peer), (flags))
 
 #define checkCudaErrors(expression) companionCheckCuda((expression), #expression, __FILE__, __LINE__)
 #define getLastCudaError(message) companionCheckLast((message), __FILE__, __LINE__)

@@ -33,6 +33,7 @@ private:
 
     bool _joinable;
     bool _started;
+    int _deviceThread;
     std::vector<int> _cpus;
     pthread_t _thread;
 };

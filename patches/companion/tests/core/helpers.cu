@@ -99,4 +99,20 @@ CASE(the_board_lock_is_never_taken) {
     CHECK_EQUAL(static_cast<int>(cudaThreadSynchronize()), 0);
 }
 
+CASE(peer_access_may_be_asked_for_again_and_for_the_device_itself) {
+    checkCudaErrors(cudaSetDevice(0));
+    int count = 0, can = 0;
+    checkCudaErrors(cudaGetDeviceCount(&count));
+    CHECK_EQUAL(static_cast<int>(cudaDeviceEnablePeerAccess(0, 0)), static_cast<int>(cudaSuccess));
+    if (count > 1) {
+        checkCudaErrors(cudaDeviceCanAccessPeer(&can, 0, 1));
+    }
+    for (int time = 0; can != 0 && time < 2; time++) {
+        CHECK_EQUAL(static_cast<int>(cudaDeviceEnablePeerAccess(1, 0)), static_cast<int>(cudaSuccess));
+    }
+    CHECK_EQUAL(static_cast<int>(cudaGetLastError()), static_cast<int>(cudaSuccess));
+    CHECK(cudaDeviceEnablePeerAccess(count, 0) != cudaSuccess);
+    cudaGetLastError();
+}
+
 TEST_MAIN

@@ -1,6 +1,8 @@
 // Random numbers: the generator's published answers, the streams of RANDOM.md, and the two distributions.
 #include <stdlib.h>
 
+#include <thread.h>
+
 #include "../../common/random_stream.h"
 #include "views.h"
 
@@ -26,7 +28,44 @@ double uniformNumber(uint64_t seed, uint32_t device, uint64_t firstBlock, uint64
     return ((companion::philox(counter, key).word[e % 4] >> 8) + 1.0) / 16777216.0;
 }
 
+// A device's thread as the release makes it: it selects its device, starts its stream and draws.
+class Drawing : public Thread {
+public:
+    Drawing(int device, std::vector<int>& cpus) : Thread(true, cpus), _device(device), drawn(1, 8) {}
+
+protected:
+    void* run() override {
+        NVMatrix::setDeviceID(_device);
+        NVMatrix::initRandom();
+        NVMatrix numbers(1, 8);
+        numbers.randomizeUniform();
+        drawn = download(numbers);
+        return nullptr;
+    }
+
+private:
+    int _device;
+
+public:
+    Dense drawn;
+};
+
 }  // namespace
+
+CASE(devices_of_a_run_that_are_one_gpu_have_streams_of_their_own) {
+    setenv("ALEXNET_ARCHIVE_SEED", "77", 1);
+    std::vector<int> anyCpu;
+    Drawing first(0, anyCpu), second(0, anyCpu);
+    // Whichever draws first.
+    second.start();
+    second.join();
+    first.start();
+    first.join();
+    for (int e = 0; e < 8; e++) {
+        CHECK_CLOSE(first.drawn(0, e), uniformNumber(77, 0, 0, e), 0);
+        CHECK_CLOSE(second.drawn(0, e), uniformNumber(77, 1, 0, e), 0);
+    }
+}
 
 CASE(init_without_a_seed_takes_the_environment_and_happens_once) {
     setenv("ALEXNET_ARCHIVE_SEED", "18446744073709551615", 1);
