@@ -1,6 +1,6 @@
 # alexnet-archive toolchain cuda-12.4: Maxwell to Hopper, the newest Debian.
 # Rendered by `alexnet-archive toolchain render cuda-12.4`; the files that it copies come with `--context FOLDER`.
-# Pins: sha256:2863f47063a6ce83d5535631e63652f4ce3737fb09870da182e03cd7fd4d0e4b
+# Pins: sha256:b16a9cc8e1f354c1ce8f25977e3cd9c157a736484eb3dd4816829c1cd3d983e5
 ARG BASE_BULLSEYE=debian:bullseye-slim
 ARG BASE_TRIXIE=debian:trixie-slim
 
@@ -42,4 +42,4 @@ LABEL org.opencontainers.image.title="alexnet-archive toolchain cuda-12.4" \
       org.opencontainers.image.licenses="BSD-2-Clause AND LicenseRef-Debian-packages AND LicenseRef-NVIDIA-CUDA" \
       org.opencontainers.image.base.name="debian:trixie-slim" \
       alexnet-archive.toolchain="cuda-12.4" \
-      alexnet-archive.lock="sha256:2863f47063a6ce83d5535631e63652f4ce3737fb09870da182e03cd7fd4d0e4b"
+      alexnet-archive.lock="sha256:b16a9cc8e1f354c1ce8f25977e3cd9c157a736484eb3dd4816829c1cd3d983e5"
