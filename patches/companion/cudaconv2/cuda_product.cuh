@@ -163,16 +163,6 @@ __device__ inline void multiply(const float (&a)[DEPTH][T::rows + 4], const floa
     }
 }
 
-template <int VECTOR>
-__device__ inline void writeTogether(float* target, Lanes<VECTOR> values, Scales scales) {
-    Lanes<VECTOR> before = values;
-    if (scales.target != 0) before = loadLanes<VECTOR>(target);
-#pragma unroll
-    for (int v = 0; v < VECTOR; v++)
-        values.at[v] = scales.output * values.at[v] + (scales.target == 0 ? 0 : scales.target * before.at[v]);
-    storeLanes(target, values);
-}
-
 template <class Left, class Right, class Result, class T, int VECTOR>
 __global__ void __launch_bounds__(T::threads, VECTOR > 1 ? T::blocks : 1)
     kProduct(ProductShape shape, Left left, Right right, Result result, Scales scales) {
@@ -236,7 +226,7 @@ __global__ void __launch_bounds__(T::threads, VECTOR > 1 ? T::blocks : 1)
             Lanes<VECTOR> values;
 #pragma unroll
             for (int w = 0; w < VECTOR; w++) values.at[w] = sums[u + (down > 1 ? w : 0)][v + (across > 1 ? w : 0)];
-            writeTogether<VECTOR>(result.address(i, j), values, scales);
+            writeLanes(result.address(i, j), values, scales);
         }
 }
 

@@ -83,7 +83,8 @@ bool NVMatrix::canAccessDevice(int source, int target) {
         return true;
     }
     // Devices that could reach each other's memory stand for those that cannot, so that both paths run on one machine.
-    if (companion::environmentNumber("ALEXNET_ARCHIVE_PEER_ACCESS", 1) == 0) {
+    static const bool allowed = companion::environmentNumber("ALEXNET_ARCHIVE_PEER_ACCESS", 1) != 0;
+    if (!allowed) {
         return false;
     }
     int can = 0;
