@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from alexnet_archive.cli.main import emit_json
-from alexnet_archive.cli.progress import progress_bar
+from alexnet_archive.cli.shared import emit_json, progress_bar
 
 if TYPE_CHECKING:
     from alexnet_archive.archive import Finding, Manifest

@@ -8,8 +8,7 @@ from typing import Any
 
 import click
 
-from alexnet_archive.cli.main import emit_json
-from alexnet_archive.cli.progress import progress_bar
+from alexnet_archive.cli.shared import emit_json, progress_bar
 from alexnet_archive.errors import BatchFileError
 
 FOLDER = click.argument("folder", type=click.Path(path_type=Path))

@@ -6,8 +6,7 @@ from typing import Any
 
 import click
 
-from alexnet_archive.cli.main import emit_json
-from alexnet_archive.cli.progress import progress_bar
+from alexnet_archive.cli.shared import emit_json, progress_bar
 from alexnet_archive.errors import UserInputError
 
 EPILOG = "Example: alexnet-archive build --flavour cpu"

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from alexnet_archive.cli.progress import progress_bar
+from alexnet_archive.cli.shared import progress_bar
 from alexnet_archive.errors import Interrupted
 
 EXAMPLES = """\b

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import click
 
-from alexnet_archive.cli.main import emit_json
-from alexnet_archive.cli.progress import progress_bar
+from alexnet_archive.cli.shared import emit_json, progress_bar
 
 SEED = 2012
 EPOCHS = 10

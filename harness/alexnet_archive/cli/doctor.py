@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from alexnet_archive import paths
-from alexnet_archive.cli.main import emit_json
+from alexnet_archive.cli.shared import emit_json
 
 
 @dataclass(frozen=True)

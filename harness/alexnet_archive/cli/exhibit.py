@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from alexnet_archive.cli.main import emit_json
+from alexnet_archive.cli.shared import emit_json
 
 
 @click.command(epilog="Example: alexnet-archive exhibit page.html --checkpoint runs/ConvNet__2026-01-31_12.00.00")

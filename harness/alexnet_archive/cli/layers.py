@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from alexnet_archive.cli.main import emit_json
+from alexnet_archive.cli.shared import emit_json
 from alexnet_archive.errors import LayerFileError, UserInputError
 
 if TYPE_CHECKING:

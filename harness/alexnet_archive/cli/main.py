@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib
 import json
 import sys
-from typing import Any
 
 import click
 
@@ -85,8 +84,3 @@ def report(error: ArchiveError, *, as_json: bool = False) -> int:
     if error.remedy:
         click.echo(click.style("remedy: ", bold=True) + error.remedy, err=True)
     return error.exit_code
-
-
-def emit_json(value: Any) -> None:
-    """Print `value` as indented JSON; what JSON does not know becomes text."""
-    click.echo(json.dumps(value, indent=2, default=str))

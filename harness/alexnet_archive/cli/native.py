@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from alexnet_archive.cli import session
-from alexnet_archive.cli.main import emit_json
 from alexnet_archive.cli.runners import open_installation
+from alexnet_archive.cli.shared import emit_json
 from alexnet_archive.files import make_folder
 
 if TYPE_CHECKING:

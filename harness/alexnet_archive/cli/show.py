@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from alexnet_archive.cli.main import emit_json
+from alexnet_archive.cli.shared import emit_json
 
 
 @click.group(epilog="Example: alexnet-archive show filters runs/ConvNet__2026-01-31_12.00.00 --out filters.png")

@@ -79,7 +79,7 @@ def _say(line: str) -> None:
 @click.option("--markdown", is_flag=True, help="Print the table as docs/toolchains.md has it.")
 def list_(as_json: bool, markdown: bool) -> None:
     """The table: what each toolchain holds, which GPUs it covers, when it was last proved and how large it is."""
-    from alexnet_archive.cli.main import emit_json
+    from alexnet_archive.cli.shared import emit_json
     from alexnet_archive.toolchains import locks, verify
     from alexnet_archive.toolchains import table as tables
 
@@ -165,7 +165,7 @@ def render(name: str, folder: Path | None) -> None:
 @JSON
 def check(names: tuple[str, ...], as_json: bool) -> None:
     """Fail on anything unpinned, and on a lock that is older than its template or its row. Default: every toolchain."""
-    from alexnet_archive.cli.main import emit_json
+    from alexnet_archive.cli.shared import emit_json
     from alexnet_archive.errors import ToolchainError
     from alexnet_archive.toolchains import locks
     from alexnet_archive.toolchains import table as tables
@@ -194,7 +194,7 @@ def check(names: tuple[str, ...], as_json: bool) -> None:
 @JSON
 def lock(name: str, keep: bool, as_json: bool, address: str | None, **values: Any) -> None:
     """Pin every package and wheel of a toolchain anew, by asking a fresh base container what it resolves to today."""
-    from alexnet_archive.cli.main import emit_json
+    from alexnet_archive.cli.shared import emit_json
     from alexnet_archive.toolchains import locks
     from alexnet_archive.toolchains import table as tables
 
@@ -229,7 +229,7 @@ def lock(name: str, keep: bool, as_json: bool, address: str | None, **values: An
 @JSON
 def image(name: str, rebuild: bool, as_json: bool, address: str | None, **values: Any) -> None:
     """Build a toolchain's container image, unless one of this very content is there."""
-    from alexnet_archive.cli.main import emit_json
+    from alexnet_archive.cli.shared import emit_json
 
     _, _, built = _ensure(name, address, values, rebuild=rebuild)
     if as_json:
@@ -251,7 +251,7 @@ def verify_(name: str, rebuild: bool, as_json: bool, address: str | None, **valu
     """Prove a row by compiling inside its image for every GPU it names, and record size, time and versions."""
     import dataclasses
 
-    from alexnet_archive.cli.main import emit_json
+    from alexnet_archive.cli.shared import emit_json
     from alexnet_archive.toolchains import verify
 
     engine, row, built = _ensure(name, address, values, rebuild=rebuild)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from alexnet_archive.cli import session
-from alexnet_archive.cli.progress import progress_bar
+from alexnet_archive.cli.shared import progress_bar
 from alexnet_archive.errors import UserInputError
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ def reporter(log: JsonLog | None, as_json: bool) -> Report:
 
 def check_gradients(run: Run, as_json: bool) -> None:
     """The 2012 gradient check; unlike the release it returns a failing exit status when a matrix fails."""
-    from alexnet_archive.cli.main import emit_json
+    from alexnet_archive.cli.shared import emit_json
     from alexnet_archive.errors import BehaviourDifference
 
     provider = run.data.train or run.data.test

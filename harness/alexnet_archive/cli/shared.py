@@ -1,12 +1,21 @@
-"""Progress bars for the terminal, silent elsewhere. Rooms take a callback (done, total, text) and know nothing of this."""
+"""What command modules share: JSON on standard output, progress bars. They import this module and no other of the room."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import sys
 from collections.abc import Callable, Iterator
+from typing import Any
+
+import click
 
 ProgressCallback = Callable[[int, int | None, str], None]
+
+
+def emit_json(value: Any) -> None:
+    """Print `value` as indented JSON; what JSON does not know becomes text."""
+    click.echo(json.dumps(value, indent=2, default=str))
 
 
 @contextlib.contextmanager
