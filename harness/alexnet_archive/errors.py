@@ -102,7 +102,8 @@ class Problem:
     """One thing wrong in a layer file.
 
     `kind` is the specification's mark (layer-language section 0): E clean, U unclean, X accepted by the release and
-    misbehaving later, W warning. `first` marks the one the release itself would have stopped at.
+    misbehaving later, W warning. `first` marks the one the release itself would have stopped at. `follows` names what this
+    one may merely follow from (a misspelt key); `meant` is the key that an unknown one is taken to be.
     """
 
     kind: str
@@ -114,29 +115,39 @@ class Problem:
     allowed: str | None = None
     spec: str | None = None
     first: bool = False
+    follows: str | None = None
+    meant: str | None = None
 
     def __str__(self) -> str:
         where = self.file + (f" [{self.section}]" if self.section is not None else "")
         where += f" {self.key}" if self.key else ""
         tail = f" (found {self.found})" if self.found is not None else ""
         tail += f"; allowed: {self.allowed}" if self.allowed else ""
+        tail += f" [may follow from {self.follows}]" if self.follows else ""
         return f"{where}: {self.message}{tail}"
 
 
 class LayerFileError(ArchiveError):
-    """A definition or parameter file breaks the layer language; carries every problem found."""
+    """A definition or parameter file breaks the layer language; carries every problem found.
+
+    `partial` is what could be read all the same, as plain values for `--json`.
+    """
 
     exit_code = 20
 
     def __init__(self, message: str, problems: Iterable[Problem] = (), **facts: Any) -> None:
         super().__init__(message, **facts)
         self.problems = tuple(problems)
+        self.partial: dict[str, Any] | None = None
 
     def facts(self) -> dict[str, Any]:
-        return {**super().facts(), "problems": [vars(p) for p in self.problems]}
+        partial = {} if self.partial is None else {"partial": self.partial}
+        return {**super().facts(), "problems": [vars(p) for p in self.problems], **partial}
 
     def __str__(self) -> str:
-        return "\n".join([super().__str__(), *(f"  {'*' if p.first else '-'} {p}" for p in self.problems)])
+        """Misspelt keys first: what follows may come from them."""
+        shown = sorted(self.problems, key=lambda p: p.meant is None)
+        return "\n".join([super().__str__(), *(f"  {'*' if p.first else '-'} {p}" for p in shown)])
 
 
 class BatchFileError(ArchiveError):

@@ -22,6 +22,12 @@ class Collector:
     def __init__(self) -> None:
         self.problems: list[Problem] = []
         self.notes: list[Problem] = []
+        self.misspellings: list[tuple[str, str, str]] = []
+
+    def misspelt(self, section: str, key: str, meant: str) -> None:
+        """The last note is about a key that is meant to be another: it is shown before any problem."""
+        self.misspellings.append((section, key, meant))
+        self.notes[-1] = dataclasses.replace(self.notes[-1], meant=meant)
 
     def add(
         self,
@@ -34,21 +40,37 @@ class Collector:
         found: object = None,
         allowed: str | None = None,
         spec: str | None = None,
+        follows: str | None = None,
     ) -> None:
         text = None if found is None else str(found)
-        problem = Problem(kind, file, section, key, message, text, allowed, spec)
+        problem = Problem(kind, file, section, key, message, text, allowed, spec, follows=follows)
         (self.problems if kind in "EU" else self.notes).append(problem)
 
     def raise_if_any(self, path: Path | str | None) -> None:
-        """Raise LayerFileError with all problems, the release's first marked, and the notes (X, W) behind them."""
+        """Raise `error` when there are problems."""
+        found = self.error(path)
+        if found is not None:
+            raise found
+
+    def error(self, path: Path | str | None) -> LayerFileError | None:
+        """All problems, the release's first marked, and the notes (X, W) behind them; None when there are no problems."""
         if not self.problems:
-            return
+            return None
         first, *rest = self.problems
-        problems = (dataclasses.replace(first, first=True), *rest, *self.notes)
         count = 1 + len(rest)
-        raise LayerFileError(
+        return LayerFileError(
             f"{count} problem{'s' if count > 1 else ''} in the layer files (* marks where the 2012 parser stops)",
-            problems,
+            (dataclasses.replace(first, first=True), *rest, *self.notes),
             path=path,
-            remedy="`alexnet-archive layers check FILE [PARAMS]` lists them again; --lenient accepts known relics",
+            remedy=self._remedy(),
         )
+
+    def _remedy(self) -> str:
+        """What mends the likeliest cause; never a command that would say the same again."""
+        if self.misspellings:
+            return "; ".join(f"in [{section}] rename {key} to {meant}" for section, key, meant in self.misspellings)
+        first = next((p for p in self.problems if not p.follows), self.problems[0])
+        if "--lenient" in first.message:
+            return "write it as allowed, or add --lenient"
+        where = f"mend {first.key} in [{first.section}]" if first.key and first.section else "mend the files as said above"
+        return where + "; `alexnet-archive layers explain TYPE KEY` tells what a key may be"

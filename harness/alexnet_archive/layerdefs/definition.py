@@ -6,57 +6,31 @@ Checked against layer-language sections 1.3, 1.4, 1.6, 3.2 and 8.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from alexnet_archive.layerdefs import elementwise, filters, images, weighted
 from alexnet_archive.layerdefs.collecting import Broken, Collector
 from alexnet_archive.layerdefs.ini import BLANKS, IniFile, InterpolationError, near
+from alexnet_archive.layerdefs.language import TYPE_KEY, layer_kinds
 from alexnet_archive.layerdefs.model import HOST, DataShape, Layer, NeuronLayer
 from alexnet_archive.layerdefs.sections import SectionReader
 from alexnet_archive.layerdefs.surroundings import Surroundings
 from alexnet_archive.layerdefs.values import BadText, parse_neuron
 
-
-@dataclass(frozen=True)
-class LayerType:
-    """How a type is parsed, and its number of inputs where that is fixed."""
-
-    parse: Callable[[Surroundings], Layer]
-    inputs: int | None = None
-
-
-TYPES: dict[str, LayerType] = {
-    "fc": LayerType(weighted.parse_fc),
-    "treefc": LayerType(weighted.parse_treefc, 1),
-    "conv": LayerType(filters.parse_conv),
-    "local": LayerType(filters.parse_conv),
-    "softmax": LayerType(elementwise.parse_softmax, 1),
-    "eltsum": LayerType(elementwise.parse_eltsum),
-    "eltmax": LayerType(elementwise.parse_eltmax),
-    "neuron": LayerType(elementwise.parse_neuron_layer, 1),
-    "pool": LayerType(images.parse_pool, 1),
-    "rnorm": LayerType(images.parse_norm, 1),
-    "cnorm": LayerType(images.parse_norm, 1),
-    "cmrnorm": LayerType(images.parse_norm, 1),
-    "nailbed": LayerType(images.parse_nailbed, 1),
-    "blur": LayerType(images.parse_blur, 1),
-    "href": LayerType(images.parse_href, 1),
-    "resize": LayerType(images.parse_resize, 1),
-    "rgb2yuv": LayerType(images.parse_colour, 1),
-    "rgb2lab": LayerType(images.parse_colour, 1),
-    "rscale": LayerType(images.parse_rscale, 1),
-    "concat": LayerType(elementwise.parse_concat),
-    "hs": LayerType(elementwise.parse_hs, 1),
-    "cost.logreg": LayerType(elementwise.parse_cost, 2),
-    "cost.msm": LayerType(elementwise.parse_cost, 2),
-    "cost.crossent": LayerType(elementwise.parse_cost, 2),
-    "cost.crossent2": LayerType(elementwise.parse_cost, 2),
-    "cost.rflickr": LayerType(elementwise.parse_cost, 2),
-    "cost.sum2": LayerType(elementwise.parse_cost, 1),
-    "cost.gsum2": LayerType(elementwise.parse_cost, 2),
-    "cost.tica": LayerType(elementwise.parse_cost, 1),
+PARSERS: dict[str, Callable[[Surroundings], Layer]] = {
+    "fc": weighted.parse_fc,
+    "treefc": weighted.parse_treefc,
+    "conv": filters.parse_conv,
+    "local": filters.parse_conv,
+    "softmax": elementwise.parse_softmax,
+    "eltsum": elementwise.parse_eltsum,
+    "eltmax": elementwise.parse_eltmax,
+    "neuron": elementwise.parse_neuron_layer,
+    "concat": elementwise.parse_concat,
+    "hs": elementwise.parse_hs,
+    **dict.fromkeys(images.KINDS, images.parse_image),
+    **{name: elementwise.parse_cost for name in layer_kinds() if name.startswith("cost.")},
 }
-ALL_TYPES = ("data", *TYPES)
 
 
 class DefinitionReader:
@@ -69,14 +43,14 @@ class DefinitionReader:
         self.collector = collector
         self.layers: dict[str, Layer] = {}
         self.broken: set[str] = set()
+        self.causes: dict[str, str] = {}
 
     def run(self) -> tuple[Layer, ...]:
         """All steps of section 8 that belong to the definition; problems go to the collector."""
         for section in self.ini.sections:
-            read = SectionReader(self.ini, section, self.collector)
+            read = SectionReader(self.ini, section, self.collector, {"type": TYPE_KEY})
             try:
                 self.layers[section] = self._parse(read)
-                read.note_unknown_keys()
             except Broken:
                 self.broken.add(section)
             except OverflowError as error:
@@ -84,29 +58,34 @@ class DefinitionReader:
                     None, f"a number is too large to compute with: {error}", kind="U", allowed="smaller numbers", spec="2"
                 )
                 self.broken.add(section)
+            if read.cause:
+                self.causes[section] = read.cause
         layers = detach_neurons(self.layers, self.ini.name, self.collector)
         self._check_sharing_test(layers)
         self._check_unused()
         return layers
 
     def _parse(self, read: SectionReader) -> Layer:
-        kind = read.text("type")
-        if not read.bad and kind not in ALL_TYPES:
-            close = near(kind, ALL_TYPES)
+        kind = read.get("type")
+        if not read.bad and kind not in layer_kinds():
+            close = near(kind, layer_kinds())
             hint = f"; did you mean {close}?" if close else ""
-            read.fail("type", f"this type is not registered{hint}", found=kind, allowed=", ".join(ALL_TYPES), spec="1.3")
+            read.fail("type", f"this type is not registered{hint}", found=kind, allowed=", ".join(layer_kinds()), spec="1.3")
         read.halt()
+        read.keys = layer_kinds()[kind].keys
+        read.note_unknown_keys()
         if kind == "data":
             return elementwise.parse_data(read, self.shape)
         here = self._common(read, kind)
-        return TYPES[kind].parse(here)
+        return PARSERS[kind](here)
 
     def _common(self, read: SectionReader, kind: str) -> Surroundings:
         """The keys of section 1.4 in their order."""
-        names = read.texts("inputs")
+        names = read.get("inputs", check_count=False)
+        read.cause = read.cause or next((self.causes[name] for name in names if name in self.causes), None)
         inputs = self._resolve(read, names)
-        neuron = read.text("neuron", "")
-        count = TYPES[kind].inputs
+        neuron = read.get("neuron")
+        count = layer_kinds()[kind].inputs
         if count is not None and len(names) != count:
             read.check(
                 False,
@@ -120,7 +99,7 @@ class DefinitionReader:
             read.broken = True
             read.halt()
         inherited = inputs[0].gpu
-        gpu = read.integer("gpu", inherited)
+        gpu = read.get("gpu", default=inherited)
         limit = "0 or more" if self.num_gpus is None else f"0 to {self.num_gpus - 1}"
         hint = " (the first input is a data layer, so gpu must be given)" if gpu == inherited == HOST else ""
         inside = gpu >= 0 and (self.num_gpus is None or gpu < self.num_gpus)
@@ -217,6 +196,7 @@ class DefinitionReader:
                 spec="1.3",
             )
             return
+        cause = next((f"the inputs of [{section}]" for section in self.ini.sections if self._inputs_unclear(section)), None)
         used = {name for section, names in read_by.items() for name in names if not self._is_data(section)}
         for layer in self.layers.values():
             if not layer.type.startswith("cost.") and layer.name not in used:
@@ -228,7 +208,13 @@ class DefinitionReader:
                     "nobody consumes this layer",
                     allowed="a consumer, or a cost type",
                     spec="1.3",
+                    follows=cause,
                 )
+
+    def _inputs_unclear(self, section: str) -> bool:
+        """Whether this section may have been meant to read a layer that nobody seems to read."""
+        bad = [p for p in self.collector.problems if p.section == section and p.key in ("inputs", "type")]
+        return section in self.broken and bool(bad)
 
     def _is_data(self, section: str) -> bool:
         return section in self.layers and self.layers[section].type == "data"

@@ -27,7 +27,7 @@ from alexnet_archive.layerdefs.values import BadText, parse_neuron
 
 
 def parse_data(read: SectionReader, shape: DataShape) -> Layer:
-    index = read.integer("dataIdx")
+    index = read.get("dataIdx")
     read.halt()
     if index not in shape.dims:
         known = ", ".join(str(k) for k in sorted(shape.dims))
@@ -46,7 +46,7 @@ def _same_sizes(here: Surroundings, spec: str) -> None:
 
 
 def parse_eltsum(here: Surroundings) -> Layer:
-    coeffs = here.read.numbers("coeffs", [1.0] * len(here.inputs))
+    coeffs = here.read.get("coeffs", count=len(here.inputs), check_count=False)
     _same_sizes(here, "2.6")
     here.read.halt()
     if len(coeffs) != len(here.inputs):
@@ -86,8 +86,9 @@ def parse_concat(here: Surroundings) -> Layer:
 
 
 def parse_hs(here: Surroundings) -> Layer:
-    keep = here.read.number("keep")
+    keep = here.read.get("keep")
     here.read.halt()
+    here.read.limit("keep", keep, kind="X")  # the 2012 parser takes any number
     return HsLayer(**here.common, outputs=here.sizes[0], keep=keep)
 
 
@@ -145,7 +146,7 @@ def _cost_warnings(here: Surroundings) -> None:
 
 
 def _parse_tica(here: Surroundings) -> Layer:
-    channels, size_x = here.read.integer("channels"), here.read.integer("sizeX")
+    channels, size_x = here.read.get("channels"), here.read.get("sizeX")
     here.read.halt()
     pixels, side = image_side(here, here.sizes[0], channels)
     here.check_square(here.sizes[0], channels, pixels, side)

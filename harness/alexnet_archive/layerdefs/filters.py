@@ -14,7 +14,8 @@ from alexnet_archive.layerdefs.model import ConvLayer, Layer, LocalLayer
 from alexnet_archive.layerdefs.surroundings import Surroundings
 from alexnet_archive.layerdefs.weighted import check_weights, weight_keys
 
-LEAST = {"stride": 1, "filterSize": 1, "padding": 0, "channels": 1, "groups": 1}
+LISTS = ("channels", "padding", "stride", "filterSize", "filters", "groups", "randSparse")
+RANGES = ("stride", "filterSize", "padding", "channels", "groups")  # judged in this order
 
 
 @dataclass(frozen=True)
@@ -46,11 +47,11 @@ class FilterInput:
 def parse_conv(here: Surroundings) -> Layer:
     """`conv` and `local`; the latter has neither partialSum nor sharedBiases."""
     keys, read = weight_keys(here), here.read
-    lists = _read_lists(here)
-    keys["init_c_func"] = read.text("initCFunc", "")
+    lists = {name: read.get(name, count=len(here.inputs)) for name in LISTS}
+    keys["init_c_func"] = read.get("initCFunc")
     convolution = here.type == "conv"
-    partial_sum = read.integer("partialSum") if convolution else 0
-    shared = read.flag("sharedBiases", True) if convolution else True
+    partial_sum = read.get("partialSum") if convolution else 0
+    shared = read.get("sharedBiases") if convolution else True
     inputs = _inputs(here, lists)
     filter_channels = _filter_channels(here, lists["channels"], lists["groups"], lists["randSparse"])
     keys.update(_geometry(here, inputs, filter_channels))
@@ -64,29 +65,14 @@ def parse_conv(here: Surroundings) -> Layer:
     return conv
 
 
-def _read_lists(here: Surroundings) -> dict[str, tuple[Any, ...]]:
-    read, count = here.read, len(here.inputs)
-    lists: dict[str, tuple[Any, ...]] = {"channels": read.integers("channels", count=count)}
-    lists["padding"] = read.integers("padding", [0] * count, count=count)
-    lists["stride"] = read.integers("stride", [1] * count, count=count)
-    lists["filterSize"] = read.integers("filterSize", count=count)
-    lists["filters"] = read.integers("filters", count=count)
-    lists["groups"] = read.integers("groups", [1] * count, count=count)
-    lists["randSparse"] = read.flags("randSparse", [False] * count, count=count)
-    read.asked["filterChannels"] = None  # read later, and only when an input is sparse
-    return lists
-
-
 def _inputs(here: Surroundings, lists: dict[str, tuple[Any, ...]]) -> list[FilterInput]:
     """Steps 1 and 2: ranges, then image sides."""
     read = here.read
-    for key, least in LEAST.items():
-        fine = all(value >= least for value in lists[key])
-        message = f"every element must be at least {least}"
-        read.check(fine, key, message, found=lists[key], allowed=f">= {least}", spec="2.4 step 1")
+    for key in RANGES:
+        read.limit(key, lists[key])
     read.halt()
     sides = [image_side(here, units, channels) for units, channels in zip(here.sizes, lists["channels"])]
-    columns = (lists[key] for key in ("channels", "padding", "stride", "filterSize", "filters", "groups", "randSparse"))
+    columns = (lists[key] for key in LISTS)
     rows = zip(range(len(sides)), here.sizes, *columns, (pixels for pixels, _ in sides), (side for _, side in sides))
     inputs = [FilterInput(*row) for row in rows]
     for one in inputs:
@@ -103,7 +89,7 @@ def _filter_channels(
     plain = tuple(c // g for c, g in zip(channels, groups))
     if not any(sparse):
         return plain
-    values = here.read.integers("filterChannels", plain, count=len(channels))
+    values = here.read.get("filterChannels", default=plain, count=len(channels))
     here.read.halt()
     for i, (value, random) in enumerate(zip(values, sparse)):
         if not random and value != plain[i]:

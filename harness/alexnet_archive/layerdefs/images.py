@@ -1,15 +1,20 @@
 """Parsing of image layers without weights: pooling, norms, sub-sampling, blur, mirror, scaling, colour.
 
-Checked against layer-language sections 2.9 to 2.16; checks run in the order given there.
+All read one square image and differ in a row of KINDS: what is judged before `channels` divides, the checks of their own,
+and the facts computed when all is well. Checked against layer-language sections 2.9 to 2.16; checks run in their order.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from alexnet_archive.layerdefs.model import (
     BlurLayer,
     HrefLayer,
+    ImageLayer,
     LabLayer,
     Layer,
     NailbedLayer,
@@ -21,7 +26,9 @@ from alexnet_archive.layerdefs.model import (
 )
 from alexnet_archive.layerdefs.surroundings import Surroundings
 
-POOLS = ("max", "maxabs", "avg", "rand")
+Values = dict[str, Any]
+Checks = Callable[[Surroundings, Values, int], None]
+Facts = Callable[[Surroundings, Values, int], Mapping[str, Any]]
 
 
 def image_side(here: Surroundings, total: int, channels: int) -> tuple[int, int]:
@@ -34,220 +41,163 @@ def image_side(here: Surroundings, total: int, channels: int) -> tuple[int, int]
     return pixels, int(math.sqrt(pixels))
 
 
-def _at_least_one_channel(here: Surroundings, channels: int) -> None:
-    here.read.check(channels >= 1, "channels", "must be at least 1", found=channels, allowed=">= 1", spec="2.0")
+def _nothing(here: Surroundings, values: Values, side: int) -> None:
+    return None
 
 
-def _no_gradient_below(here: Surroundings) -> None:
-    if here.weighted_below:
-        here.read.fail(
-            "inputs", f"a {here.type} layer passes no gradient down and cannot stand above a weighted layer", spec="2.0"
-        )
+@dataclass(frozen=True)
+class ImageKind:
+    """`early` keys are judged before the image's side is known, `before` and `after` run around the square check."""
+
+    build: type[ImageLayer]
+    facts: Facts
+    early: tuple[str, ...] = ()
+    before: Checks = _nothing
+    after: Checks = _nothing
+    passes_gradient: bool = True
 
 
-def parse_pool(here: Surroundings) -> Layer:
-    read = here.read
-    channels, size_x = read.integer("channels"), read.integer("sizeX")
-    start, stride = read.integer("start", 0), read.integer("stride")
-    outputs_x, pool = read.integer("outputsX", 0), read.text("pool")
+def parse_image(here: Surroundings) -> Layer:
+    """Any image layer: its keys from the table, the image check, its own checks, its facts."""
+    read, kind = here.read, KINDS[here.type]
+    values = {name: read.get(name) for name in here.own_keys}
+    values.setdefault("channels", 3)  # the colour conversions have no key for it
     read.halt()
+    for name in kind.early:
+        read.limit(name, values[name])
+    read.halt()
+    channels = values["channels"]
+    if here.type == "blur" and values["stdev"] * values["stdev"] == 0:
+        read.stop("stdev", "zero is a divisor here", kind="U", found=values["stdev"], allowed="not 0", spec="2.12")
     pixels, side = image_side(here, here.sizes[0], channels)
-    read.check(
-        1 <= size_x <= side, "sizeX", "the window does not fit the image", found=size_x, allowed=f"1 to {side}", spec="2.9"
-    )
-    read.check(
-        1 <= stride <= size_x, "stride", "must be between 1 and sizeX", found=stride, allowed=f"1 to {size_x}", spec="2.9"
-    )
-    read.check(outputs_x >= 0, "outputsX", "must not be negative", found=outputs_x, allowed="0 (compute) or more", spec="2.9")
-    _at_least_one_channel(here, channels)
-    if here.weighted_below:
-        read.check(
-            channels % 16 == 0,
-            "channels",
-            "above weighted layers a multiple of 16 is needed",
-            found=channels,
-            allowed="16, 32, 48, ..",
-            spec="2.9",
-        )
-    read.check(pool in POOLS, "pool", "unknown pooling", found=pool, allowed=", ".join(POOLS), spec="2.9")
+    kind.before(here, values, side)
     here.check_square(here.sizes[0], channels, pixels, side)
+    kind.after(here, values, side)
+    if here.weighted_below and not kind.passes_gradient:
+        message = f"a {here.type} layer passes no gradient down and cannot stand above a weighted layer"
+        read.fail("inputs", message, spec="2.0")
     read.halt()
-    outputs_x = outputs_x or math.ceil((side - start - size_x) / stride) + 1
+    facts = {"outputs": here.sizes[0], **kind.facts(here, values, side)}
+    return kind.build(**here.common, channels=channels, img_pixels=pixels, img_size=side, **facts)
+
+
+def _own(*names: str, **renamed: str) -> Facts:
+    """Facts that are values as written, by their field's name."""
+    return lambda here, values, side: {**{n: values[n] for n in names}, **{n: values[key] for n, key in renamed.items()}}
+
+
+def _check_pool(here: Surroundings, values: Values, side: int) -> None:
+    read, size, stride = here.read, values["sizeX"], values["stride"]
+    fits = 1 <= size <= side
+    read.check(fits, "sizeX", "the window does not fit the image", found=size, allowed=f"1 to {side}", spec="2.9")
+    inside = 1 <= stride <= size
+    read.check(inside, "stride", "must be between 1 and sizeX", found=stride, allowed=f"1 to {size}", spec="2.9")
+    read.limit("outputsX", values["outputsX"])
+    read.limit("channels", values["channels"])
+    if here.weighted_below:
+        _multiple_of_16(here, values, "above weighted layers a multiple of 16 is needed", "2.9")
+    read.limit("pool", values["pool"])
+
+
+def _multiple_of_16(here: Surroundings, values: Values, message: str, spec: str) -> None:
+    channels = values["channels"]
+    here.read.check(channels % 16 == 0, "channels", message, found=channels, allowed="16, 32, 48, ..", spec=spec)
+
+
+def _pool(here: Surroundings, values: Values, side: int) -> Mapping[str, Any]:
+    start, size, stride = values["start"], values["sizeX"], values["stride"]
+    outputs_x = values["outputsX"] or math.ceil((side - start - size) / stride) + 1
     if outputs_x < 1:
-        read.fail("start", "no window is left; this passes the parser and fails later", kind="X", found=start, spec="2.9")
-    return PoolLayer(
-        **here.common,
-        outputs=outputs_x**2 * channels,
-        channels=channels,
-        img_pixels=pixels,
-        img_size=side,
-        size_x=size_x,
-        start=start,
-        stride=stride,
-        outputs_x=outputs_x,
-        pool=pool,
-    )
+        message = "no window is left; this passes the parser and fails later"
+        here.read.fail("start", message, kind="X", found=start, spec="2.9")
+    facts = {"size_x": size, "start": start, "stride": stride, "outputs_x": outputs_x, "pool": values["pool"]}
+    return {**facts, "outputs": outputs_x**2 * values["channels"]}
 
 
-def parse_norm(here: Surroundings) -> Layer:
-    read, across = here.read, here.type == "cmrnorm"
-    channels, size = read.integer("channels"), read.integer("size")
-    blocked = read.flag("blocked", False)
-    read.halt()
-    pixels, side = image_side(here, here.sizes[0], channels)
-    _at_least_one_channel(here, channels)
-    low, high = (2, channels) if across else (1, side)
+def _check_norm(here: Surroundings, values: Values, side: int) -> None:
+    read, channels, size = here.read, values["channels"], values["size"]
+    read.limit("channels", channels)
+    low, high = (2, channels) if here.type == "cmrnorm" else (1, side)
     read.check(low <= size <= high, "size", "out of range", found=size, allowed=f"{low} to {high}", spec="2.10")
-    if across:
-        read.check(
-            channels % 16 == 0, "channels", "must be a multiple of 16", found=channels, allowed="16, 32, 48, ..", spec="2.10"
-        )
-    else:
-        read.check(
-            channels <= 3 or channels % 4 == 0,
-            "channels",
-            "must be at most 3 or a multiple of 4",
-            found=channels,
-            allowed="1, 2, 3, 4, 8, ..",
-            spec="2.10",
-        )
-    here.check_square(here.sizes[0], channels, pixels, side)
-    read.halt()
-    return NormLayer(
-        **here.common,
-        outputs=pixels * channels,
-        channels=channels,
-        img_pixels=pixels,
-        img_size=side,
-        size=size,
-        blocked=blocked,
-    )
+    if here.type == "cmrnorm":
+        _multiple_of_16(here, values, "must be a multiple of 16", "2.10")
+        return
+    few = channels <= 3 or channels % 4 == 0
+    message, allowed = "must be at most 3 or a multiple of 4", "1, 2, 3, 4, 8, .."
+    read.check(few, "channels", message, found=channels, allowed=allowed, spec="2.10")
 
 
-def parse_nailbed(here: Surroundings) -> Layer:
-    read = here.read
-    channels, stride = read.integer("channels"), read.integer("stride")
-    read.halt()
-    _at_least_one_channel(here, channels)
-    read.halt()
-    pixels, side = image_side(here, here.sizes[0], channels)
+def _norm(here: Surroundings, values: Values, side: int) -> Mapping[str, Any]:
+    pixels = here.sizes[0] // values["channels"]
+    return {"outputs": pixels * values["channels"], "size": values["size"], "blocked": values["blocked"]}
+
+
+def _nails(values: Values, side: int) -> int:
+    return int((side + values["stride"] - 1) // values["stride"])
+
+
+def _check_nailbed(here: Surroundings, values: Values, side: int) -> None:
+    read, stride = here.read, values["stride"]
     if stride == 0:
         read.stop("stride", "zero is a divisor here", kind="U", found=0, allowed=">= 1", spec="2.11")
-    outputs_x = (side + stride - 1) // stride
-    start = (side - stride * (outputs_x - 1)) // 2
-    read.check(outputs_x >= 0, "stride", "leaves a negative number of outputs", found=stride, allowed=">= 1", spec="2.11")
-    here.check_square(here.sizes[0], channels, pixels, side)
-    read.halt()
+    some = _nails(values, side) >= 0
+    read.check(some, "stride", "leaves a negative number of outputs", found=stride, allowed=">= 1", spec="2.11")
+
+
+def _nailbed(here: Surroundings, values: Values, side: int) -> Mapping[str, Any]:
+    stride, outputs_x = values["stride"], _nails(values, side)
     if stride < 0:
-        read.fail(
-            "stride", "a negative value passes the parser and fails later", kind="X", found=stride, allowed=">= 1", spec="2.11"
-        )
-    return NailbedLayer(
-        **here.common,
-        outputs=channels * outputs_x**2,
-        channels=channels,
-        img_pixels=pixels,
-        img_size=side,
-        start=start,
-        stride=stride,
-        outputs_x=outputs_x,
-    )
+        message = "a negative value passes the parser and fails later"
+        here.read.fail("stride", message, kind="X", found=stride, allowed=">= 1", spec="2.11")
+    start = (side - stride * (outputs_x - 1)) // 2
+    return {"outputs": values["channels"] * outputs_x**2, "start": start, "stride": stride, "outputs_x": outputs_x}
 
 
-def parse_blur(here: Surroundings) -> Layer:
-    read = here.read
-    channels, size, stdev = read.integer("channels"), read.integer("filterSize"), read.number("stdev")
-    read.halt()
-    _at_least_one_channel(here, channels)
-    read.check(size in (3, 5, 7, 9), "filterSize", "unsupported size", found=size, allowed="3, 5, 7, 9", spec="2.12")
-    read.halt()
-    if stdev * stdev == 0:
-        read.stop("stdev", "zero is a divisor here", kind="U", found=stdev, allowed="not 0", spec="2.12")
-    pixels, side = image_side(here, here.sizes[0], channels)
-    here.check_square(here.sizes[0], channels, pixels, side)
-    read.check(size <= side, "filterSize", "larger than the image", found=size, allowed=f"at most {side}", spec="2.12")
-    read.halt()
-    return BlurLayer(
-        **here.common,
-        outputs=here.sizes[0],
-        channels=channels,
-        img_pixels=pixels,
-        img_size=side,
-        filter_size=size,
-        stdev=stdev,
-    )
+def _check_blur(here: Surroundings, values: Values, side: int) -> None:
+    size = values["filterSize"]
+    here.read.check(size <= side, "filterSize", "larger than the image", found=size, allowed=f"at most {side}", spec="2.12")
 
 
-def parse_href(here: Surroundings) -> Layer:
-    channels = here.read.integer("channels")
-    here.read.halt()
-    here.read.check(1 <= channels <= 3, "channels", "out of range", found=channels, allowed="1 to 3", spec="2.13")
-    here.read.halt()
-    pixels, side = image_side(here, here.sizes[0], channels)
-    here.check_square(here.sizes[0], channels, pixels, side)
-    here.read.halt()
-    return HrefLayer(**here.common, outputs=here.sizes[0], channels=channels, img_pixels=pixels, img_size=side)
-
-
-def parse_resize(here: Surroundings) -> Layer:
-    read = here.read
-    channels, scale = read.integer("channels"), read.number("scale")
-    read.halt()
-    pixels, side = image_side(here, here.sizes[0], channels)
+def _divided(here: Surroundings, values: Values, side: int, key: str, spec: str) -> int:
+    """The side after a division by a scale."""
+    scale, row = values[key], here.read.keys[key]
     if scale == 0 or not math.isfinite(side / scale):
-        read.stop("scale", "cannot divide by this", kind="U", found=scale, allowed="0.5 to 2", spec="2.14")
-    target = math.floor(side / scale)
-    _at_least_one_channel(here, channels)
-    read.check(0.5 <= scale <= 2, "scale", "out of range", found=scale, allowed="0.5 to 2", spec="2.14")
-    here.check_square(here.sizes[0], channels, pixels, side)
-    _no_gradient_below(here)
-    read.halt()
-    return ResizeLayer(
-        **here.common,
-        outputs=channels * target**2,
-        channels=channels,
-        img_pixels=pixels,
-        img_size=side,
-        tgt_size=target,
-        tgt_pixels=target**2,
-        scale=scale,
-    )
+        here.read.stop(key, "cannot divide by this", kind="U", found=scale, allowed=row.allowed(), spec=spec)
+    return math.floor(side / scale)
 
 
-def parse_rscale(here: Surroundings) -> Layer:
-    read = here.read
-    channels, scale, target = read.integer("channels"), read.number("maxScale"), read.integer("tgtSize")
-    read.halt()
-    _at_least_one_channel(here, channels)
-    read.halt()
-    pixels, side = image_side(here, here.sizes[0], channels)
-    if scale == 0 or not math.isfinite(side / scale):
-        read.stop("maxScale", "cannot divide by this", kind="U", found=scale, allowed="1 to 2", spec="2.15")
-    least = math.floor(side / scale)
-    read.check(least <= target <= side, "tgtSize", "out of range", found=target, allowed=f"{least} to {side}", spec="2.15")
-    read.check(1 <= scale <= 2, "maxScale", "out of range", found=scale, allowed="1 to 2", spec="2.15")
-    here.check_square(here.sizes[0], channels, pixels, side)
-    _no_gradient_below(here)
-    read.halt()
-    return RscaleLayer(
-        **here.common,
-        outputs=channels * target**2,
-        channels=channels,
-        img_pixels=pixels,
-        img_size=side,
-        tgt_size=target,
-        tgt_pixels=target**2,
-        max_scale=scale,
-    )
+def _check_resize(here: Surroundings, values: Values, side: int) -> None:
+    values["tgtSize"] = _divided(here, values, side, "scale", "2.14")
+    here.read.limit("channels", values["channels"])
+    here.read.limit("scale", values["scale"])
 
 
-def parse_colour(here: Surroundings) -> Layer:
-    total = here.sizes[0]
-    pixels, side = image_side(here, total, 3)
-    here.check_square(total, 3, pixels, side)
-    _no_gradient_below(here)
-    center = here.read.flag("center", False) if here.type == "rgb2lab" else False
-    here.read.halt()
-    if here.type == "rgb2yuv":
-        return YuvLayer(**here.common, outputs=total, channels=3, img_pixels=pixels, img_size=side)
-    return LabLayer(**here.common, outputs=total, channels=3, img_pixels=pixels, img_size=side, center=center)
+def _check_rscale(here: Surroundings, values: Values, side: int) -> None:
+    least, target = _divided(here, values, side, "maxScale", "2.15"), values["tgtSize"]
+    inside = least <= target <= side
+    here.read.check(inside, "tgtSize", "out of range", found=target, allowed=f"{least} to {side}", spec="2.15")
+    here.read.limit("maxScale", values["maxScale"])
+
+
+def _scaled(field: str, key: str) -> Facts:
+    def facts(here: Surroundings, values: Values, side: int) -> Mapping[str, Any]:
+        target, pixels = values["tgtSize"], values["tgtSize"] ** 2
+        return {"outputs": values["channels"] * pixels, "tgt_size": target, "tgt_pixels": pixels, field: values[key]}
+
+    return facts
+
+
+EARLY = ("channels",)
+KINDS: dict[str, ImageKind] = {
+    "pool": ImageKind(PoolLayer, _pool, before=_check_pool),
+    "rnorm": ImageKind(NormLayer, _norm, before=_check_norm),
+    "cnorm": ImageKind(NormLayer, _norm, before=_check_norm),
+    "cmrnorm": ImageKind(NormLayer, _norm, before=_check_norm),
+    "nailbed": ImageKind(NailbedLayer, _nailbed, EARLY, before=_check_nailbed),
+    "blur": ImageKind(BlurLayer, _own("stdev", filter_size="filterSize"), ("channels", "filterSize"), after=_check_blur),
+    "href": ImageKind(HrefLayer, _own(), EARLY),
+    "resize": ImageKind(ResizeLayer, _scaled("scale", "scale"), before=_check_resize, passes_gradient=False),
+    "rscale": ImageKind(RscaleLayer, _scaled("max_scale", "maxScale"), EARLY, before=_check_rscale, passes_gradient=False),
+    "rgb2yuv": ImageKind(YuvLayer, _own(), passes_gradient=False),
+    "rgb2lab": ImageKind(LabLayer, _own("center"), passes_gradient=False),
+}

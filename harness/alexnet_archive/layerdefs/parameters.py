@@ -12,18 +12,13 @@ from typing import Any
 from alexnet_archive.errors import LayerFileError, Problem
 from alexnet_archive.layerdefs.collecting import Collector
 from alexnet_archive.layerdefs.ini import IniFile, near, parse_ini
+from alexnet_archive.layerdefs.language import groups_of, keys_of, needs_section
 from alexnet_archive.layerdefs.sections import SectionReader
-from alexnet_archive.layerdefs.settings import Parameters
-from alexnet_archive.layerdefs.values import BadText, Schedule, parse_positional_schedule, parse_quantiser, parse_schedule
+from alexnet_archive.layerdefs.settings import Parameters, snake
+from alexnet_archive.layerdefs.values import BadText, Schedule, parse_positional_schedule, parse_schedule
 
+QUANTISERS = ("quantF", "quantB")
 WEIGHTED = ("fc", "treefc", "conv", "local")
-NORMS = ("rnorm", "cnorm", "cmrnorm")
-MAX_MSM_THREADS = 32
-
-
-def needs_section(layer: Mapping[str, Any]) -> bool:
-    kind = str(layer["type"])
-    return kind in (*WEIGHTED, *NORMS, "hs") or kind.startswith("cost.") or (kind == "pool" and layer["pool"] == "rand")
 
 
 def read_layer_file(path: Path, collector: Collector, *, what: str, lenient: bool = False) -> IniFile:
@@ -57,23 +52,17 @@ class ParameterReader:
                 "E", self.ini.name, name, None, f"a {kind} layer needs a section in the parameter file{hint}", spec="5"
             )
             return Parameters()
-        read = SectionReader(self.ini, name, self.collector)
+        read = SectionReader(self.ini, name, self.collector, keys_of(groups_of(layer)))
+        if name in self.ini.sections:
+            read.note_unknown_keys()
         quant_f, quant_b = self._quantisers(read, layer)
         values: dict[str, Any] = {"quant_f": quant_f, "quant_b": quant_b}
         if kind in WEIGHTED:
             values.update(self._weighted(read, layer))
-        elif kind == "hs":
-            values["enable"] = read.flag("enable")
-        elif kind in NORMS:
-            values.update(scale=read.number("scale"), pow=read.number("pow"))
-            if kind == "cmrnorm":
-                values["min_div"] = read.number("minDiv", 1.0)
-        elif kind == "pool" and layer["pool"] == "rand":
-            values["do_max"] = read.flag("doMax", False)
-        elif kind.startswith("cost."):
-            values.update(self._cost(read, layer))
-        if name in self.ini.sections:
-            read.note_unknown_keys()
+        else:
+            values.update({snake(key): read.get(key) for key in read.keys if key not in QUANTISERS})
+        if kind == "cost.msm":
+            self._check_sets(read, values, int(layer["numOut"]))
         return Parameters(**values)
 
     def _quantisers(self, read: SectionReader, layer: Mapping[str, Any]) -> tuple[str, str]:
@@ -82,32 +71,25 @@ class ParameterReader:
         own = read.section in self.ini.sections
         if not own and not source:
             return "default", "default"
-        where = read if own else SectionReader(self.ini, source, Collector())  # the source itself reports it
-        found = [where.value(key, "default", parse_quantiser, "default") for key in ("quantF", "quantB")]
+        where = read if own else SectionReader(self.ini, source, Collector(), read.keys)  # the source itself reports it
+        found = [where.get(key) for key in QUANTISERS]
         return found[0], found[1]
 
     def _weighted(self, read: SectionReader, layer: Mapping[str, Any]) -> dict[str, Any]:
         count = len(layer["inputs"])
-        values: dict[str, Any] = {"eps_w": read.numbers("epsW"), "eps_b": read.number("epsB")}
-        values.update(mom_w=read.numbers("momW"), mom_b=read.number("momB"))
-        values.update(super_eps=read.number("superEps", 0.0), super_mom=read.number("superMom", 0.0))
-        values.update(wc=read.numbers("wc", [0.0] * count), wball=read.numbers("wball", [0.0] * count))
-        self._lengths(
-            read, {"epsW": values["eps_w"], "momW": values["mom_w"], "wc": values["wc"], "wball": values["wball"]}, count
-        )
+
+        def get(key: str) -> Any:
+            return read.get(key, count=count, check_count=False)
+
+        values = {snake(key): get(key) for key in ("epsW", "epsB", "momW", "momB", "superEps", "superMom", "wc", "wball")}
+        self._lengths(read, {key: values[snake(key)] for key in ("epsW", "momW", "wc", "wball")}, count)
         values.update(sched_w=self._schedule(read, "schedW"), sched_b=self._schedule(read, "schedB"))
         if layer["type"] == "conv":
-            most = read.numbers("wcNormMax", [0.0] * count)
-            least = read.numbers("wcNormMin", [0.0] * count)
+            most, least = get("wcNormMax"), get("wcNormMin")
             self._lengths(read, {"wcNormMax": most, "wcNormMin": least}, count)
-            read.check(
-                all(low <= high for low, high in zip(least, most)),
-                "wcNormMin",
-                "must not exceed wcNormMax",
-                found=least,
-                allowed=f"at most {most}",
-                spec="5.1",
-            )
+            ordered = all(low <= high for low, high in zip(least, most))
+            message = "must not exceed wcNormMax"
+            read.check(ordered, "wcNormMin", message, found=least, allowed=f"at most {most}", spec="5.1")
             values.update(wc_norm_max=most, wc_norm_min=least)
         return values
 
@@ -135,10 +117,9 @@ class ParameterReader:
         if not read.ini.has(read.section, "sched"):
             return Schedule()
         if not self.lenient:
-            if "sched" not in read.asked:
+            if key == "schedW":
                 message = "a relic that the 2012 parser does not read: the rate stays constant; --lenient follows the intention"
                 read.fail("sched", message, kind="W", allowed="schedW, schedB", spec="Appendix A")
-            read.asked["sched"] = None
             return Schedule()
         text = read.raw("sched")
         if text is None:
@@ -162,19 +143,12 @@ class ParameterReader:
     def _say(self, read: SectionReader, key: str, message: str) -> None:
         read.fail(key, f"lenient reading: {message}", kind="W", spec="Appendix A")
 
-    def _cost(self, read: SectionReader, layer: Mapping[str, Any]) -> dict[str, Any]:
-        values: dict[str, Any] = {"coeff": read.number("coeff")}
-        if layer["type"] == "cost.logreg":
-            values["topk"] = read.integer("topk", 1)
-        if layer["type"] == "cost.msm":
-            values.update(set_size=read.integer("setSize"), threads=read.integer("threads"))
-            limits = (
-                ("setSize", values["set_size"], int(layer["numOut"]) - 1),
-                ("threads", values["threads"], MAX_MSM_THREADS),
-            )
-            for key, value, most in limits:
-                read.check(1 <= value <= most, key, "out of range", kind="U", found=value, allowed=f"1 to {most}", spec="2.19")
-        return values
+    def _check_sets(self, read: SectionReader, values: Mapping[str, Any], classes: int) -> None:
+        """The release fails on these while it formats its message."""
+        size, most = values["set_size"], classes - 1
+        inside = 1 <= size <= most
+        read.check(inside, "setSize", "out of range", kind="U", found=size, allowed=f"1 to {most}", spec="2.19")
+        read.limit("threads", values["threads"], kind="U")
 
     def note_unknown_sections(self, names: list[str]) -> None:
         """Say which sections belong to no layer; the release ignores them silently."""

@@ -9,50 +9,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from alexnet_archive.layerdefs.ini import escape_value
+from alexnet_archive.layerdefs.language import layer_kinds
 from alexnet_archive.layerdefs.model import Layer
 from alexnet_archive.layerdefs.settings import Parameters, camel
+from alexnet_archive.layerdefs.surroundings import COMMON
 from alexnet_archive.layerdefs.values import Schedule
-
-# Keys of the definition file in the order they are printed: dictionary key -> the default that is left out.
-# A list key's default stands for every element; None is always printed.
-DEFINITION_KEYS: dict[str, Any] = {
-    "dataIdx": None,
-    "channels": None,
-    "filters": None,
-    "padding": 0,
-    "stride": None,
-    "filterSize": None,
-    "groups": 1,
-    "randSparse": False,
-    "filterChannels": None,
-    "initW": None,
-    "initB": 0.0,
-    "initWFunc": "",
-    "initBFunc": "",
-    "initCFunc": "",
-    "weightSource": "",
-    "partialSum": None,
-    "sharedBiases": True,
-    "coeffs": None,
-    "pool": None,
-    "sizeX": None,
-    "start": 0,
-    "outputsX": None,
-    "size": None,
-    "blocked": False,
-    "stdev": None,
-    "scale": None,
-    "maxScale": None,
-    "tgtSize": None,
-    "center": False,
-    "keep": None,
-}
-COMPUTED = {
-    "nailbed": {"start", "outputsX"},
-    "resize": {"tgtSize"},
-    "rgb2yuv": {"channels"},
-    "rgb2lab": {"channels"},
-}
 
 
 def _text(value: Any) -> str:
@@ -84,17 +45,14 @@ def _definition_lines(layer: Layer, sources: dict[str, str]) -> Iterator[tuple[s
         yield "gpu", layer.gpu
     if layer.neuron:
         yield "neuron", layer.neuron
-    if layer.type == "fc":
-        yield "outputs", layer.outputs
     values = layer.as_dict()
-    for key, default in DEFINITION_KEYS.items():
-        if key not in values or key in COMPUTED.get(layer.type, ()):
+    for name, key in layer_kinds()[layer.type].keys.items():
+        if name in COMMON:
             continue
-        if key == "scale" and layer.type != "resize":
-            continue
-        value = _as_written(layer, key, values)
-        if value is not None and not _is_default(value, default):
-            yield key, value
+        value = _as_written(layer, name, values)
+        default = list(key.stand_in(len(layer.inputs))) if key.listed and not key.required and not key.computed else key.default
+        if value is not None and (key.required or value != default):
+            yield name, value
 
 
 def _as_written(layer: Layer, key: str, values: dict[str, Any]) -> Any:
@@ -107,12 +65,6 @@ def _as_written(layer: Layer, key: str, values: dict[str, Any]) -> Any:
         if key == "filterChannels" and not any(values["randSparse"]):
             return None
     return values[key]
-
-
-def _is_default(value: Any, default: Any) -> bool:
-    if default is None:
-        return False
-    return all(v == default for v in value) if isinstance(value, list) else bool(value == default)
 
 
 def print_parameters(layers: Iterable[Layer]) -> str:

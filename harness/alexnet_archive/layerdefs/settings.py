@@ -19,6 +19,11 @@ def camel(name: str) -> str:
     return head + "".join(part[0].upper() + part[1:] for part in rest)
 
 
+def snake(name: str) -> str:
+    """`filterSize` -> `filter_size`, the spelling of the fields."""
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
+
+
 def plain(value: Any) -> Any:
     """Exact Python int, float, str, bool, list and dict: the compiled module reads them unchecked."""
     if isinstance(value, (tuple, list)):

@@ -12,6 +12,8 @@ from typing import Any
 from alexnet_archive.layerdefs.model import DataShape, Layer
 from alexnet_archive.layerdefs.sections import SectionReader
 
+COMMON = ("type", "inputs", "neuron", "gpu")
+
 
 @dataclass
 class Surroundings:
@@ -31,6 +33,11 @@ class Surroundings:
     @property
     def sizes(self) -> tuple[int, ...]:
         return tuple(layer.outputs for layer in self.inputs)
+
+    @property
+    def own_keys(self) -> list[str]:
+        """The keys of this type in reading order, without those of section 1.4."""
+        return [name for name in self.read.keys if name not in COMMON]
 
     @property
     def weighted_below(self) -> bool:

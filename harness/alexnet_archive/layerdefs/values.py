@@ -51,26 +51,28 @@ def parse_list_bool(text: str) -> bool:
 
 @dataclass(frozen=True)
 class NeuronKind:
-    """Parameter count and the flags of one neuron type (section 3.1)."""
+    """Parameters and flags of one neuron type, and in words what it computes from x and hands down (section 3.1; y is f(x))."""
 
     parameters: tuple[str, ...]
     uses_acts: bool
     uses_inputs: bool
+    function: str = ""
+    gradient: str = ""
 
 
 NEURONS: dict[str, NeuronKind] = {
-    "ident": NeuronKind((), False, False),
-    "logistic": NeuronKind((), True, False),
-    "abs": NeuronKind((), False, True),
-    "relu": NeuronKind((), True, False),
-    "nrelu": NeuronKind((), True, False),
-    "softrelu": NeuronKind((), True, False),
-    "square": NeuronKind((), False, True),
-    "sqrt": NeuronKind((), True, False),
-    "tanh": NeuronKind(("a", "b"), True, False),
-    "brelu": NeuronKind(("a",), True, False),
-    "linear": NeuronKind(("a", "b"), True, False),
-    "drelu": NeuronKind(("a",), False, True),
+    "ident": NeuronKind((), False, False, "x", "1"),
+    "logistic": NeuronKind((), True, False, "1 / (1 + e^-x)", "y (1 - y)"),
+    "abs": NeuronKind((), False, True, "|x|", "1 where x > 0, else -1"),
+    "relu": NeuronKind((), True, False, "max(0, x)", "1 where y > 0, else 0"),
+    "nrelu": NeuronKind((), True, False, "max(0, r + noise) with r = max(0, x); the noise has standard deviation r", "as relu"),
+    "softrelu": NeuronKind((), True, False, "log(1 + e^x), x above 4", "e^x / (1 + e^x), 1 above 4"),
+    "square": NeuronKind((), False, True, "x^2", "2x"),
+    "sqrt": NeuronKind((), True, False, "the root of x", "1 / (2y)"),
+    "tanh": NeuronKind(("a", "b"), True, False, "a tanh(b x)", "b (a - y^2 / a)"),
+    "brelu": NeuronKind(("a",), True, False, "min(a, max(0, x))", "1 where 0 < y < a, else 0"),
+    "linear": NeuronKind(("a", "b"), True, False, "a x + b", "a"),
+    "drelu": NeuronKind(("a",), False, True, "x - a tanh(x / a)", "tanh^2(x / a)"),
 }
 NEURON_HELP = ", ".join(n + (f"[{','.join(k.parameters)}]" if k.parameters else "") for n, k in NEURONS.items())
 _PARAMETRISED = re.compile(r"([a-z]+)\s*\[([0-9,.\s-]*)\]\s*", re.ASCII)
@@ -118,6 +120,13 @@ SCHEDULES: dict[str, tuple[str, ...]] = {
     "exp": ("tgtFactor", "noiseStdev"),
     "dexp": ("tgtFactor", "noiseStdev", "numSteps"),
     "jdexp": ("tgtFactor", "noiseStdev", "numSteps"),
+}
+SCHEDULE_RATES = {
+    "default": "B throughout: the constant schedule",
+    "linear": "B (1 - p) + F p",
+    "exp": "B (F / B)^p",
+    "dexp": "exp in numSteps equal steps, the last at F",
+    "jdexp": "dexp, with the mean of two neighbouring steps in the second half of each inner one",
 }
 SCHEDULE_HELP = "default, " + ", ".join(f"{n}[{','.join(p + '=..' for p in ps)}]" for n, ps in SCHEDULES.items() if ps)
 

@@ -15,11 +15,9 @@ from alexnet_archive.layerdefs.values import BadText, parse_initialiser, parse_s
 def weight_keys(here: Surroundings) -> dict[str, Any]:
     """The keys of section 4.1 with their list lengths and the weight sources resolved by name."""
     read, count = here.read, len(here.inputs)
-    keys: dict[str, Any] = {"init_w": read.numbers("initW")}
-    keys["init_b"] = read.number("initB", 0.0)
-    keys["init_w_func"] = read.text("initWFunc", "")
-    keys["init_b_func"] = read.text("initBFunc", "")
-    sources = read.texts("weightSource", [""] * count)
+    keys: dict[str, Any] = {"init_w": read.get("initW", count=count, check_count=False)}
+    keys.update(init_b=read.get("initB"), init_w_func=read.get("initWFunc"), init_b_func=read.get("initBFunc"))
+    sources = read.get("weightSource", count=count, check_count=False)
     keys["weight_source"] = sources
     for key, values in (("initW", keys["init_w"]), ("weightSource", sources)):
         if len(values) != count and key.lower() not in read.bad:
@@ -136,8 +134,8 @@ def _check_shared_connections(here: Surroundings, layer: FilterLayer, i: int, so
 
 def parse_fc(here: Surroundings) -> Layer:
     keys = weight_keys(here)
-    outputs = here.read.integer("outputs")
-    here.read.check(outputs >= 1, "outputs", "must be at least 1", found=outputs, allowed=">= 1", spec="2.2")
+    outputs = here.read.get("outputs")
+    here.read.limit("outputs", outputs)
     here.read.halt()
     layer = FcLayer(**here.common, **keys, outputs=outputs, weights_per_filter=here.sizes)
     check_weights(here, layer)
