@@ -12,15 +12,18 @@ from alexnet_archive.layerdefs.finding import (
     our_nets,
 )
 from alexnet_archive.layerdefs.model import DataShape, Layer
-from alexnet_archive.layerdefs.network import Crossing, Network, NetworkTotals, Totals, read_network
+from alexnet_archive.layerdefs.network import Crossing, Network, NetworkTotals, Totals
 from alexnet_archive.layerdefs.parameters import apply_parameters
+from alexnet_archive.layerdefs.reading import BrokenLayer, Inspection, inspect_network, read_network
 from alexnet_archive.layerdefs.settings import Parameters
 from alexnet_archive.layerdefs.transform import conv_to_local, unshare_weights
 from alexnet_archive.layerdefs.values import Neuron, Schedule
 
 __all__ = [
+    "BrokenLayer",
     "Crossing",
     "DataShape",
+    "Inspection",
     "Layer",
     "NetFacts",
     "Network",
@@ -34,6 +37,7 @@ __all__ = [
     "cropped_shape",
     "find_definition",
     "find_parameters",
+    "inspect_network",
     "net_facts",
     "our_nets",
     "read_network",

@@ -143,7 +143,7 @@ class DefinitionReader:
             return "this input is defined later and closes a cycle: " + " -> ".join([section, *cycle])
         return "this input is defined later in the file; a layer can only read earlier ones"
 
-    def _raw_inputs(self, section: str) -> list[str]:
+    def raw_inputs(self, section: str) -> list[str]:
         try:
             return [e.strip(BLANKS) for e in self.ini.get(section, "inputs").split(",")]
         except (KeyError, InterpolationError):
@@ -156,7 +156,7 @@ class DefinitionReader:
             path = stack.pop()
             if path[-1] == goal:
                 return path
-            for name in self._raw_inputs(path[-1]):
+            for name in self.raw_inputs(path[-1]):
                 if name in self.ini.sections and name not in seen:
                     seen.add(name)
                     stack.append([*path, name])
@@ -183,7 +183,7 @@ class DefinitionReader:
                 return
 
     def _check_unused(self) -> None:
-        read_by = {section: self._raw_inputs(section) for section in self.ini.sections}
+        read_by = {section: self.raw_inputs(section) for section in self.ini.sections}
         whole = [layer for layer in self.layers.values() if layer.inputs]
         if self.layers and not whole and not self.broken:
             self.collector.add(

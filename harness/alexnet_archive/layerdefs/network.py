@@ -6,16 +6,12 @@ Checked against layer-language sections 7, 8 and 9 (totals and crossings of the 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from alexnet_archive.errors import LayerFileError, Problem
-from alexnet_archive.layerdefs.collecting import Collector
-from alexnet_archive.layerdefs.definition import DefinitionReader
 from alexnet_archive.layerdefs.model import (
     BlurLayer,
     DataLayer,
@@ -26,9 +22,8 @@ from alexnet_archive.layerdefs.model import (
     PoolLayer,
     WeightedLayer,
 )
-from alexnet_archive.layerdefs.parameters import ParameterReader, read_layer_file
 from alexnet_archive.layerdefs.printing import print_definition, print_parameters
-from alexnet_archive.layerdefs.weights import Functions, WeightMaker, load_functions
+from alexnet_archive.layerdefs.weights import Functions, WeightMaker
 
 FLOAT_BYTES = 4
 KEEPS_IMAGE = ("neuron", "eltsum", "eltmax", "hs")
@@ -237,58 +232,3 @@ def _row(layer: Layer, image: tuple[int, int] | None, minibatch: int) -> dict[st
         "multiply_adds": layer.multiply_adds,
         "modules": layer.modules if isinstance(layer, FilterLayer) else None,
     }
-
-
-def read_network(
-    definition: Path,
-    parameters: Path | None,
-    shape: DataShape,
-    *,
-    num_gpus: int | None = None,
-    lenient: bool = False,
-    init_modules: Sequence[Path] = (),
-    conserve_mem: int = 0,
-) -> Network:
-    """Read, check and type a network (section 8). `num_gpus` None: as many as the definition uses.
-
-    Raises LayerFileError with every problem found in both files, the one the release stops at marked as first.
-    """
-    definition = Path(definition)
-    for path, what in ((definition, "definition"), (parameters, "parameter")):
-        if path is not None and not Path(path).exists():
-            raise LayerFileError(f"layer {what} file {path} does not exist", path=path, remedy="check the path")
-    collector = Collector()
-    ini = read_layer_file(definition, collector, what="definition", lenient=lenient)
-    collector.raise_if_any(definition)
-    reader = DefinitionReader(ini, shape, num_gpus, collector)
-    layers = reader.run()
-    functions: Mapping[str, Any] = {}
-    if not collector.problems:
-        functions = load_functions(layers, init_modules, ini.name, collector)
-    if parameters is not None:
-        layers = _with_parameters(layers, Path(parameters), collector, lenient, reader.broken)
-    collector.raise_if_any(definition)
-    used = max([1, *(layer.gpu + 1 for layer in layers)])
-    return Network(
-        layers,
-        used if num_gpus is None else num_gpus,
-        shape,
-        int(conserve_mem),
-        parameters is not None,
-        definition.name,
-        tuple(collector.notes),
-        functions,
-    )
-
-
-def _with_parameters(
-    layers: tuple[Layer, ...], path: Path, collector: Collector, lenient: bool, broken: set[str]
-) -> tuple[Layer, ...]:
-    before = len(collector.problems)
-    ini = read_layer_file(path, collector, what="parameter", lenient=lenient)
-    if len(collector.problems) > before:
-        return layers
-    reader = ParameterReader(ini, collector, lenient=lenient)
-    result = tuple(replace(layer, parameters=reader.layer(layer.as_dict())) for layer in layers)
-    reader.note_unknown_sections([layer.name for layer in layers] + sorted(broken))
-    return result
