@@ -6,7 +6,8 @@ Checked against: the records it is drawn from (tests count its marks) and the ey
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,7 @@ EDGES: dict[str, dict[str, Any]] = {
 # errors, near 44 %, are of another task), runs without an error in lanes below.
 MANY_CLASSES_FROM = 0.30
 UPPER_BAND, ERRORS_FROM, LANES, LANE_STEP = 21.9, 15.2, 14.6, 0.27
+MARK, LEADER_FROM, BEND = 6.0, 14.0, 0.12  # pixels, pixels, matplotlib's rad of the edges
 UNDATED = datetime.date(2012, 6, 3)
 
 
@@ -61,7 +63,7 @@ def draw(experiments: Sequence[Experiment], evidence: Sequence[Evidence]) -> Dra
     """Draw runs and their descent; `evidence` gives the paper's figures as lines."""
     figure = Figure(figsize=(16, 10), dpi=110)
     FigureCanvasAgg(figure)
-    axes = figure.add_axes((0.055, 0.07, 0.745, 0.87))
+    axes = figure.add_axes((0.055, 0.07, 0.73, 0.87))
     drawing = Drawing(figure)
     drawing.left_out = [item.id for item in experiments if item.started is None and item.top5 is None]
     shown = [item for item in experiments if item.id not in drawing.left_out]
@@ -73,8 +75,9 @@ def draw(experiments: Sequence[Experiment], evidence: Sequence[Evidence]) -> Dra
         colour = _colour(item)
         x, y = drawing.placed[item.id]
         axes.plot(
-            x, y, GPU_MARKERS[item.gpus], markersize=7 if item.top5 is not None else 4.5, markeredgecolor=colour,
-            markerfacecolor="white" if item.centre_only else colour, zorder=3,
+            x, y, GPU_MARKERS[item.gpus], markersize=7.5 if item.top5 is not None else 5, zorder=3,
+            markeredgecolor=colour if item.centre_only else "white", markeredgewidth=1 if item.centre_only else 0.6,
+            markerfacecolor="white" if item.centre_only else colour,
         )  # fmt: skip
     _labels(axes, shown, drawing)
     _legend(axes, shown)
@@ -118,14 +121,14 @@ def _frame(axes: Any, drawing: Drawing) -> None:
     undated = float(matplotlib.dates.date2num(UNDATED))  # type: ignore[no-untyped-call]
     right = max((x for x, _ in drawing.placed.values()), default=undated)
     axes.set_ylim(min(lowest, LANES) - 0.4, UPPER_BAND + 0.6)
-    axes.set_xlim(undated - 6, right + 21)
+    axes.set_xlim(undated - 9, right + 23)
     axes.set_yticks([*range(16, 22), UPPER_BAND], [*(f"{tick} %" for tick in range(16, 22)), "10184\nclasses"])
     axes.set_ylabel("top-5 error (1000 classes)", loc="center")
     months = [datetime.date(2012 + (m - 1) // 12, (m - 1) % 12 + 1, 1) for m in range(6, 16)]
     axes.set_xticks([float(matplotlib.dates.date2num(day)) for day in months], [f"{day:%b %Y}" for day in months])  # type: ignore[no-untyped-call]
     axes.axhline(ERRORS_FROM - 0.2, color="#cccccc", linewidth=0.8)
     axes.axhline(UPPER_BAND - 0.45, color="#cccccc", linewidth=0.8)
-    axes.axvline(undated + 6, color="#cccccc", linewidth=0.8)
+    axes.axvline(undated + 9, color="#cccccc", linewidth=0.8)
     axes.text(undated, UPPER_BAND + 0.35, "no date\non record", fontsize=7, ha="center", va="center", color="#555555")
     axes.text(right + 20, ERRORS_FROM - 0.32, "no error on record", fontsize=7, ha="right", va="center", color="#555555")
     axes.set_title("The notebook of 2012: runs by the date they began, their error, and what they descend from")
@@ -152,7 +155,7 @@ def _edges(axes: Any, shown: Sequence[Experiment], drawing: Drawing) -> None:
                 FancyArrowPatch(
                     drawing.placed[parent],
                     drawing.placed[item.id],
-                    connectionstyle="arc3,rad=0.12",
+                    connectionstyle=f"arc3,rad={BEND}",
                     shrinkA=4,
                     shrinkB=5,
                     arrowstyle="-|>" if strong else "-",
@@ -163,37 +166,92 @@ def _edges(axes: Any, shown: Sequence[Experiment], drawing: Drawing) -> None:
             )
 
 
+Box = tuple[float, float, float, float]  # left, low, right, high in pixels
+
+
 def _labels(axes: Any, shown: Sequence[Experiment], drawing: Drawing) -> None:
-    """Names beside the marks, each at the first spot where it covers neither a mark nor another name."""
+    """Names beside the marks, each where it covers no mark, no other name and the fewest lines; far ones get a leader."""
     axes.figure.canvas.draw()
-    marks = {name: axes.transData.transform(place) for name, place in drawing.placed.items()}
-    boxes = [(x - 6, y - 6, x + 6, y + 6) for x, y in marks.values()]
-    for item in shown:
+    renderer = axes.figure.canvas.get_renderer()
+    marks = {name: tuple(axes.transData.transform(place)) for name, place in drawing.placed.items()}
+    taken: list[Box] = [(x - MARK, y - MARK, x + MARK, y + MARK) for x, y in marks.values()]
+    taken += [tuple(text.get_window_extent(renderer).extents) for text in axes.texts]
+    lines = [point for relation, parent, name in drawing.edges for point in _arc(marks[parent], marks[name])]
+    left, low, right, high = axes.get_window_extent(renderer).extents
+    frame = (left + MARK, low + MARK, right - MARK, high - MARK)
+    back = {"boxstyle": "round,pad=0.05", "facecolor": "white", "edgecolor": "none", "alpha": 0.75}
+    for item in sorted(shown, key=lambda run: _crowd(marks[run.id], marks.values()), reverse=True):
         text = item.id + (f" ({float(item.top5) * 100:.1f} %)" if item.top5 and float(item.top5) >= MANY_CLASSES_FROM else "")
         size = 6.5 if item.top5 is None else 7.5
+        label = axes.text(0, 0, text, fontsize=size, ha="left", va="bottom", zorder=4, transform=None, bbox=back)
+        extent = label.get_window_extent(renderer)
         x, y = marks[item.id]
-        width, height = len(text) * size * 0.85, size * 1.5
-        spots = _spots(width, height) if item.top5 is not None else [(7, -height / 2)]
-        dx, dy = next((spot for spot in spots if _free((x + spot[0], y + spot[1]), width, height, boxes)), spots[0])
-        boxes.append((x + dx, y + dy, x + dx + width, y + dy + height))
-        if max(abs(dx), abs(dy)) > width + 14 or abs(dy) > 24:
-            start, end = axes.transData.inverted().transform([(x, y), (x + dx, y + dy + height / 2)])
-            axes.plot([start[0], end[0]], [start[1], end[1]], color="#bbbbbb", linewidth=0.5, zorder=1)
-        place = axes.transData.inverted().transform((x + dx, y + dy))
-        axes.text(*place, text, fontsize=size, ha="left", va="bottom", zorder=4)
+        others = [place for name, place in marks.items() if name != item.id]
+        box = _spot((x, y), extent.width, extent.height, taken, lines, frame, others)
+        taken.append(box)
+        label.set_transform(axes.transData)
+        label.set_position(axes.transData.inverted().transform(box[:2]))
+        near = (min(max(x, box[0]), box[2]), min(max(y, box[1]), box[3]))
+        if max(abs(near[0] - x), abs(near[1] - y)) > LEADER_FROM:
+            start, end = axes.transData.inverted().transform([(x, y), near])
+            axes.plot([start[0], end[0]], [start[1], end[1]], color="#888888", linewidth=0.6, zorder=2.5)
 
 
-def _spots(width: float, height: float) -> list[tuple[float, float]]:
-    near = [(7, -height / 2), (-7 - width, -height / 2), (-width / 2, 6), (-width / 2, -6 - height)]
-    rings = [
-        (side, step * 9.0) for step in range(1, 16) for up in (1, -1) for side in (9.0, -9.0 - width) for step in (step * up,)
+def _crowd(mark: tuple[float, float], marks: Iterable[tuple[float, float]]) -> int:
+    """How many marks lie close by: where there are many, names are placed first."""
+    return sum(abs(mark[0] - x) < 60 and abs(mark[1] - y) < 40 for x, y in marks)
+
+
+def _arc(start: tuple[float, float], end: tuple[float, float]) -> list[tuple[float, float]]:
+    """Points along an edge: the quadratic curve that matplotlib's arc3 draws."""
+    (x0, y0), (x1, y1) = start, end
+    cx, cy = (x0 + x1) / 2 + BEND * (y1 - y0), (y0 + y1) / 2 - BEND * (x1 - x0)
+    steps = max(8, int(max(abs(x1 - x0), abs(y1 - y0)) / 4))
+    shares = (i / steps for i in range(steps + 1))
+    return [
+        ((1 - t) ** 2 * x0 + 2 * t * (1 - t) * cx + t * t * x1, (1 - t) ** 2 * y0 + 2 * t * (1 - t) * cy + t * t * y1)
+        for t in shares
     ]
-    return near + rings
 
 
-def _free(corner: tuple[float, float], width: float, height: float, boxes: Sequence[tuple[float, ...]]) -> bool:
-    left, low = corner
-    return all(left + width <= a or c <= left or low + height <= b or d <= low for a, b, c, d in boxes)
+def _spot(
+    mark: tuple[float, float],
+    width: float,
+    height: float,
+    taken: Sequence[Box],
+    lines: Sequence[tuple[float, float]],
+    frame: Box,
+    others: Sequence[tuple[float, float]],
+) -> Box:
+    """The cheapest free box for a name: near its mark and not nearer to another, over few lines, rather to the right."""
+    best: tuple[float, Box] | None = None
+    for distance in range(0, 130, 6):
+        if best is not None and best[0] <= distance * 0.5:
+            break
+        for turn in range(16):
+            box = _box_beside(mark, width, height, MARK + 2 + distance, turn * math.pi / 8)
+            inside = frame[0] < box[0] and frame[1] < box[1] and box[2] < frame[2] and box[3] < frame[3]
+            if not inside or any(box[0] < c and a < box[2] and box[1] < d and b < box[3] for a, b, c, d in taken):
+                continue
+            over = sum(box[0] <= x <= box[2] and box[1] <= y <= box[3] for x, y in lines)
+            rivals = sum(_apart(box, other) < _apart(box, mark) - 1 for other in others)
+            cost = distance * 0.5 + over * 0.8 + rivals * 6 + (0 if turn == 0 else 2)
+            if best is None or cost < best[0]:
+                best = (cost, box)
+    return best[1] if best else _box_beside(mark, width, height, MARK + 2, 0)
+
+
+def _apart(box: Box, point: tuple[float, float]) -> float:
+    """Pixels from a box to a point outside it."""
+    return math.hypot(max(box[0] - point[0], 0, point[0] - box[2]), max(box[1] - point[1], 0, point[1] - box[3]))
+
+
+def _box_beside(mark: tuple[float, float], width: float, height: float, away: float, angle: float) -> Box:
+    """A box whose edge is `away` pixels from the mark in that direction."""
+    dx, dy = math.cos(angle), math.sin(angle)
+    x = mark[0] + dx * (away + width / 2) - width / 2
+    y = mark[1] + dy * (away + height / 2) - height / 2
+    return x, y, x + width, y + height
 
 
 def _legend(axes: Any, shown: Sequence[Experiment]) -> None:
@@ -216,4 +274,4 @@ def _legend(axes: Any, shown: Sequence[Experiment]) -> None:
     ):
         handles.append(Line2D([], [], label=label, **EDGES[relation]))
     handles.append(Line2D([], [], color="#f0c419", linestyle="--", label="figure of the paper"))
-    axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.08, 1.0), fontsize=8, frameon=False, labelspacing=0.9)
+    axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.105, 1.0), fontsize=8, frameon=False, labelspacing=0.9)

@@ -66,7 +66,7 @@ NEURONS: dict[str, NeuronKind] = {
     "abs": NeuronKind((), False, True, "|x|", "1 where x > 0, else -1"),
     "relu": NeuronKind((), True, False, "max(0, x)", "1 where y > 0, else 0"),
     "nrelu": NeuronKind((), True, False, "max(0, r + noise) with r = max(0, x); the noise has standard deviation r", "as relu"),
-    "softrelu": NeuronKind((), True, False, "log(1 + e^x), x above 4", "e^x / (1 + e^x), 1 above 4"),
+    "softrelu": NeuronKind((), True, False, "log(1 + e^x); x itself above 4", "e^x / (1 + e^x); 1 above 4"),
     "square": NeuronKind((), False, True, "x^2", "2x"),
     "sqrt": NeuronKind((), True, False, "the root of x", "1 / (2y)"),
     "tanh": NeuronKind(("a", "b"), True, False, "a tanh(b x)", "b (a - y^2 / a)"),

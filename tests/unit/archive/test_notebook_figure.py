@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from matplotlib.patches import FancyArrowPatch
+from matplotlib.transforms import Bbox
 from PIL import Image
 
 from alexnet_archive.archive import experiments
@@ -59,3 +60,26 @@ def test_figures_are_written_whole(drawing: notebook.Drawing, suffix: str, tmp_p
             assert picture.size == (1760, 1100) and len(picture.convert("RGB").getcolors(1 << 20) or []) > 50
     with pytest.raises(WriteError):
         notebook.save(drawing, tmp_path / "nowhere" / "x.png")
+
+
+def test_names_lie_over_no_name_and_no_mark_and_nothing_is_cut(drawing: notebook.Drawing) -> None:
+    """Measured on the drawn figure, in pixels."""
+    figure, axes = drawing.figure, drawing.figure.axes[0]
+    figure.canvas.draw()
+    renderer = figure.canvas.get_renderer()
+    boxes = {text.get_text(): text.get_window_extent(renderer) for text in axes.texts}
+    names = [text for text in boxes if text.split(" (")[0] in drawing.placed]
+    assert len(names) == len(drawing.placed)
+    inside = axes.get_window_extent(renderer)
+    for text, box in boxes.items():
+        beside = text.startswith("paper:") or text.endswith("are not")  # these stand outside the frame
+        assert beside or (inside.x0 < box.x0 and box.x1 < inside.x1), f"{text} is cut by the frame"
+    for i, one in enumerate(names):
+        for other in [*names[i + 1 :], *(text for text in boxes if text not in names)]:
+            assert not boxes[one].overlaps(boxes[other]), f"{one} lies over {other}"
+        for name, place in drawing.placed.items():
+            x, y = axes.transData.transform(place)
+            assert not boxes[one].overlaps(Bbox([(x - 4, y - 4), (x + 4, y + 4)])), f"{one} lies over the mark of {name}"
+    whole = figure.bbox
+    for text, box in [*boxes.items(), ("legend", axes.get_legend().get_window_extent(renderer))]:
+        assert whole.x0 <= box.x0 and box.x1 <= whole.x1 and whole.y0 <= box.y0 and box.y1 <= whole.y1, f"{text} is cut"

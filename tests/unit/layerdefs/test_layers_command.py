@@ -10,14 +10,15 @@ from pathlib import Path
 import matplotlib.colors as colours
 import pytest
 from click.testing import CliRunner, Result
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from PIL import Image
 
 from alexnet_archive import paths
 from alexnet_archive.cli.convert import convert
 from alexnet_archive.cli.layers import layers
-from alexnet_archive.errors import BatchFileError, LayerFileError, UserInputError
-from alexnet_archive.exhibit.network import CROSSING, network_figure
-from alexnet_archive.layerdefs import find_definition, find_parameters, net_facts, our_nets, read_network
+from alexnet_archive.errors import BatchFileError, LayerFileError, UserInputError, WriteError
+from alexnet_archive.exhibit.network import CROSSING, FAULT, network_figure, size_text
+from alexnet_archive.layerdefs import find_definition, find_parameters, inspect_network, net_facts, our_nets, read_network
 from tests.unit.layerdefs.layerfiles import BASE
 from tests.unit.layerdefs.test_network import EVERY
 
@@ -151,9 +152,219 @@ def test_nets_lists_ours() -> None:
     assert "alexnet-2012" in call("nets").output
 
 
-@pytest.mark.parametrize("command", [[], ["check"], ["show"], ["draw"], ["nets"]])
+@pytest.mark.parametrize("command", [[], ["check"], ["show"], ["draw"], ["nets"], ["explain"], ["new"]])
 def test_help_has_an_example(command: list[str]) -> None:
     assert "Example: alexnet-archive layers" in call(*command, "--help").output
+
+
+# ---- a file with problems: what can be read is shown, the cause comes first
+
+
+def misspelt(folder: Path) -> Path:
+    """The demo's net with `paddng`: only partialSum fails then, since the filters have fewer places."""
+    path = folder / "mine.cfg"
+    path.write_text((paths.nets() / "demo.cfg").read_text().replace("padding=3", "paddng=3", 1))
+    return path
+
+
+DEMO = ("--image-size", "56", "--classes", "16")
+
+
+def test_a_misspelt_key_stands_before_what_follows_from_it(tmp_path: Path) -> None:
+    error = call("check", misspelt(tmp_path), *DEMO).exception
+    assert isinstance(error, LayerFileError)
+    shown = str(error).splitlines()[1:]
+    assert shown[0].startswith("  - mine.cfg [conv1a] paddng") and "did you mean padding?" in shown[0]
+    assert "partialSum" in shown[1] and shown[1].endswith("[may follow from paddng in [conv1a]]")
+    assert error.remedy == "in [conv1a] rename paddng to padding"
+    assert error.problems[0].first and error.problems[0].key == "partialSum", "where the release stops has not changed"
+
+
+def test_what_follows_in_another_layer_is_marked_too(tmp_path: Path) -> None:
+    path = tmp_path / "mine.cfg"
+    text = BASE.replace("padding=2", "paddng=2").replace("[flat]\ntype=fc", "[flat]\ntype=eltmax")
+    path.write_text(text)
+    error = call("check", path, *SIZES).exception
+    assert isinstance(error, LayerFileError)
+    (own,) = [p for p in error.problems if p.section == "flat" and p.kind == "E"]
+    assert own.follows == "paddng in [conv]"
+
+
+def test_a_second_problem_elsewhere_is_not_marked(tmp_path: Path) -> None:
+    path = misspelt(tmp_path)
+    path.write_text(path.read_text().replace("sizeX=3", "sizeX=99"))
+    error = call("check", path, *DEMO).exception
+    assert isinstance(error, LayerFileError)
+    follows = {p.section: p.follows for p in error.problems if p.kind == "E"}
+    assert follows["pool1b"] is None and follows["conv1a"]
+
+
+def test_a_misspelt_inputs_key_explains_the_unused_layer(base: Path) -> None:
+    base.write_text(BASE.replace("[soft]\ntype=softmax\ninputs=flat", "[soft]\ntype=softmax\ninptus=flat"))
+    error = call("check", base, *SIZES).exception
+    assert isinstance(error, LayerFileError)
+    follows = {(p.section, p.key): p.follows for p in error.problems if p.kind == "E"}
+    assert follows[("flat", None)] == "the inputs of [soft]" and follows[("soft", "inputs")] == "inptus in [soft]"
+
+
+def test_misspelt_parameters_come_first_too(tmp_path: Path) -> None:
+    rates = (paths.nets() / "demo.params.cfg").read_text().replace("epsW=0.001\n", "epsw2=0.001\n", 1)
+    (tmp_path / "demo2.params.cfg").write_text(rates)
+    error = call("check", paths.nets() / "demo.cfg", tmp_path / "demo2.params.cfg").exception
+    assert isinstance(error, LayerFileError) and "did you mean epsW?" in str(error).splitlines()[1]
+    assert error.remedy == "in [conv1a] rename epsw2 to epsW"
+
+
+@pytest.mark.parametrize("text, remedy", [("filters=8", "mend filters in [conv]"), ("filters=x", "mend filters in [conv]")])
+def test_a_remedy_is_not_the_command_again(base: Path, text: str, remedy: str) -> None:
+    base.write_text(BASE.replace("filters=16", text))
+    error = call("check", base, *SIZES).exception
+    assert isinstance(error, LayerFileError) and error.remedy
+    assert error.remedy.startswith(remedy) and "layers check" not in error.remedy
+
+
+def test_show_tabulates_what_can_be_read_and_fails(tmp_path: Path) -> None:
+    done = call("show", misspelt(tmp_path), *DEMO)
+    assert isinstance(done.exception, LayerFileError)
+    lines = [line.split("│")[1].strip() for line in done.output.splitlines() if line.startswith("│")]
+    assert lines[:5] == ["data", "labels", "! conv1a", "pool1a", "norm1a"], "the order of the file"
+    assert "28x28x16" in done.output and "not reached" in done.output and "cannot be read" in done.output
+    error = call("show", misspelt(tmp_path), *DEMO, "--json").exception
+    assert isinstance(error, LayerFileError) and error.partial is not None
+    assert (error.partial["faulty"], error.partial["broken"][0]["name"]) == (["conv1a"], "conv1a")
+    assert {row["name"] for row in error.partial["layers"]} >= {"conv1b", "norm1b"}
+
+
+def test_the_program_prints_one_json_document_and_the_tables_code(tmp_path: Path) -> None:
+    program = "from alexnet_archive.cli.main import run; run()"
+    command = [sys.executable, "-c", program, "layers", "show", str(misspelt(tmp_path)), *DEMO, "--json"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == LayerFileError.exit_code
+    facts = json.loads(done.stdout)
+    assert facts["partial"]["faulty"] == ["conv1a"] and facts["problems"][0]["follows"] == "paddng in [conv1a]"
+
+
+def test_draw_draws_what_can_be_read_and_fails(tmp_path: Path) -> None:
+    out = tmp_path / "broken.png"
+    done = call("draw", misspelt(tmp_path), *DEMO, "-o", out)
+    assert isinstance(done.exception, LayerFileError) and out.read_bytes().startswith(b"\x89PNG")
+    definition = misspelt(tmp_path)
+    found = inspect_network(definition, None, our_nets()["demo"].shape())
+    (axes,) = network_figure(found.network, broken=found.broken, faulty=found.faulty).axes
+    boxes = [patch for patch in axes.patches if isinstance(patch, FancyBboxPatch)]
+    dashed = [box for box in boxes if box.get_linestyle() == "--"]
+    assert (len(boxes), len(dashed)) == (19, 14)
+    assert [box.get_edgecolor() for box in boxes].count(colours.to_rgba(FAULT)) == 1
+    assert {"conv1a", "pool2a", "fc16"} <= {text.get_text() for text in axes.texts}
+
+
+BROKEN = ["inputs=norm1a,norm1b,conv9", "inputs=pool2a", "inputs=conv2a", "gpu=7", "gpu=999999999", "type=?"]
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_any_broken_section_can_be_drawn(tmp_path: Path, broken: str) -> None:
+    key = broken.partition("=")[0]
+    section = "[conv2a]\ntype=conv\ninputs=norm1a,norm1b\ngpu=0\n"
+    lines = [line for line in section.splitlines() if not line.startswith(f"{key}=")]
+    path = tmp_path / "mine.cfg"
+    path.write_text((paths.nets() / "demo.cfg").read_text().replace(section, "\n".join([*lines, broken]) + "\n"))
+    done = call("draw", path, *DEMO, "--gpus", "2", "-o", tmp_path / "x.png")
+    assert isinstance(done.exception, LayerFileError) and (tmp_path / "x.png").exists()
+
+
+# ---- bytes, gradients, strides
+
+
+def test_arrows_say_their_bytes_and_where_gradients_go_back() -> None:
+    definition = find_definition("demo")
+    network = read_network(definition, find_parameters(definition), our_nets()["demo"].shape())
+    figure = network_figure(network)
+    (axes,) = figure.axes
+    words = [text.get_text() for text in axes.texts]
+    assert sorted(word for word in words if word.endswith((" B", "KiB", "MiB")))[:1] == ["1.5 MiB"]
+    for copy in network.crossings():
+        assert size_text(copy.bytes) in words
+    assert words.count("784.0 KiB") == 2 and any("stride 2 → 28×28×16" in word for word in words)
+    arrows = [patch for patch in axes.patches if isinstance(patch, FancyArrowPatch)]
+    red = [arrow for arrow in arrows if arrow.get_edgecolor() == colours.to_rgba(CROSSING)]
+    assert len(red) == 5 and all(type(arrow.get_arrowstyle()).__name__ == "CurveFilledAB" for arrow in red)
+    plain = [arrow for arrow in arrows if type(arrow.get_arrowstyle()).__name__ == "CurveFilledB"]
+    assert len(plain) == 3, "the pictures twice and the labels: no gradient goes into data"
+
+
+@pytest.mark.parametrize("name", ["demo", "two-column-120", "alexnet-2012"])
+def test_bytes_lie_over_no_box_and_no_other_bytes(name: str) -> None:
+    definition = find_definition(name)
+    figure = network_figure(read_network(definition, find_parameters(definition), our_nets()[name].shape()))
+    figure.canvas.draw()
+    (axes,) = figure.axes
+    renderer = figure.canvas.get_renderer()
+    labels = [t.get_window_extent(renderer) for t in axes.texts if t.get_text().endswith((" B", "KiB", "MiB"))]
+    boxes = [patch.get_window_extent(renderer) for patch in axes.patches if isinstance(patch, FancyBboxPatch)]
+    assert len(labels) > 5
+    for i, label in enumerate(labels):
+        assert not any(label.overlaps(other) for other in [*labels[i + 1 :], *boxes])
+
+
+@pytest.mark.parametrize("size, text", [(512, "512 B"), (1024, "1.0 KiB"), (11_075_584, "10.6 MiB"), (2**31, "2.0 GiB")])
+def test_sizes_in_words(size: int, text: str) -> None:
+    assert size_text(size) == text
+
+
+# ---- explaining and beginning
+
+
+def test_explain_lists_and_explains() -> None:
+    assert "cmrnorm" in call("explain").output and "schedules" in call("explain").output
+    assert set(json.loads(call("explain", "--json").output)["types"]) >= {"conv", "fc", "hs"}
+    text = call("explain", "conv", "PARTIALSUM").output
+    assert "partialSum" in text and "divisor of the number of modules" in text and "example" in text
+    assert "multiple" in call("explain", "conv", "filters").output
+    keys = json.loads(call("explain", "conv", "--json").output)["keys"]
+    assert {key["name"] for key in keys} >= {"filterSize", "epsW", "wc", "schedB", "quantF"}
+    assert "tanh[a,b]" in call("explain", "neurons").output
+    assert isinstance(call("explain", "conv", "paddng").exception, UserInputError)
+
+
+def test_new_copies_both_files_that_read_as_the_same_network(tmp_path: Path) -> None:
+    out = tmp_path / "mynet.cfg"
+    done = call("new", "mynet", "--from", "demo", "--out", out)
+    assert done.exit_code == 0 and str(paths.nets()) in done.output
+    assert f"layers show {out} --image-size 56 --classes 16" in done.output
+    assert (tmp_path / "mynet.params.cfg").is_file() and out.read_text().startswith("# mynet, begun as a copy of demo\n")
+    shape = our_nets()["demo"].shape()
+    ours = read_network(find_definition("demo"), find_parameters(find_definition("demo")), shape)
+    assert read_network(out, find_parameters(out), shape) == ours
+
+
+def test_new_overwrites_nothing_unasked(tmp_path: Path) -> None:
+    (tmp_path / "n.params.cfg").write_text("mine")
+    refused = call("new", "n", "-o", tmp_path)
+    assert isinstance(refused.exception, UserInputError) and (tmp_path / "n.params.cfg").read_text() == "mine"
+    assert not (tmp_path / "n.cfg").exists()
+    facts = json.loads(call("new", "n", "-o", tmp_path, "--force", "--json").output)
+    assert facts["definition"] == str(tmp_path / "n.cfg") and (tmp_path / "n.params.cfg").read_text() != "mine"
+
+
+@pytest.mark.parametrize("name", ["", " ", "a/b", "..", ".cfg"])
+def test_names_that_are_none(name: str, tmp_path: Path) -> None:
+    assert isinstance(call("new", name, "-o", tmp_path / "x.cfg").exception, UserInputError)
+    assert not list(tmp_path.glob("*.cfg"))
+
+
+def test_new_where_nothing_can_be_written(tmp_path: Path) -> None:
+    assert isinstance(call("new", "n", "-o", tmp_path / "nowhere" / "n.cfg").exception, WriteError)
+    assert isinstance(call("new", "n", "--from", "demmo", "-o", tmp_path / "n.cfg").exception, LayerFileError)
+
+
+@pytest.mark.parametrize("keep", ["0", "1.5", "-0.1", "nan", "inf"])
+def test_a_dropout_that_keeps_nothing_or_more_than_all_is_refused(base: Path, keep: str) -> None:
+    base.write_text(BASE.replace("type=softmax", f"type=hs\nkeep={keep}"))
+    error = call("check", base, *SIZES).exception
+    assert isinstance(error, LayerFileError)
+    assert [(p.kind, p.key, p.allowed) for p in error.problems] == [("X", "keep", "above 0, at most 1")]
+    base.write_text(BASE.replace("type=softmax", "type=hs\nkeep=1"))
+    assert call("check", base, *SIZES).exit_code == 0
 
 
 # ---- finding files

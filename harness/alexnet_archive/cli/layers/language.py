@@ -81,7 +81,7 @@ def _print_type(facts: dict[str, Any]) -> None:
         if keys:
             click.secho(f"\nkeys of the {file} file", bold=True)
         if file == "parameter":
-            for note in facts["parameter_notes"]:
+            for note in facts["parameter_notes"].values():
                 _paragraph(note, "  ")
         for key in keys:
             what = "required" if key["required"] else f"default {key['default']}"

@@ -36,7 +36,10 @@ KINDS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Key:
-    """One key of a section. Without `default` and `computed` it is required; a list's default stands for each element."""
+    """One key of a section. Without `default` and `computed` it is required; a list's default stands for each element.
+
+    `shared` names the layers that have this key in common; empty for keys of a type's own.
+    """
 
     name: str
     kind: str
@@ -51,6 +54,7 @@ class Key:
     choices: tuple[Any, ...] = ()
     rule: str = ""
     example: str = ""
+    shared: str = ""
 
     @property
     def required(self) -> bool:
@@ -105,6 +109,7 @@ class ParameterGroup:
     keys: Mapping[str, Key]
     needed: bool = False
     about: str = ""
+    title: str = ""
     when: Mapping[str, Any] = field(default_factory=dict)
 
     def belongs(self, kind: str) -> bool:
@@ -125,7 +130,6 @@ class LayerKind:
     spec: str
     example: str
     keys: Mapping[str, Key]
-    own: tuple[str, ...] = ()
     inputs: int | None = None
     least_inputs: int = 1
     about: str = ""
@@ -162,8 +166,8 @@ def _build(maker: type[Any], row: Mapping[str, Any], where: str) -> Any:
         raise LayerFileError(f"{where}: {error}", path=FOLDER) from error
 
 
-def _keys(rows: Mapping[str, Any], where: str) -> dict[str, Key]:
-    found = {name: _build(Key, {"name": name, **row}, f"{where}.{name}") for name, row in rows.items()}
+def _keys(rows: Mapping[str, Any], where: str, shared: str = "") -> dict[str, Key]:
+    found = {name: _build(Key, {"name": name, "shared": shared, **row}, f"{where}.{name}") for name, row in rows.items()}
     for key in found.values():
         if key.kind not in KINDS:
             raise LayerFileError(f"{where}.{key.name}: unknown kind {key.kind}", path=FOLDER)
@@ -177,7 +181,8 @@ TYPE_KEY = Key(name="type", kind="text", means="The layer's type.", spec="1.3", 
 def layer_kinds() -> dict[str, LayerKind]:
     """Every type by name, in the order of the language. Raises LayerFileError for a damaged table."""
     table = _load("definition.toml")
-    groups = {name: _keys(rows, name) for name, rows in table["groups"].items()}
+    titles = table.get("titles", {})
+    groups = {name: _keys(rows, name, titles.get(name, "")) for name, rows in table["groups"].items()}
     kinds = {}
     for name, row in table["types"].items():
         own = _keys(row.pop("keys", {}), name)
@@ -185,7 +190,7 @@ def layer_kinds() -> dict[str, LayerKind]:
         keys = {"type": TYPE_KEY}
         for group in shared:
             keys.update(groups[group])
-        kinds[name] = _build(LayerKind, {"name": name, "keys": {**keys, **own}, "own": list(own), **row}, name)
+        kinds[name] = _build(LayerKind, {"name": name, "keys": {**keys, **own}, **row}, name)
     return kinds
 
 
@@ -193,7 +198,7 @@ def layer_kinds() -> dict[str, LayerKind]:
 def parameter_groups() -> tuple[ParameterGroup, ...]:
     found = []
     for name, row in _load("parameters.toml")["groups"].items():
-        facts = {**row, "name": name, "keys": _keys(row["keys"], name)}
+        facts = {**row, "name": name, "keys": _keys(row["keys"], name, row.get("title", ""))}
         found.append(_build(ParameterGroup, facts, f"parameters {name}"))
     return tuple(found)
 

@@ -24,7 +24,7 @@ def default_text(key: Key) -> str:
 
 
 def key_facts(key: Key, file: str, kind: LayerKind, group: ParameterGroup | None = None) -> dict[str, Any]:
-    """name, file, kind, required, default, rule, means, only, example, spec of one key of a type.
+    """name, file, kind, required, default, rule, means, only, example, spec, shared of one key of a type.
 
     Where a key has no example of its own, its line in the example of the type is one.
     """
@@ -42,6 +42,7 @@ def key_facts(key: Key, file: str, kind: LayerKind, group: ParameterGroup | None
         "only": key.only or when,
         "example": key.example or line,
         "spec": key.spec,
+        "shared": key.shared,
     }
 
 
@@ -63,7 +64,7 @@ def type_facts(kind: LayerKind) -> dict[str, Any]:
         "inputs": inputs_text(kind),
         "outputs": kind.outputs,
         "parameter_section": f"needed{when}" if needed else "not needed",
-        "parameter_notes": [group.about for group in groups if group.about],
+        "parameter_notes": {group.title: group.about for group in groups if group.about},
         "spec": kind.spec,
         "example": kind.example.strip(),
         "parameters_example": kind.parameters_example.strip(),
