@@ -23,6 +23,7 @@ class Collector:
         self.problems: list[Problem] = []
         self.notes: list[Problem] = []
         self.misspellings: list[tuple[str, str, str]] = []
+        self.types: dict[str, str] = {}  # of the sections whose type is known
 
     def misspelt(self, section: str, key: str, meant: str) -> None:
         """The last note is about a key that is meant to be another: it is shown before any problem."""
@@ -72,5 +73,10 @@ class Collector:
         first = next((p for p in self.problems if not p.follows), self.problems[0])
         if "--lenient" in first.message:
             return "write it as allowed, or add --lenient"
-        where = f"mend {first.key} in [{first.section}]" if first.key and first.section else "mend the files as said above"
-        return where + "; `alexnet-archive layers explain TYPE KEY` tells what a key may be"
+        if not first.key or not first.section:
+            return "mend the files as said above"
+        kind = self.types.get(first.section)
+        mend = f"mend {first.key} in [{first.section}]"
+        if kind is None or first.key == "type":
+            return f"{mend}; `alexnet-archive layers explain` lists the types"
+        return f"{mend}; `alexnet-archive layers explain {kind} {first.key}` tells more"

@@ -17,6 +17,7 @@ from alexnet_archive.layerdefs.sections import SectionReader
 from alexnet_archive.layerdefs.surroundings import Surroundings
 from alexnet_archive.layerdefs.values import BadText, parse_neuron
 
+MOST_GPUS = 64  # where the run does not say how many there are: a slip of the finger shall not fill memory with devices
 PARSERS: dict[str, Callable[[Surroundings], Layer]] = {
     "fc": weighted.parse_fc,
     "treefc": weighted.parse_treefc,
@@ -73,6 +74,7 @@ class DefinitionReader:
             read.fail("type", f"this type is not registered{hint}", found=kind, allowed=", ".join(layer_kinds()), spec="1.3")
         read.halt()
         read.keys = layer_kinds()[kind].keys
+        self.collector.types[read.section] = kind
         read.note_unknown_keys()
         if kind == "data":
             return elementwise.parse_data(read, self.shape)
@@ -100,10 +102,10 @@ class DefinitionReader:
             read.halt()
         inherited = inputs[0].gpu
         gpu = read.get("gpu", default=inherited)
-        limit = "0 or more" if self.num_gpus is None else f"0 to {self.num_gpus - 1}"
+        most = MOST_GPUS if self.num_gpus is None else self.num_gpus
         hint = " (the first input is a data layer, so gpu must be given)" if gpu == inherited == HOST else ""
-        inside = gpu >= 0 and (self.num_gpus is None or gpu < self.num_gpus)
-        read.check(inside, "gpu", f"not a device of this run{hint}", found=gpu, allowed=limit, spec="1.4")
+        inside = 0 <= gpu < most
+        read.check(inside, "gpu", f"not a device of this run{hint}", found=gpu, allowed=f"0 to {most - 1}", spec="1.4")
         here = Surroundings(read, read.section, kind, gpu, neuron, inputs, self.layers, self.broken, self.shape)
         here.common = {
             "name": read.section,

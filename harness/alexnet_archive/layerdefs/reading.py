@@ -12,7 +12,7 @@ from typing import Any
 
 from alexnet_archive.errors import LayerFileError
 from alexnet_archive.layerdefs.collecting import Collector
-from alexnet_archive.layerdefs.definition import DefinitionReader
+from alexnet_archive.layerdefs.definition import MOST_GPUS, DefinitionReader
 from alexnet_archive.layerdefs.ini import IniFile
 from alexnet_archive.layerdefs.model import HOST, DataShape, Layer
 from alexnet_archive.layerdefs.network import Network
@@ -134,9 +134,6 @@ def _with_parameters(
     result = tuple(replace(layer, parameters=reader.layer(layer.as_dict())) for layer in layers)
     reader.note_unknown_sections([layer.name for layer in layers] + sorted(broken))
     return result
-
-
-MOST_GPUS = 64  # a broken section's own word is taken for its device up to here; beyond, it would only widen the drawing
 
 
 def _broken_layers(ini: IniFile, reader: DefinitionReader) -> tuple[BrokenLayer, ...]:

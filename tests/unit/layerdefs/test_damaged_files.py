@@ -120,6 +120,14 @@ def test_a_folder_is_no_layer_file(tmp_path: Path) -> None:
         apply_parameters({}, tmp_path)
 
 
+@pytest.mark.parametrize("gpu", ["64", "99999999999999999999999"])
+def test_devices_beyond_all_memory(gpu: str) -> None:
+    """Found by damaged definitions: where no number of devices is given, the file's own word made lists of them."""
+    with pytest.raises(LayerFileError, match="not a device"):
+        read(BASE.replace("gpu=0", f"gpu={gpu}", 1))
+    assert read(BASE.replace("gpu=0", "gpu=63", 1)).num_gpus == 64
+
+
 def test_weights_beyond_all_memory() -> None:
     text = BASE.replace("outputs=10", "outputs=99999999999999").replace("[soft]\ntype=softmax", "[soft]\ntype=hs\nkeep=1")
     network = read(text, parameters_for(read(text)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -215,12 +216,14 @@ def test_misspelt_parameters_come_first_too(tmp_path: Path) -> None:
     assert error.remedy == "in [conv1a] rename epsw2 to epsW"
 
 
-@pytest.mark.parametrize("text, remedy", [("filters=8", "mend filters in [conv]"), ("filters=x", "mend filters in [conv]")])
+@pytest.mark.parametrize("text, remedy", [("filters=8", "mend filters in [conv]"), ("type=x", "mend type in [conv]")])
 def test_a_remedy_is_not_the_command_again(base: Path, text: str, remedy: str) -> None:
     base.write_text(BASE.replace("filters=16", text))
     error = call("check", base, *SIZES).exception
     assert isinstance(error, LayerFileError) and error.remedy
     assert error.remedy.startswith(remedy) and "layers check" not in error.remedy
+    (command,) = re.findall(r"`alexnet-archive layers (.*)`", error.remedy)
+    assert call(*command.split()).exit_code == 0, "what a remedy names works"
 
 
 def test_show_tabulates_what_can_be_read_and_fails(tmp_path: Path) -> None:

@@ -106,6 +106,6 @@ def explain(name: str, key: str | None = None) -> dict[str, Any]:
 
 
 def _unknown(message: str, given: str, known: list[str], listing: str) -> UserInputError:
-    close = near(given, known) or next((k for k in known if given.lower() in k.lower()), None)
+    close = near(given, known) or next((k for k in known if given and given.lower() in k.lower()), None)
     hint = f"; did you mean {close}?" if close else ""
     return UserInputError(message + hint, found=given, expected=", ".join(known), remedy=listing)
