@@ -44,11 +44,11 @@ def data_shape(definition: Path, values: dict[str, Any]) -> DataShape:
 
     if values["data"]:
         from alexnet_archive import batches
-        from alexnet_archive.cli import session
+        from alexnet_archive.runs import data_shape as shape_of
 
         name = batches.read_meta(values["data"]).get("dp_type") or "inet-lr-cropped-jpeg"
         options = batches.ProviderOptions(crop_border=values["crop_border"])
-        return session.data_shape(batches.open_provider(name, values["data"], None, test=True, options=options))
+        return shape_of(batches.open_provider(name, values["data"], None, test=True, options=options))
     facts = net_facts(definition)
     side = values["image_size"] or (facts.inner_size if facts else IMAGENET_SIDE)
     classes = values["classes"] or (facts.classes if facts else IMAGENET_CLASSES)
@@ -63,11 +63,11 @@ def data_shape(definition: Path, values: dict[str, Any]) -> DataShape:
 
 
 def load(name: str, params: str | None, values: dict[str, Any]) -> Network:
-    from alexnet_archive.cli import session
     from alexnet_archive.layerdefs import find_parameters, read_network
+    from alexnet_archive.runs import locate_definition, locate_parameters
 
-    definition = session.locate_definition(name)
-    parameters = session.locate_parameters(definition, params) if params else find_parameters(definition)
+    definition = locate_definition(name)
+    parameters = locate_parameters(definition, params) if params else find_parameters(definition)
     return read_network(
         definition,
         parameters,
