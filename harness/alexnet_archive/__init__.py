@@ -1,6 +1,52 @@
 """alexnet-archive: keeps the published 2012 AlexNet source alive.
 
-The rooms of this package and who may use whom are in the README's map; the rule is enforced by import-linter.
+    import alexnet_archive as aa
+
+gives the names below, for notebooks and programs; they are loaded when they are used. The rooms behind them and who may use
+whom are in the README's map; the rule is enforced by import-linter. `__init__.pyi` has their types.
 """
 
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
 __version__ = "0.1.0"
+
+_PLACES = {
+    "runs.interface": (
+        "check_gradients", "classify", "compare_engines", "convert", "demo_data", "export_checkpoint", "features",
+        "load_checkpoint", "notebook", "open_data", "read_definition", "save_checkpoint", "shape_table", "test", "train",
+        "verify_original",
+    ),
+    "archive.experiments": ("Experiment",),
+    "archive.fixity": ("Finding",),
+    "batches": ("Provider",),
+    "checkpoints": ("Checkpoint",),
+    "compare": ("Behaviour",),
+    "errors": ("ArchiveError",),
+    "layerdefs": ("Network",),
+    "runs.events": ("BatchTested", "BatchTrained", "Finished", "Progress", "Saved", "Started", "Stopped", "Tested"),
+    "runs.request": ("EngineChoice", "Request"),
+    "runs.results": ("Classified", "GradientsChecked", "TestResult", "Trained"),
+}  # fmt: skip
+_MODULE_OF = {name: module for module, names in _PLACES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULE_OF})
+
+
+__all__ = [
+    "ArchiveError", "BatchTested", "BatchTrained", "Behaviour", "Checkpoint", "Classified", "EngineChoice", "Experiment",
+    "Finding", "Finished", "GradientsChecked", "Network", "Progress", "Provider", "Request", "Saved", "Started", "Stopped",
+    "TestResult", "Tested", "Trained", "check_gradients", "classify", "compare_engines", "convert", "demo_data",
+    "export_checkpoint", "features", "load_checkpoint", "notebook", "open_data", "read_definition", "save_checkpoint",
+    "shape_table", "test", "train", "verify_original",
+]  # fmt: skip

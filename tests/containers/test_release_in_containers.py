@@ -98,7 +98,7 @@ def test_training_in_the_container_equals_training_on_the_host(
     monkeypatch.setenv(paths.ROOT_VARIABLE, str(acquired))
     tested = []
     for toolchain in (None, "cpu"):
-        from alexnet_archive.cli.runners import open_installation
+        from alexnet_archive.runs import open_installation
 
         (run,) = [path for path in (tmp_path / "cpu").iterdir() if path.is_dir()]
         work = tmp_path / f"work-{toolchain}"

@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.native, pytest.mark.python2, pytest.mark.slow, pytest.
 
 
 def installation() -> native.Installation:
-    from alexnet_archive.cli.runners import open_installation
+    from alexnet_archive.runs import open_installation
 
     return open_installation(None)
 

@@ -33,7 +33,7 @@ def test_training_learns_and_logs(run_folder: Path) -> None:
     costs = [e["costs"]["logprob"] for e in events if e["event"] == "BatchTrained"]
     assert len(costs) == 36 and all(len(c) == 3 for c in costs)
     assert np.mean([c[0] for c in costs[-3:]]) < 0.7 * costs[0][0]
-    assert {e["event"] for e in events} == {"BatchTrained", "Tested", "Saved", "Finished"}
+    assert {e["event"] for e in events} == {"Started", "BatchTrained", "Tested", "Saved", "Finished"}
 
 
 @pytest.mark.parametrize("views", ["1", "10"])
@@ -83,10 +83,10 @@ def test_the_onnx_graph_computes_what_the_reference_engine_computes(
     pytest.importorskip("onnx")
     from onnx.reference import ReferenceEvaluator
 
-    from alexnet_archive.cli.train import open_run
+    from alexnet_archive.runs import Request, open_run
 
     command("export", str(run_folder), "--to", "onnx", "--out", str(tmp_path / "net.onnx"))
-    run = open_run({"load_file": str(run_folder)}, seed=1, training=False)
+    run = open_run(Request(resume=run_folder, seed=1), training=False)
     assert run.data.test is not None
     matrices = run.data.test.next().matrices
     expected, _ = run.engine.features(matrices, ["probs"])

@@ -17,8 +17,7 @@ import pytest
 from PIL import Image
 
 from alexnet_archive import batches, checkpoints, pickles, training
-from alexnet_archive.cli import doctor, main, session
-from alexnet_archive.cli import train as train_command
+from alexnet_archive.cli import doctor, main, shared
 from alexnet_archive.errors import (
     BatchFileError,
     CheckpointError,
@@ -28,6 +27,7 @@ from alexnet_archive.errors import (
     WriteError,
 )
 from alexnet_archive.layerdefs import net_facts
+from alexnet_archive.runs import opened, suggested_border
 
 USAGE = 2  # click's own
 FLAT_NET = """
@@ -159,9 +159,9 @@ def test_test_only_tests_one_batch_or_the_range(
 def test_our_nets_bring_their_own_crop_border() -> None:
     for name in ("cifar-conv", "demo", "two-column-120"):
         facts = net_facts(name)
-        assert facts is not None and train_command.suggested_border({"layer_def": name}) == facts.crop_border
-    assert train_command.suggested_border({"layer_def": "cifar-conv"}) == 0
-    assert train_command.suggested_border({"layer_def": "layers-120.cfg"}) == 4
+        assert facts is not None and suggested_border(name) == facts.crop_border
+    assert suggested_border("cifar-conv") == 0
+    assert suggested_border("layers-120.cfg") == 4
 
 
 def test_a_resume_passes_on_what_the_parameter_file_is_noted_for(told: Told, run_folder: Path, train_words: list[str]) -> None:
@@ -172,10 +172,10 @@ def test_a_resume_passes_on_what_the_parameter_file_is_noted_for(told: Told, run
 
 
 def test_a_stop_with_json_prints_nothing_but_json(told: Told, train_words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "polite_stop", lambda: contextlib.nullcontext(lambda: True))
+    monkeypatch.setattr(shared, "polite_stop", lambda: contextlib.nullcontext(lambda: True))
     code, out, err = told(*train_words, "--save", "runs", "--json")
     assert code == 130 and "--resume" in err
-    assert [json.loads(line)["event"] for line in out.splitlines()] == ["Saved", "Stopped"]
+    assert [json.loads(line)["event"] for line in out.splitlines()] == ["Started", "Saved", "Stopped"]
 
 
 def test_runs_that_begin_in_one_second_have_their_own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,10 +184,10 @@ def test_runs_that_begin_in_one_second_have_their_own_folders(tmp_path: Path, mo
         def now(cls, tz: Any = None) -> Still:
             return cls(2012, 9, 13, 23, 59, 59)
 
-    monkeypatch.setattr(session.datetime, "datetime", Still)
+    monkeypatch.setattr(opened.datetime, "datetime", Still)
     names = []
     for _ in range(2):
-        folder = session.run_folder({"save_path": str(tmp_path)}, None)
+        folder = opened.run_folder({"save_path": str(tmp_path)}, None)
         folder.mkdir()
         names.append(folder.name)
     assert names == ["ConvNet__2012-09-13_23.59.59", "ConvNet__2012-09-14_00.00.00"]

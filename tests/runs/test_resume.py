@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import random
 import signal
 import subprocess
@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from alexnet_archive import checkpoints
+from alexnet_archive import checkpoints, runs
 from alexnet_archive.checkpoints import Checkpoint
-from alexnet_archive.cli import session
-from alexnet_archive.cli import train as train_command
+from alexnet_archive.runs import Request
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -77,34 +76,20 @@ def test_a_polite_stop_saves_and_says_how_to_go_on(
 
 @pytest.mark.parametrize("frequency", ["1", "3"])
 def test_stopping_inside_a_batch_loses_no_minibatch(
-    train_words: list[str], tmp_path: Path, tiny_data: Path, monkeypatch: pytest.MonkeyPatch, frequency: str
+    train_words: list[str], tmp_path: Path, tiny_data: Path, frequency: str
 ) -> None:
     """Asks for a stop after every single minibatch, also where weights are updated every third and batches hold four."""
-    typed: dict[str, Any] = {
-        "layer_def": train_words[2], "layer_params": train_words[4], "data_path": str(tiny_data), "minibatch_size": "16",
-        "num_epochs": "2", "testing_freq": "1", "crop_border": "2", "color_noise": "0.05", "wupdate_freq": frequency,
-    }  # fmt: skip
+    wanted = Request(
+        layers=train_words[2], params=train_words[4], data=tiny_data, minibatch=16, epochs=2, test_frequency=1, crop_border=2,
+        color_noise=0.05, update_frequency=int(frequency), seed=7,
+    )  # fmt: skip
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
-    train_command.train_open_run(train_command.open_run({**typed, "save_path": str(whole)}, seed=7), None, True)
-
-    @contextlib.contextmanager
-    def impatient() -> Any:
-        asked = iter([False, True])
-        yield lambda: next(asked, True)
-
-    monkeypatch.setattr(session, "polite_stop", impatient)
+    assert not runs.train(wanted.replace(save=whole)).stopped
     stops = 0
-    resume = {**typed, "save_path": str(stopped)}
-    while True:
-        run = train_command.open_run(resume, seed=7 if stops == 0 else None)
-        try:
-            train_command.train_open_run(run, None, True)
-        except SystemExit as stop:
-            assert stop.code == 130
-            stops += 1
-            resume = {"load_file": str(stopped)}
-            continue
-        break
+    request = wanted.replace(save=stopped)
+    while runs.train(request, stop=functools.partial(next, iter([False, True]), True)).stopped:
+        stops += 1
+        request = Request(resume=stopped)
     assert stops >= 20
     same(checkpoints.load(stopped), checkpoints.load(whole))
 

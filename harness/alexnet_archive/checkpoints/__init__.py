@@ -4,7 +4,7 @@ Format: python-and-data section 3; checked against real Python 2.7 and against f
 """
 
 from alexnet_archive.checkpoints.export import export
-from alexnet_archive.checkpoints.folder import newest, prune, run_folder_name, sweep
+from alexnet_archive.checkpoints.folder import has_checkpoints, newest, prune, run_folder_name, sweep
 from alexnet_archive.checkpoints.options import OptionRow, OptionType, options_from_pickle, options_to_pickle
 from alexnet_archive.checkpoints.store import Checkpoint, Position, load, save
 
@@ -14,6 +14,7 @@ __all__ = [
     "OptionType",
     "Position",
     "export",
+    "has_checkpoints",
     "load",
     "newest",
     "options_from_pickle",

@@ -11,9 +11,12 @@ from alexnet_archive.errors import CheckpointError
 from alexnet_archive.files import TEMPORARY_PREFIX
 
 
-def run_folder_name(now: datetime.datetime, model: str = "ConvNet") -> str:
-    """`ConvNet__YYYY-mm-dd_HH.MM.SS` in local time: two underscores, since the file name options are empty."""
-    return f"{model}__{now:%Y-%m-%d_%H.%M.%S}"
+def run_folder_name(now: datetime.datetime, model: str = "ConvNet", net: str = "") -> str:
+    """`ConvNet__YYYY-mm-dd_HH.MM.SS` in local time: two underscores, since the file name options are empty.
+
+    With `net`, its name follows after two more: the release's front end takes such a folder as any other.
+    """
+    return f"{model}__{now:%Y-%m-%d_%H.%M.%S}" + (f"__{net}" if net else "")
 
 
 def natural_key(name: str) -> list[tuple[int, int | str]]:
@@ -31,6 +34,11 @@ def checkpoint_files(folder: Path) -> list[Path]:
     except OSError as error:
         raise CheckpointError(f"cannot read {folder}: {error.strerror}", path=folder) from error
     return sorted(found, key=lambda f: natural_key(f.name))
+
+
+def has_checkpoints(folder: Path) -> bool:
+    """Whether a folder holds checkpoint files of its own."""
+    return folder.is_dir() and bool(checkpoint_files(folder))
 
 
 def newest(path: Path) -> Path:
@@ -55,15 +63,17 @@ def newest(path: Path) -> Path:
     return files[-1]
 
 
-def prune(folder: Path, keep: Path, max_megabytes: int) -> list[Path]:
+def prune(folder: Path, keep: Path, max_megabytes: int, count: int | None = None) -> list[Path]:
     """Delete old checkpoints in natural order while the folder is over its budget; stop at the first one kept.
 
-    The budget is in MiB; 0 keeps the newest only. The file `keep` is never deleted.
+    The budget is in MiB; 0 keeps the newest only. With `count` that many stay, whatever they weigh. The file `keep` is
+    never deleted.
     """
     removed = []
     for file in checkpoint_files(folder):
-        total = sum(f.stat().st_size for f in checkpoint_files(folder))
-        if file == keep or total <= max_megabytes << 20:
+        left = checkpoint_files(folder)
+        enough = sum(f.stat().st_size for f in left) <= max_megabytes << 20 if count is None else len(left) <= count
+        if file == keep or enough:
             break
         file.unlink()
         removed.append(file)

@@ -180,9 +180,10 @@ _LIST_ERA_WEIGHT_DEFAULTS: dict[str, Any] = {
 
 
 def save(
-    folder: Path, checkpoint: Checkpoint, options: Iterable[OptionRow], *, max_megabytes: int = 0, zipped: bool = False
-) -> Path:
-    """Write `<folder>/<epoch>.<batchnum>` atomically, then prune; returns the path.
+    folder: Path, checkpoint: Checkpoint, options: Iterable[OptionRow], *, max_megabytes: int = 0, count: int | None = None,
+    zipped: bool = False,
+) -> Path:  # fmt: skip
+    """Write `<folder>/<epoch>.<batchnum>` atomically, then prune to a budget in MiB or to a `count`; returns the path.
 
     Old and new coexist until the new one is whole on disk. Raises WriteError and leaves the old one on any failure.
     """
@@ -209,5 +210,5 @@ def save(
                 pickles.dump(content, member)
         else:
             pickles.dump(content, stream)
-    prune(folder, path, max_megabytes)
+    prune(folder, path, max_megabytes, count)
     return path

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from alexnet_archive.cli.shared import emit_json, progress_bar
+from alexnet_archive.cli.shared import emit_json, polite_stop, progress_bar
 from alexnet_archive.errors import UserInputError
 
 EPILOG = "Example: alexnet-archive build --flavour cpu"
@@ -34,8 +34,7 @@ def build(
     The release is verified before and after. A second build of the same inputs does nothing.
     """
     from alexnet_archive import assembly, paths
-    from alexnet_archive.cli.runners import open_runner
-    from alexnet_archive.cli.session import polite_stop
+    from alexnet_archive.runs import open_runner
 
     if python2 is not None and toolchain != "host":
         raise UserInputError("--python2 belongs to --toolchain host: an image has its own", remedy="leave one of them out")

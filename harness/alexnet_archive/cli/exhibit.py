@@ -6,20 +6,35 @@ from pathlib import Path
 
 import click
 
-from alexnet_archive.cli.shared import emit_json
+from alexnet_archive.cli.shared import GroupedCommand, emit_json, json_option, option, out_option
+from alexnet_archive.errors import UserInputError
 
 
-@click.command(epilog="Example: alexnet-archive exhibit page.html --checkpoint runs/ConvNet__2026-01-31_12.00.00")
-@click.argument("out", type=click.Path(path_type=Path))
-@click.option("--checkpoint", type=click.Path(path_type=Path), required=True, help="checkpoint or run directory")
-@click.option("--data", "data_path", default=None, help="folder of batch files for the predictions")
-@click.option("--title", default="A network of 2012", show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="print where the page lies as JSON")
-def exhibit(out: Path, checkpoint: Path, data_path: str | None, title: str, as_json: bool) -> None:
-    """Write a page with the curves, the filters, the predictions and the layers of a run; it needs no server."""
-    from alexnet_archive.cli.pages import exhibit_run
+@click.command(
+    cls=GroupedCommand, epilog="Example: alexnet-archive exhibit runs/ConvNet__2026-01-31_12.00.00__demo -o page.html"
+)
+@click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
+@option(
+    "--checkpoint",
+    type=click.Path(path_type=Path),
+    default=None,
+    metavar="PATH",
+    group="network",
+    help="the run, where the argument names the page: exhibit page.html --checkpoint RUN",
+)
+@option("--data", "data_path", default=None, metavar="PATH", help="folder of batch files for the predictions", group="data")
+@option("--title", default="A network of 2012", show_default=True, metavar="TEXT", help="heading of the page", group="output")
+@out_option(None, "page to write")
+@json_option("print where the page lies as JSON")
+def exhibit(run: Path, checkpoint: Path | None, data_path: str | None, title: str, out: Path | None, as_json: bool) -> None:
+    """Write a page with the curves, the filters, the predictions and the layers of RUN; it needs no server."""
+    from alexnet_archive.runs import exhibit_run
 
-    page = exhibit_run(checkpoint, out, data_path=data_path, title=title)
+    if (checkpoint is None) == (out is None):
+        raise UserInputError("name a run and a page", expected="exhibit RUN --out PAGE, or exhibit PAGE --checkpoint RUN")
+    source, target = (run, out) if out is not None else (checkpoint, run)
+    assert source is not None and target is not None
+    page = exhibit_run(source, target, data=data_path, title=title)
     if as_json:
         emit_json({"page": str(page), "bytes": page.stat().st_size})
     else:

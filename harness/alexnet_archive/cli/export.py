@@ -6,15 +6,23 @@ from pathlib import Path
 
 import click
 
-from alexnet_archive.cli.shared import emit_json
+from alexnet_archive.cli.shared import GroupedCommand, emit_json, json_option, option, out_option
 
 
-@click.command(epilog="Example: alexnet-archive export runs/ConvNet__2026-01-31_12.00.00 --to safetensors")
+@click.command(cls=GroupedCommand, epilog="Example: alexnet-archive export runs/ConvNet__2026-01-31_12.00.00 --to safetensors")
 @click.argument("checkpoint", type=click.Path(path_type=Path))
-@click.option("--to", "kind", type=click.Choice(["npz", "safetensors", "onnx"]), default="npz", show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), default=None, help="file to write (default: beside you)")
-@click.option("--momentum", is_flag=True, help="also the momentum increments (npz and safetensors)")
-@click.option("--json", "as_json", is_flag=True, help="print the result as JSON")
+@option(
+    "--to",
+    "kind",
+    type=click.Choice(["npz", "safetensors", "onnx"]),
+    default="npz",
+    show_default=True,
+    help="format",
+    group="output",
+)
+@out_option(None, "file to write (default: beside you)")
+@option("--momentum", is_flag=True, help="also the momentum increments (npz and safetensors)", group="output")
+@json_option()
 def export(checkpoint: Path, kind: str, out: Path | None, momentum: bool, as_json: bool) -> None:
     """Write the weights of CHECKPOINT as npz or safetensors, or the whole inference graph as onnx."""
     from alexnet_archive import checkpoints

@@ -1,16 +1,25 @@
-"""What command modules share: JSON on standard output, progress bars. They import this module and no other of the room."""
+"""What command modules share: JSON, progress bars, groups of options, the polite stop. They import no other of the room."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
+if TYPE_CHECKING:
+    from alexnet_archive.engines.reference.graph import Transfer
+    from alexnet_archive.runs import Event, TestResult
+
 ProgressCallback = Callable[[int, int | None, str], None]
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+GROUPS = ("network", "data", "run", "engine", "output")
 
 
 def emit_json(value: Any) -> None:
@@ -18,11 +27,69 @@ def emit_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2, default=str))
 
 
+# -- options ---------------------------------------------------------------------------------------------------------
+
+
+class GroupedOption(click.Option):
+    """An option that `--help` lists under its subject."""
+
+    def __init__(self, *arguments: Any, group: str = "output", **attributes: Any) -> None:
+        super().__init__(*arguments, **attributes)
+        self.group = group
+
+
+class GroupedCommand(click.Command):
+    """A command whose help has a list of options for each subject."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for group in GROUPS:
+            every = [one for one in self.get_params(ctx) if isinstance(one, click.Option)]  # arguments stand in the usage
+            options = [one for one in every if getattr(one, "group", "output") == group]
+            rows = [row for option in options if (row := option.get_help_record(ctx)) is not None]
+            if rows:
+                with formatter.section(f"Options: {group}"):
+                    formatter.write_dl(rows)
+
+
+def option(*spellings: str, group: str, **attributes: Any) -> Decorator:
+    """`click.option`, listed under `group`."""
+    return click.option(*spellings, cls=GroupedOption, group=group, **attributes)
+
+
+def out_option(default: str | Path | None, text: str) -> Decorator:
+    """`-o, --out`: what is written, in every command under the same name."""
+    kind = click.Path(path_type=Path)
+    shown = default is not None
+    return option("-o", "--out", type=kind, default=default, show_default=shown, metavar="PATH", help=text, group="output")
+
+
+def json_option(text: str = "print the result as JSON") -> Decorator:
+    return option("--json", "as_json", is_flag=True, help=text, group="output")
+
+
+def engine_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Which engine runs: becomes the arguments `engine`, `toolchain` and `flavour`."""
+    options = (
+        option("--engine", type=click.Choice(["reference", "native"]), default="reference", show_default=True,
+               help="ours in NumPy, or the built release", group="engine"),
+        option("--toolchain", default=None, metavar="NAME", group="engine",
+               help="run the native engine in this container image"),
+        option("--flavour", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="of the native build",
+               group="engine"),
+    )  # fmt: skip
+    for one in reversed(options):
+        function = one(function)
+    return function
+
+
+# -- while something runs --------------------------------------------------------------------------------------------
+
+
 @contextlib.contextmanager
 def progress_bar(title: str, *, unit: str = "", enabled: bool | None = None) -> Iterator[ProgressCallback]:
     """Yield a callback (done, total or None, text); draws on standard error when that is a terminal."""
     if not (sys.stderr.isatty() if enabled is None else enabled):
-        yield _silent
+        yield lambda done, total, text: None
         return
     from rich.console import Console
     from rich.progress import (
@@ -51,5 +118,62 @@ def progress_bar(title: str, *, unit: str = "", enabled: bool | None = None) -> 
         yield update
 
 
-def _silent(done: int, total: int | None, text: str) -> None:
-    return None
+@contextlib.contextmanager
+def polite_stop() -> Iterator[Callable[[], bool]]:
+    """Turn the first Ctrl-C or SIGTERM into a request that the loop asks for; the second one stops at once."""
+    asked: list[int] = []
+
+    def handler(number: int, frame: Any) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+        # Not click.echo: the signal may have come while that was writing, and it must not be entered twice.
+        os.write(2, b"finishing the minibatch, then saving (once more to stop at once)\n")
+
+    old = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for number, previous in old.items():
+            signal.signal(number, previous)
+
+
+# -- results that two commands print ---------------------------------------------------------------------------------
+
+
+def print_test(result: TestResult, as_json: bool) -> None:
+    """The means of a test, after its batches were printed as they came."""
+    if as_json:
+        emit_json({
+            "checkpoint": str(result.checkpoint or ""), "engine": result.engine, "cases": result.cases, "costs": result.costs,
+            "batches": [{"batch": t.batch, "cases": t.result.cases, "costs": t.result.means()} for t in result.batches],
+            "skipped": result.skipped,
+        })  # fmt: skip
+        return
+    for name, means in result.costs.items():
+        click.echo(f"{name}: " + ", ".join(f"{m:.6f}" for m in means) + f"  over {result.cases} cases")
+
+
+def print_transfers(transfers: tuple[Transfer, ...] | None) -> None:
+    """The copies between devices that one minibatch made, counted by the reference engine."""
+    if transfers is None:
+        click.echo("copies between devices: the native engine does not count them")
+        return
+    click.echo(f"copies between devices in the last minibatch: {len(transfers)}, {sum(t.bytes for t in transfers):,} bytes")
+    for t in transfers:
+        ends = " -> ".join("host" if end < 0 else f"GPU {end}" for end in (t.source, t.target))
+        click.echo(f"  {t.layer:16} {t.direction:8} {ends:16} {t.bytes:>12,} bytes")
+
+
+def tell_test(event: Event, as_json: bool, bar: ProgressCallback = lambda done, total, text: None) -> None:
+    """A test while it goes on: the release's own line for each batch, notices on standard error."""
+    from alexnet_archive import runs
+
+    if isinstance(event, runs.Progress):
+        bar(event.done, event.total, "")
+    elif isinstance(event, runs.Notice):
+        click.echo(f"note: {event.text}", err=True)
+    elif isinstance(event, runs.BatchTested) and not as_json:
+        # The Python repr of (sums per cost, cases), nothing after it (python-and-data section 2.4).
+        costs = {name: list(values) for name, values in event.result.costs.items()}
+        click.echo(f"batch {event.batch}: {(costs, event.result.cases)}")

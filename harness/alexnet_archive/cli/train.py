@@ -2,205 +2,208 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from alexnet_archive.cli import session
-from alexnet_archive.cli.shared import progress_bar
+from alexnet_archive.cli import shared
+from alexnet_archive.cli.shared import (
+    GroupedCommand,
+    ProgressCallback,
+    emit_json,
+    engine_options,
+    json_option,
+    option,
+    print_test,
+    print_transfers,
+    progress_bar,
+    tell_test,
+)
 from alexnet_archive.errors import UserInputError
 
 if TYPE_CHECKING:
-    from alexnet_archive.checkpoints import Checkpoint
-    from alexnet_archive.engines.reference import ReferenceEngine
-    from alexnet_archive.training import Event, JsonLog
-
-    Report = Callable[[Event], None]
+    from alexnet_archive.runs import Event, Request, Started, Trained
+    from alexnet_archive.training import JsonLog
 
 EPILOG = "Example: alexnet-archive train --layers demo --data demo-out/batches --epochs 2 --save runs"
+EVERY_TEST = "every-test"
 
 
-@click.command(epilog=EPILOG)
-@session.run_options
-@click.option("--engine", type=click.Choice(["reference", "native"]), default="reference", show_default=True)
-@click.option("--toolchain", default=None, help="run the native engine in this container image")
-@click.option("--flavour", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="of the native build")
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=None, help="seed of weights, crops and dropout (default: a new one, printed)"
+def run_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Decorate a command with every option of a run, in our spelling and the release's."""
+    from alexnet_archive.training import TABLE
+
+    for one in reversed(TABLE):
+        spellings = [f"--{one.spelling}"] if one.spelling else []
+        spellings.append(f"-{one.letter}" if len(one.letter) == 1 else f"--{one.letter}")
+        text = one.description + ("" if one.default in ("", [], 0) else f" [default: {one.default}]")
+        function = option(*spellings, one.name, default=None, metavar=one.value, help=text, group=one.group)(function)
+    return function
+
+
+@click.command(cls=GroupedCommand, epilog=EPILOG)
+@run_options
+@option("--lenient", is_flag=True, help="follow the intention of layer files the release's parser refuses", group="network")
+@option(
+    "--init-module",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    multiple=True,
+    metavar="PATH",
+    help="file with initWFunc",
+    group="network",
 )
-@click.option("--log", "log_file", type=click.Path(path_type=Path), default=None, help="also log as JSON lines")
-@click.option("--lenient", is_flag=True, help="follow the intention of layer files the release's parser refuses")
-@click.option(
-    "--init-module", type=click.Path(exists=True, dir_okay=False, path_type=Path), multiple=True, help="file with initWFunc"
+@option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=None,
+    metavar="INT",
+    group="run",
+    help="seed of weights, crops and dropout (default: a new one, printed)",
 )
-@click.option("--json", "as_json", is_flag=True, help="print events as JSON lines")
+@engine_options
+@option(
+    "--keep",
+    default=None,
+    metavar=f"INT|{EVERY_TEST}",
+    group="output",
+    help="how many checkpoints stay in the run's folder (default: as --max-filesize says)",
+)
+@option(
+    "--log",
+    "log_file",
+    type=click.Path(path_type=Path),
+    default=None,
+    metavar="PATH",
+    help="also log as JSON lines",
+    group="output",
+)
+@option("--transfers", is_flag=True, help="print the copies between GPUs that were counted", group="output")
+@json_option("print events as JSON lines")
 def train(
     engine: str, toolchain: str | None, flavour: str, seed: int | None, log_file: Path | None, lenient: bool,
-    init_module: tuple[Path, ...], as_json: bool, **typed: Any,
+    init_module: tuple[Path, ...], keep: str | None, transfers: bool, as_json: bool, **typed: Any,
 ) -> None:  # fmt: skip
     """Train a network from its layer files; resumes with --resume.
 
     Ctrl-C finishes the minibatch, saves and says how to go on.
     """
-    if engine == "native":
-        from alexnet_archive.cli.native import train_native
+    from alexnet_archive import runs
 
-        train_native(typed, toolchain=toolchain, flavour=flavour, seed=seed, log_file=log_file, as_json=as_json)
-        return
-    if toolchain is not None:
-        raise UserInputError("--toolchain belongs to --engine native", remedy="add --engine native, or leave it out")
-    run = open_run(typed, seed=seed, lenient=lenient, init=list(init_module))
-    if run.values["gpu"] and typed.get("gpu"):
-        run.notices.append("--gpu names boards of the native engine; the reference engine runs on none")
-    if seed is not None and run.checkpoint is not None:
-        run.notices.append("--seed gives crops and colour noise from here on; dropout goes on as the checkpoint left it")
-    for notice in run.notices:
-        click.echo(f"note: {notice}", err=True)
-    if run.values["check_grads"]:
-        check_gradients(run, as_json)
-    elif run.values["test_only"]:
-        from alexnet_archive.cli.test import test_open_run
-
-        test_open_run(run, as_json, batches=1 if run.values["test_one"] else None)
+    request = runs.Request.from_texts(
+        typed, seed=seed, lenient=lenient, init_modules=init_module, keep=_kept(keep),
+        engine=runs.EngineChoice(engine, flavour, toolchain),  # type: ignore[arg-type]
+    )  # fmt: skip
+    if request.check_grads:
+        _check_gradients(request, as_json)
+    elif request.test_only:
+        print_test(runs.test(request, lambda event: tell_test(event, as_json)), as_json)
     else:
-        train_open_run(run, log_file, as_json)
+        trained = _train(request, log_file, as_json)
+        if transfers and not as_json:
+            print_transfers(trained.transfers)
+        if trained.stopped:
+            native = " --engine native" if engine == "native" else ""
+            go_on = f"alexnet-archive train{native} --resume {trained.checkpoint or trained.folder}"
+            click.echo(f"stopped; go on with: {go_on}", err=as_json)
+            raise SystemExit(130)
 
 
-class Run:
-    """Everything opened for a run, before the loop starts."""
-
-    def __init__(
-        self, values: dict[str, Any], checkpoint: Checkpoint | None, seed: int, data: session.Data, engine: ReferenceEngine
-    ) -> None:
-        self.values, self.checkpoint, self.seed, self.data, self.engine = values, checkpoint, seed, data, engine
-        self.notices: list[str] = []
-        self.folder = session.run_folder(values, checkpoint)
-
-    def close(self) -> None:
-        """Stop reading ahead and let go of the engine's threads."""
-        for provider in (self.data.train, self.data.test):
-            if provider is not None:
-                provider.close()
-        self.engine.close()
+def _kept(text: str | None) -> int | None:
+    if text is None or text.isdecimal():
+        return None if text is None else int(text)
+    if text != EVERY_TEST:
+        raise UserInputError(f"--keep cannot be {text!r}", expected=f"a number of checkpoints, or {EVERY_TEST}", found=text)
+    return sys.maxsize
 
 
-def open_run(
-    typed: dict[str, Any], *, seed: int | None, lenient: bool = False, init: list[Path] | None = None, training: bool = True
-) -> Run:
-    """Merge options, open data, build or load the layers, start the reference engine.
+def _train(request: Request, log_file: Path | None, as_json: bool) -> Trained:
+    from alexnet_archive import runs, training
 
-    `typed` has option values as text under the release's names, None for those not given; without a `seed` the
-    checkpoint's or a new one counts. Raises what merging, loading and the rooms raise, UserInputError for no network.
-    """
-    from alexnet_archive import checkpoints
-    from alexnet_archive.training import merge
-
-    checkpoint = checkpoints.load(Path(typed["load_file"])) if typed.get("load_file") else None
-    values, notices = merge(typed, checkpoint.options if checkpoint else None)
-    values["_save_given"] = bool(typed.get("save_path"))
-    if checkpoint is None and not values["layer_def"]:
-        raise UserInputError("no network was named", remedy="name one with --layers, or go on with --resume")
-    if checkpoint is None and typed.get("crop_border") is None:
-        values["crop_border"] = suggested_border(values)
-    run_seed = session.fresh_seed(seed, checkpoint)
-    data = session.open_data(values, seed=run_seed, training=training and not values["test_only"])
-    with session.sound_layers(checkpoint):
-        if checkpoint is None:
-            layers = session.build_layers(values, data.shape, run_seed, lenient=lenient, init=init or [])
-        else:
-            params = str(typed.get("layer_params") or "")
-            layers = session.stored_layers(values, data.shape, checkpoint, typed=params, lenient=lenient)
-        engine = session.start_reference(layers, values, run_seed)
-    run = Run(values, checkpoint, run_seed, data, engine)
-    run.notices = notices + layers.notices
-    return run
+    common = {"engine": "native"} if request.engine.native else {}
+    with contextlib.ExitStack() as stack:
+        log = training.JsonLog(log_file, **common) if log_file else None
+        if log is not None:
+            stack.callback(log.close)
+        stop = stack.enter_context(shared.polite_stop())
+        bar = stack.enter_context(progress_bar("training", unit="minibatches"))
+        return runs.train(request, reporter(log, as_json, bar, common), stop)
 
 
-def suggested_border(values: dict[str, Any]) -> int:
-    """The border that one of our own nets asks for, else the release's default of 4."""
-    from alexnet_archive.layerdefs import net_facts
-
-    facts = net_facts(values["layer_def"])
-    return 4 if facts is None else facts.crop_border
-
-
-def train_open_run(run: Run, log_file: Path | None, as_json: bool, report: Report | None = None) -> None:
-    """The loop with its reports (or the given one); ends the process with 130 after a polite stop."""
-    from alexnet_archive import training
-
-    values = run.values
-    assert run.data.train is not None
-    plan = training.Plan(
-        epochs=values["num_epochs"],
-        save_folder=run.folder,
-        minibatch_size=values["minibatch_size"],
-        test_frequency=values["testing_freq"],
-        test_one=bool(values["test_one"]),
-        multiview=bool(values["multiview_test"]),
-        max_megabytes=values["max_filesize_mb"],
-        zipped=bool(values["zip_save"]),
-        options=training.rows(values),
-        extension={"seed": run.seed, "label_names": run.data.label_names},
-    )
-    if not as_json:
-        click.echo(f"seed {run.seed}, saving to {run.folder}")
-    log = training.JsonLog(log_file) if log_file else None
-    try:
-        with session.polite_stop() as stop, progress_bar("training", unit="minibatches") as bar:
-            trainer = training.Trainer(
-                run.engine, run.data.train, run.data.test, plan, resume=run.checkpoint,
-                report=report or reporter(log, as_json), on_minibatch=lambda done, total: bar(done, total, ""), stop=stop,
-            )  # fmt: skip
-            last = trainer.run()
-    finally:
-        if log:
-            log.close()
-        run.close()
-    if isinstance(last, training.Stopped):
-        click.echo(f"stopped; go on with: alexnet-archive train --resume {last.path}", err=as_json)
-        raise SystemExit(130)
-
-
-def reporter(log: JsonLog | None, as_json: bool) -> Report:
+def reporter(log: JsonLog | None, as_json: bool, bar: ProgressCallback, common: dict[str, str]) -> Callable[[Event], None]:
     """A callback that prints events for people or as JSON lines, and feeds the log file."""
-    import dataclasses
-    import json
+    from alexnet_archive import runs, training
 
-    from alexnet_archive import training
-
-    def report(event: training.Event) -> None:
+    def report(event: Event) -> None:
+        if isinstance(event, runs.Progress):
+            bar(event.done, event.total, "")
+        elif isinstance(event, runs.Notice):
+            click.echo(f"note: {event.text}", err=True)
+        if not isinstance(event, runs.RECORDED):
+            if isinstance(event, runs.Estimated) and not as_json:
+                click.echo(f"about {training.duration(event.seconds)} to go, by the first {event.minibatches} minibatches")
+            return
         if log:
             log.write(event)
         if as_json:
-            click.echo(json.dumps({"event": type(event).__name__, **dataclasses.asdict(event)}, default=str))
-        elif isinstance(event, training.BatchTrained):
-            click.echo(training.batch_line(event))
-        elif isinstance(event, training.Tested):
-            click.echo("\n".join(training.test_lines(event)))
-        elif isinstance(event, training.Saved):
-            click.echo(f"saved {event.path}")
-        elif isinstance(event, training.Finished):
-            click.echo(f"finished: {event.batches} batches, {event.cases_per_second:.1f} cases/s")
+            click.echo(json.dumps({**training.event_facts(event), **common}, default=str))
+        else:
+            for line in lines(event):
+                click.echo(line)
 
     return report
 
 
-def check_gradients(run: Run, as_json: bool) -> None:
-    """The 2012 gradient check; unlike the release it returns a failing exit status when a matrix fails."""
-    from alexnet_archive.cli.shared import emit_json
-    from alexnet_archive.errors import BehaviourDifference
+def lines(event: Event) -> list[str]:
+    """A recorded event for people."""
+    from alexnet_archive import runs, training
 
-    provider = run.data.train or run.data.test
-    assert provider is not None
-    report = run.engine.gradient_check(provider.next().matrices)
+    if isinstance(event, runs.Started):
+        return plan_lines(event)
+    if isinstance(event, runs.BatchTrained):
+        return [training.batch_line(event)]
+    if isinstance(event, runs.Tested):
+        return training.test_lines(event)
+    if isinstance(event, runs.Saved):
+        return [f"saved {event.path}"]
+    if isinstance(event, runs.Finished):
+        rate = "" if event.cases_per_second is None else f", {event.cases_per_second:.1f} cases/s"
+        return [f"finished: {event.batches} batches{rate}; saved in {event.path.parent if event.path else 'no folder'}"]
+    return []
+
+
+def plan_lines(event: Started) -> list[str]:
+    """What will happen, in words, and what the figures of a line mean."""
+    seed = "a new seed" if event.seed is None else f"seed {event.seed}"
+    begin = f"net {event.net}, {event.engine} engine, {seed}, saving to {event.folder}"
+    if event.to_do <= 0:
+        more = f"alexnet-archive train --resume {event.folder} --epochs {event.first[0] + 9}"
+        return [begin, f"all {event.epochs} epochs are done; to go on: {more}"]
+    epochs = f"epoch {event.first[0]}" if event.first[0] == event.epochs else f"epochs {event.first[0]} to {event.epochs}"
+    tests = f"{event.tests} times" if event.tests != 1 else "once"
+    tested = f"a test on {event.tested} batch{'es' if event.tested != 1 else ''} and a save" if event.tested else "a save"
+    figures = "; ".join(f"{name}: {', '.join(meaning)}" for name, meaning in event.meanings.items())
+    return [
+        begin,
+        f"{epochs} of {event.batches} batches, {tested} every {event.test_frequency} batches: {tests}; a save at the end",
+        f"each line: epoch.batch... {figures or 'each cost, then its top-1 and top-k error'} (errors from 0 to 1)",
+    ]
+
+
+def _check_gradients(request: Request, as_json: bool) -> None:
+    """The 2012 gradient check; unlike the release it ends with a failing exit status when a matrix fails."""
+    from alexnet_archive import runs
+
+    checked = runs.check_gradients(request, lambda event: tell_test(event, as_json))
     if as_json:
-        emit_json([{"matrix": c.matrix, "relative_error": c.error, "passed": c.passed} for c in report.checks])
+        emit_json([vars(check) for check in checked.matrices] or {"total": checked.total, "failed": checked.failed})
     else:
-        for check in report.checks:
-            click.echo(f"{check.matrix}: relative error {check.error:.6f} {'passed' if check.passed else 'FAILED'}")
-    run.close()
-    if report.failed:
-        failed = ", ".join(check.matrix for check in report.failed)
-        raise BehaviourDifference(f"{len(report.failed)}/{len(report.checks)} matrices failed", found=failed)
+        for word in checked.words:
+            click.echo(word)
+        for check in checked.matrices:
+            click.echo(f"{check.matrix}: relative error {check.relative_error:.6f} {'passed' if check.passed else 'FAILED'}")
+    checked.require_passed()

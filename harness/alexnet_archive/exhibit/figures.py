@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from alexnet_archive.errors import UserInputError
+from alexnet_archive.exhibit.predictions import Prediction
 from alexnet_archive.files import write_bytes
 
 Outputs = Sequence[tuple[Mapping[str, Sequence[float]], int]]
@@ -45,6 +46,49 @@ def save_figure(figure: Figure, path: Path) -> Path:
     plt.close(figure)
     write_bytes(path, stream.getvalue())
     return path
+
+
+@dataclass(frozen=True)
+class RunCurves:
+    """The history of one run, for a figure of several: outputs as `cost_figure` has them."""
+
+    label: str
+    train: Outputs
+    test: Outputs
+    test_frequency: int
+    batches_per_epoch: int
+
+
+def compared_cost_figure(runs: Sequence[RunCurves], cost: str) -> Figure:
+    """One cost of several runs against epochs: its value on top, the top-1 error below; training thin, tests with marks.
+
+    Raises UserInputError for a run without a history of the cost.
+    """
+    for run in runs:
+        if not run.train or any(cost not in costs for costs, _ in (*run.train, *run.test)):
+            raise UserInputError(f"{run.label} has no history of a cost named {cost}", found=cost)
+    panels = 2 if all(len(costs[cost]) > 1 for run in runs for costs, _ in (*run.train, *run.test)) else 1
+    figure, axes = plt.subplots(panels, 1, figsize=(8, 3.3 * panels), sharex=True, squeeze=False)
+    for number, run in enumerate(runs):
+        colour = f"C{number % 10}"
+        epochs = np.arange(1, len(run.train) + 1) / run.batches_per_epoch
+        tests = np.minimum(np.arange(1, len(run.test) + 1) * run.test_frequency, len(run.train)) / run.batches_per_epoch
+        for component in range(panels):
+            axis = axes[component, 0]
+            axis.plot(epochs, [float(costs[cost][component]) for costs, _ in run.train], color=colour, lw=0.8, alpha=0.5)
+            tested = [float(costs[cost][component]) for costs, _ in run.test]
+            axis.plot(tests, tested, color=colour, lw=1.5, marker="o", ms=3, label=run.label)
+    axes[0, 0].set_ylabel(COMPONENT_NAMES[0] if panels == 2 else cost)
+    axes[0, 0].set_title(f"{cost}: {len(runs)} runs, tests marked, training thin", fontsize=10, color=INK)
+    axes[-1, 0].set_xlabel("epoch")
+    if panels == 2:
+        axes[1, 0].set_ylabel(COMPONENT_NAMES[1])
+        axes[1, 0].set_ylim(0, 1.02)
+    for axis in axes[:, 0]:
+        axis.grid(alpha=0.25)
+        axis.spines[["top", "right"]].set_visible(False)
+    axes[0, 0].legend(frameon=False, fontsize=8)
+    return figure
 
 
 def cost_figure(train: Outputs, test: Outputs, cost: str, *, test_frequency: int, batches_per_epoch: int) -> Figure:
@@ -148,15 +192,6 @@ def filter_figure(blocks: Sequence[FilterBlock], *, columns: int = 16, normalise
         text = f"GPU {block.gpu}: {block.layer}, {block.weights.shape[1]} filters of {block.side}x{block.side}"
         axis.set_title(f"{text}x{block.channels}", fontsize=9, loc="left", color=INK)
     return figure
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """A picture (side, side, 3) in 0..1 with the probabilities of its classes; `truth` is a class index or None."""
-
-    picture: NDArray[Any]
-    probabilities: NDArray[np.float32]
-    truth: int | None
 
 
 def prediction_figure(predictions: Sequence[Prediction], names: Sequence[str], *, columns: int = 4, top: int = 5) -> Figure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from matplotlib.figure import Figure
 
 from alexnet_archive.checkpoints import Checkpoint
 from alexnet_archive.errors import UserInputError
-from alexnet_archive.exhibit.figures import FilterBlock, cost_figure
+from alexnet_archive.exhibit.figures import FilterBlock, RunCurves, compared_cost_figure, cost_figure
 
 
 def cost_curves(checkpoint: Checkpoint, name: str = "") -> Figure:
@@ -85,3 +86,21 @@ def layer_rows(layers: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
         }
         for name, layer in layers.items()
     ]
+
+
+def several_cost_curves(checkpoints: Sequence[Checkpoint], name: str = "") -> Figure:
+    """The curves of one cost of several runs in one figure, each run in a colour of its own.
+
+    Raises UserInputError for a run without a history of it, and for a cost that the first run has and another has not.
+    """
+    cost = name or next(iter(cost_names(checkpoints[0])), "")
+    return compared_cost_figure(
+        [
+            RunCurves(
+                one.path.parent.name if one.path else f"run {i + 1}", one.train_outputs, one.test_outputs,
+                int(one.options.get("testing_freq") or 50), len(one.options.get("train_batch_range") or []) or 1,
+            )
+            for i, one in enumerate(checkpoints)
+        ],
+        cost,
+    )  # fmt: skip

@@ -4,7 +4,7 @@ It knows engines only through `engines.base` and is handed one that is ready; it
 """
 
 from alexnet_archive.training.events import BatchTrained, Event, Finished, Saved, Stopped, Tested
-from alexnet_archive.training.log import JsonLog, batch_line, cost_text, test_lines
+from alexnet_archive.training.log import JsonLog, batch_line, cost_text, duration, event_facts, test_lines
 from alexnet_archive.training.loop import Plan, Trainer
 from alexnet_archive.training.options import TABLE, RunOption, merge, parse_range, rows
 from alexnet_archive.training.testing import BatchTested, test_range
@@ -28,6 +28,8 @@ __all__ = [
     "Trainer",
     "batch_line",
     "cost_text",
+    "duration",
+    "event_facts",
     "test_lines",
     "test_range",
     "weight_summary",

@@ -10,14 +10,17 @@ Costs = dict[str, tuple[float, ...]]
 
 @dataclass(frozen=True)
 class BatchTrained:
-    """One training batch is done. `seconds` covers this batch, `remaining` estimates the rest of the run."""
+    """One training batch is done. `seconds` covers this batch, `remaining` estimates the rest of the run.
+
+    The native engine does not tell cases, rate and time left: they are None.
+    """
 
     epoch: int
     batch: int
     costs: Costs
-    cases: int
+    cases: int | None
     seconds: float
-    cases_per_second: float
+    cases_per_second: float | None
     remaining: float | None
     skipped: tuple[str, ...] = ()
 
@@ -33,16 +36,19 @@ class LayerWeights:
 
 @dataclass(frozen=True)
 class Tested:
-    """A test during training: the latest costs, their averages over the last tests, and the state of the weights."""
+    """A test during training: the latest costs, their averages over the last tests, and the state of the weights.
+
+    None stands for what the native engine does not tell.
+    """
 
     epoch: int
     batch: int
     costs: Costs
-    cases: int
+    cases: int | None
     averages: Costs
-    averaged_tests: int
+    averaged_tests: int | None
     weights: tuple[LayerWeights, ...]
-    seconds: float
+    seconds: float | None
 
 
 @dataclass(frozen=True)
@@ -64,12 +70,15 @@ class Stopped:
 
 @dataclass(frozen=True)
 class Finished:
-    """The last epoch is done: the last checkpoint, all batches of the run's history, and this call's seconds and rate."""
+    """The last epoch is done: the last checkpoint, all batches of the run's history, and this call's seconds and rate.
+
+    Seconds and rate are None where the native engine does not tell.
+    """
 
     path: Path | None
     batches: int
-    seconds: float
-    cases_per_second: float
+    seconds: float | None
+    cases_per_second: float | None
 
 
 Event = BatchTrained | Tested | Saved | Stopped | Finished

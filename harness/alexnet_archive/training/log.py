@@ -10,15 +10,20 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from alexnet_archive.errors import WriteError
-from alexnet_archive.training.events import BatchTrained, Event, Tested
+from alexnet_archive.training.events import BatchTrained, Tested
 
 
 def cost_text(costs: Mapping[str, Sequence[float]]) -> str:
     """`name: value, value, name: value`, with six decimals, as the 2012 log writes costs."""
     return ", ".join(f"{name}: " + ", ".join(f"{value:.6f}" for value in values) for name, values in costs.items())
+
+
+def event_facts(event: Any) -> dict[str, Any]:
+    """An event (a frozen dataclass) as plain values: its type's name under `event`, then its fields."""
+    return {"event": type(event).__name__, **dataclasses.asdict(event)}
 
 
 def duration(seconds: float) -> str:
@@ -30,7 +35,8 @@ def duration(seconds: float) -> str:
 def batch_line(event: BatchTrained) -> str:
     """`1.3... logprob: 2.302585, 0.900000, 0.500000 (1.234 sec)` and then our own rate and time left."""
     line = f"{event.epoch}.{event.batch}... {cost_text(event.costs)} ({event.seconds:.3f} sec)"
-    line += f"  {event.cases_per_second:.1f} cases/s"
+    if event.cases_per_second is not None:
+        line += f"  {event.cases_per_second:.1f} cases/s"
     if event.remaining is not None:
         line += f", {duration(event.remaining)} left"
     if event.skipped:
@@ -40,10 +46,12 @@ def batch_line(event: BatchTrained) -> str:
 
 def test_lines(event: Tested) -> list[str]:
     """The block after a test: latest costs, averages, weight and increment magnitudes by layer."""
+    seconds = "" if event.seconds is None else f" ({event.seconds:.3f} sec)"
+    last = "" if event.averaged_tests is None else f" of the last {event.averaged_tests}"
     lines = [
         "======== test ========",
-        f"{cost_text(event.costs)} ({event.seconds:.3f} sec)",
-        f"averages of the last {event.averaged_tests}: {cost_text(event.averages)}",
+        f"{cost_text(event.costs)}{seconds}",
+        f"averages{last}: {cost_text(event.averages)}",
     ]
     for layer in event.weights:
         for index, (weight, increment) in enumerate(layer.matrices):
@@ -55,17 +63,18 @@ def test_lines(event: Tested) -> list[str]:
 class JsonLog:
     """Appends one JSON object per event to a file; each line is flushed to disk before the run goes on.
 
-    Raises WriteError when the file cannot be opened or written.
+    `common` stands in every record. Raises WriteError when the file cannot be opened or written.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, **common: Any) -> None:
+        self._common = common
         try:
             self._stream: IO[str] = Path(path).open("a", encoding="utf-8")
         except OSError as error:
             raise WriteError(f"cannot write the log {path}: {error.strerror}", path=path) from error
 
-    def write(self, event: Event) -> None:
-        record = {"event": type(event).__name__, **dataclasses.asdict(event)}
+    def write(self, event: Any) -> None:
+        record = {**event_facts(event), **self._common}
         try:
             self._stream.write(json.dumps(record, default=str) + "\n")
             self._stream.flush()

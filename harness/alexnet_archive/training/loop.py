@@ -26,7 +26,8 @@ Outputs = list[tuple[dict[str, list[float]], int]]
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run shall do. Frequencies are in batches, `max_megabytes` is the budget of the run directory in MiB.
+    """What a run shall do. Frequencies are in batches, `max_megabytes` is the budget of the run directory in MiB, `keep`
+    instead the number of checkpoints that stay in it.
 
     With `test_one` a test takes one batch, cycling through the range; without, the whole range (section 2.4).
     `minibatch_size` is the engine's, in cases: a checkpoint made inside a batch counts in it.
@@ -39,6 +40,7 @@ class Plan:
     test_one: bool = True
     multiview: bool = False
     max_megabytes: int = 0
+    keep: int | None = None
     zipped: bool = False
     options: tuple[OptionRow, ...] = ()
     extension: dict[str, Any] = field(default_factory=dict)
@@ -147,7 +149,7 @@ class Trainer:
             saved = self._batch_done(batch, result.cases, time.perf_counter() - begun)
         if saved is None:
             saved = self._save()
-        finished = Finished(saved, len(self.train_outputs), time.perf_counter() - started, self._rate())
+        finished = Finished(saved, len(self.train_outputs), time.perf_counter() - started, self.cases_per_second)
         self.report(finished)
         return finished
 
@@ -164,7 +166,9 @@ class Trainer:
             error.message = f"epoch {self.position.epoch}, batch {self.position.batch}, {error.message}"
             raise
 
-    def _rate(self) -> float:
+    @property
+    def cases_per_second(self) -> float:
+        """Of this call, tests and saves left out; 0 before the first batch."""
         return self.trained_cases / self.trained_seconds if self.trained_seconds else 0.0
 
     def _batch_done(self, batch: Batch, cases: int, seconds: float) -> Path | None:
@@ -222,6 +226,7 @@ class Trainer:
             self.checkpoint(),
             self.plan.options,
             max_megabytes=self.plan.max_megabytes,
+            count=self.plan.keep,
             zipped=self.plan.zipped,
         )
         self.report(Saved(path))

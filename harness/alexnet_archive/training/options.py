@@ -22,7 +22,8 @@ class RunOption:
     """One option: the release's spelling and name, ours, type, default, and whether a resume may change it.
 
     `least` is the smallest number accepted. What is not `inherited` belongs to one call: a resume does not take it from
-    the checkpoint, which may come from another machine and name its folders (section 8).
+    the checkpoint, which may come from another machine and name its folders (section 8). Help lists it under `group`
+    and shows `value` as what is typed.
     """
 
     letter: str
@@ -34,6 +35,8 @@ class RunOption:
     set_once: bool = False
     least: float | None = None
     inherited: bool = True
+    group: str = "run"
+    value: str = "INT"
 
     def parse(self, value: Any) -> Any:
         """The stored form of what was typed or of what a checkpoint holds; raises UserInputError naming the option."""
@@ -56,35 +59,134 @@ class RunOption:
 INT, BOOL, STRING, FLOAT = OptionType.INT, OptionType.BOOL, OptionType.STRING, OptionType.FLOAT
 
 TABLE: tuple[RunOption, ...] = (
-    RunOption("f", "load_file", STRING, "", "checkpoint or run directory to go on from", "resume"),
-    RunOption("layer-def", "layer_def", STRING, "", "layer definition file or the name of one", "layers", set_once=True),
-    RunOption("layer-params", "layer_params", STRING, "", "layer parameter file", "params"),
-    RunOption("data-path", "data_path", STRING, "", "folder of batch files", "data"),
-    RunOption("data-provider", "dp_type", STRING, "", "how batch files are read (default: what the folder says)"),
-    RunOption("train-range", "train_batch_range", OptionType.RANGE, [], "training batch numbers, such as 1-10"),
-    RunOption("test-range", "test_batch_range", OptionType.RANGE, [], "test batch numbers, such as 2000-2048"),
+    RunOption(
+        "f", "load_file", STRING, "", "checkpoint or run directory to go on from", "resume", group="network", value="PATH"
+    ),
+    RunOption(
+        "layer-def",
+        "layer_def",
+        STRING,
+        "",
+        "layer definition file or the name of one",
+        "layers",
+        set_once=True,
+        group="network",
+        value="NET",
+    ),
+    RunOption("layer-params", "layer_params", STRING, "", "layer parameter file", "params", group="network", value="PATH"),
+    RunOption("data-path", "data_path", STRING, "", "folder of batch files", "data", group="data", value="PATH"),
+    RunOption(
+        "data-provider",
+        "dp_type",
+        STRING,
+        "",
+        "how batch files are read (default: what the folder says)",
+        group="data",
+        value="NAME",
+    ),
+    RunOption(
+        "train-range",
+        "train_batch_range",
+        OptionType.RANGE,
+        [],
+        "training batch numbers, such as 1-10",
+        group="data",
+        value="A-B",
+    ),
+    RunOption(
+        "test-range",
+        "test_batch_range",
+        OptionType.RANGE,
+        [],
+        "test batch numbers, such as 2000-2048",
+        group="data",
+        value="A-B",
+    ),
     RunOption("epochs", "num_epochs", INT, 50000, "last epoch", least=1),
     RunOption("test-freq", "testing_freq", INT, 50, "test and save every so many training batches", least=1),
-    RunOption("test-one", "test_one", BOOL, 1, "each test uses one batch, cycling through the range"),
-    RunOption("test-only", "test_only", BOOL, 0, "run one test pass and stop", inherited=False),
-    RunOption("save-path", "save_path", STRING, "", "parent folder of run directories", "save"),
-    RunOption("max-filesize", "max_filesize_mb", INT, 0, "disk budget of a run directory in MB; 0 keeps the newest", least=0),
-    RunOption("zip-save", "zip_save", BOOL, 0, "compressed checkpoints"),
-    RunOption("num-gpus", "num_gpus", INT, 0, "number of devices (default: as many as the definition uses)", "gpus", least=0),
-    RunOption("gpu", "gpu", OptionType.INT_LIST, [], "device ordinals, such as 0,1 (native engine)"),
+    RunOption("test-one", "test_one", BOOL, 1, "each test uses one batch, cycling through the range", value="0|1"),
+    RunOption("test-only", "test_only", BOOL, 0, "run one test pass and stop", inherited=False, value="0|1"),
+    RunOption("save-path", "save_path", STRING, "", "parent folder of run directories", "save", group="output", value="PATH"),
+    RunOption(
+        "max-filesize",
+        "max_filesize_mb",
+        INT,
+        0,
+        "disk budget of a run directory in MB; 0 keeps the newest",
+        least=0,
+        group="output",
+        value="MB",
+    ),
+    RunOption("zip-save", "zip_save", BOOL, 0, "compressed checkpoints", group="output", value="0|1"),
+    RunOption(
+        "num-gpus",
+        "num_gpus",
+        INT,
+        0,
+        "number of devices (default: as many as the definition uses)",
+        "gpus",
+        least=0,
+        group="network",
+    ),
+    RunOption(
+        "gpu", "gpu", OptionType.INT_LIST, [], "device ordinals, such as 0,1 (native engine)", group="engine", value="N,..."
+    ),
     RunOption("mini", "minibatch_size", INT, 128, "cases in a minibatch", "minibatch", least=1),
     RunOption("wupdate-freq", "wupdate_freq", INT, 1, "update the weights every so many minibatches", least=1),
-    RunOption("crop-border", "crop_border", INT, 4, "pixels cropped per side by cropping providers", set_once=True),
-    RunOption("color-noise", "color_noise", FLOAT, 0.0, "coefficient of the colour noise while training", least=0),
-    RunOption("pca-noise", "pca_noise", FLOAT, 0.0, "accepted and unused, as in the release"),
-    RunOption("scalar-mean", "scalar_mean", FLOAT, 0.0, "non-zero: subtract one mean instead of the mean image"),
-    RunOption("multiview-test", "multiview_test", BOOL, 0, "average test predictions over crops and flips"),
-    RunOption("test-out", "test_out", STRING, "", "folder for prediction files", inherited=False),
-    RunOption("logreg-name", "logreg_name", STRING, "", "cost layer whose averaged probabilities are written"),
-    RunOption("conserve-mem", "conserve_mem", BOOL, 0, "free buffers after the backward pass"),
-    RunOption("check-grads", "check_grads", BOOL, 0, "numerical gradient check, then stop", inherited=False),
-    RunOption("conv-to-local", "conv_to_local", OptionType.STRING_LIST, [], "turn conv layers into local ones"),
-    RunOption("unshare-weights", "unshare_weights", OptionType.STRING_LIST, [], "decouple shared matrices"),
+    RunOption(
+        "crop-border", "crop_border", INT, 4, "pixels cropped per side by cropping providers", set_once=True, group="data"
+    ),
+    RunOption(
+        "color-noise",
+        "color_noise",
+        FLOAT,
+        0.0,
+        "coefficient of the colour noise while training",
+        least=0,
+        group="data",
+        value="FLOAT",
+    ),
+    RunOption("pca-noise", "pca_noise", FLOAT, 0.0, "accepted and unused, as in the release", group="data", value="FLOAT"),
+    RunOption(
+        "scalar-mean",
+        "scalar_mean",
+        FLOAT,
+        0.0,
+        "non-zero: subtract one mean instead of the mean image",
+        group="data",
+        value="FLOAT",
+    ),
+    RunOption("multiview-test", "multiview_test", BOOL, 0, "average test predictions over crops and flips", value="0|1"),
+    RunOption("test-out", "test_out", STRING, "", "folder for prediction files", inherited=False, group="output", value="PATH"),
+    RunOption(
+        "logreg-name",
+        "logreg_name",
+        STRING,
+        "",
+        "cost layer whose averaged probabilities are written",
+        group="output",
+        value="NAME",
+    ),
+    RunOption("conserve-mem", "conserve_mem", BOOL, 0, "free buffers after the backward pass", group="engine", value="0|1"),
+    RunOption("check-grads", "check_grads", BOOL, 0, "numerical gradient check, then stop", inherited=False, value="0|1"),
+    RunOption(
+        "conv-to-local",
+        "conv_to_local",
+        OptionType.STRING_LIST,
+        [],
+        "turn conv layers into local ones",
+        group="network",
+        value="NAME,...",
+    ),
+    RunOption(
+        "unshare-weights",
+        "unshare_weights",
+        OptionType.STRING_LIST,
+        [],
+        "decouple shared matrices",
+        group="network",
+        value="NAME,...",
+    ),
 )
 BY_NAME = {option.name: option for option in TABLE}
 

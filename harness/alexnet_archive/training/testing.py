@@ -15,11 +15,11 @@ from alexnet_archive.engines.base import BatchResult, Engine
 
 @dataclass(frozen=True)
 class BatchTested:
-    """Costs of one test batch as sums over its cases."""
+    """Costs of one test batch as sums over its cases; the native engine does not tell the seconds."""
 
     batch: int
     result: BatchResult
-    seconds: float
+    seconds: float | None
     skipped: tuple[str, ...]
 
 

@@ -151,6 +151,7 @@ def test_no_bytes_break_the_reader(data: bytes) -> None:
 @given(st.text(PLAIN, max_size=20).map(str.strip))
 def test_values_are_stable_under_a_second_reading(text: str) -> None:
     """Whatever a value became, writing it back gives the same value: the law the printer rests on."""
-    first = parse(f"[a]\nk={text}\n")[0].sections["a"]["k"].replace("%", "")
+    plain = text.replace("%", "")  # taken out before reading: "% 0" would leave a blank that no reading leaves
+    first = parse(f"[a]\nk={plain}\n")[0].sections["a"]["k"]
     second = parse(f"[a]\nk={escape_value(first)}\n")[0].get("a", "k")
     assert second == first

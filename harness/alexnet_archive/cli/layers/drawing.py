@@ -7,25 +7,19 @@ from typing import Any
 
 import click
 
-from alexnet_archive.cli.layers.inputs import NAME, PARAMS, PATH, fail_with, input_options, inspect
-from alexnet_archive.cli.shared import emit_json
+from alexnet_archive.cli.layers.inputs import NAME, PARAMS, fail_with, input_options, inspect
+from alexnet_archive.cli.shared import GroupedCommand, emit_json, json_option, option, out_option
 
 
-@click.command(epilog="Example: alexnet-archive layers draw two-column-120 --out network.svg")
+@click.command(cls=GroupedCommand, epilog="Example: alexnet-archive layers draw two-column-120 --out network.svg")
 @NAME
 @PARAMS
 @input_options
-@click.option("--minibatch", default=128, show_default=True, type=click.IntRange(1), help="Cases per minibatch, for the bytes.")
-@click.option(
-    "-o",
-    "--out",
-    type=PATH,
-    metavar="FILE",
-    default=Path("network.png"),
-    show_default=True,
-    help="The picture: PNG or SVG.",
+@option(
+    "--minibatch", default=128, show_default=True, type=click.IntRange(1), metavar="N", help="cases per minibatch", group="run"
 )
-@click.option("--json", "as_json", is_flag=True, help="Where the picture lies, as JSON.")
+@out_option(Path("network.png"), "picture to write, PNG or SVG")
+@json_option("print where the picture lies, as JSON")
 def draw(name: str, params: str | None, minibatch: int, out: Path, as_json: bool, **values: Any) -> None:
     """Draw NAME as a graph with one lane per GPU: shapes, strides, bytes copied, gradients going back.
 

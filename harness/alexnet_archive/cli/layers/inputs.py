@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from alexnet_archive.cli.shared import option
 from alexnet_archive.errors import LayerFileError, UserInputError
 
 if TYPE_CHECKING:
@@ -17,24 +18,30 @@ IMAGENET_SIDE, IMAGENET_CLASSES, DEFAULT_BORDER = 224, 1000, 4
 PATH = click.Path(path_type=Path)
 NAME = click.argument("name")
 PARAMS = click.argument("params", required=False)
-GPUS_HELP = "GPUs of the run.  [default: as many as the file uses]"
+GPUS_HELP, BORDER_HELP = "GPUs of the run  [default: as many as the file uses]", "border a crop loses, with --data"
 
 
 def input_options(function: Callable[..., None]) -> Callable[..., None]:
     """What the data looks like, how many GPUs there are, how to read."""
-    for option in reversed(
+    for one in reversed(
         [
-            click.option("--image-size", type=click.IntRange(1), help="Side of the (cropped) picture the network sees."),
-            click.option("--classes", type=click.IntRange(1), help="Number of classes."),
-            click.option("--dims", multiple=True, metavar="IDX=ROWS", help="Rows of a data matrix, e.g. 1=1000; repeatable."),
-            click.option("--data", type=PATH, metavar="DIR", help="Sizes, classes and class tree of a data folder."),
-            click.option("--crop-border", default=DEFAULT_BORDER, show_default=True, help="Border a crop loses, with --data."),
-            click.option("--gpus", type=click.IntRange(1), help=GPUS_HELP),
-            click.option("--lenient", is_flag=True, help="Accept known relics and follow their intention."),
-            click.option("--init-module", multiple=True, type=PATH, metavar="FILE", help="Python file with initialisers."),
+            option("--gpus", type=click.IntRange(1), metavar="N", help=GPUS_HELP, group="network"),
+            option("--lenient", is_flag=True, help="accept known relics and follow their intention", group="network"),
+            option(
+                "--init-module", multiple=True, type=PATH, metavar="FILE", help="Python file of initialisers", group="network"
+            ),
+            option(
+                "--image-size", type=click.IntRange(1), metavar="N", help="side of the (cropped) picture it sees", group="data"
+            ),
+            option("--classes", type=click.IntRange(1), metavar="N", help="number of classes", group="data"),
+            option(
+                "--dims", multiple=True, metavar="IDX=ROWS", help="rows of a data matrix, e.g. 1=1000; repeatable", group="data"
+            ),
+            option("--data", type=PATH, metavar="DIR", help="sizes, classes and class tree of a data folder", group="data"),
+            option("--crop-border", default=DEFAULT_BORDER, show_default=True, metavar="N", help=BORDER_HELP, group="data"),
         ]
     ):
-        function = option(function)
+        function = one(function)
     return function
 
 
@@ -44,11 +51,11 @@ def data_shape(definition: Path, values: dict[str, Any]) -> DataShape:
 
     if values["data"]:
         from alexnet_archive import batches
-        from alexnet_archive.cli import session
+        from alexnet_archive.runs import data_shape as shape_of
 
         name = batches.read_meta(values["data"]).get("dp_type") or "inet-lr-cropped-jpeg"
         options = batches.ProviderOptions(crop_border=values["crop_border"])
-        return session.data_shape(batches.open_provider(name, values["data"], None, test=True, options=options))
+        return shape_of(batches.open_provider(name, values["data"], None, test=True, options=options))
     facts = net_facts(definition)
     side = values["image_size"] or (facts.inner_size if facts else IMAGENET_SIDE)
     classes = values["classes"] or (facts.classes if facts else IMAGENET_CLASSES)
@@ -64,11 +71,11 @@ def data_shape(definition: Path, values: dict[str, Any]) -> DataShape:
 
 def inspect(name: str, params: str | None, values: dict[str, Any]) -> Inspection:
     """The definition NAME as far as it can be read, with its parameter file where one is given or lies beside it."""
-    from alexnet_archive.cli import session
     from alexnet_archive.layerdefs import find_parameters, inspect_network
+    from alexnet_archive.runs import locate_definition, locate_parameters
 
-    definition = session.locate_definition(name)
-    parameters = session.locate_parameters(definition, params) if params else find_parameters(definition)
+    definition = locate_definition(name)
+    parameters = locate_parameters(definition, params) if params else find_parameters(definition)
     return inspect_network(
         definition,
         parameters,

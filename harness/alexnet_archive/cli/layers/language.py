@@ -7,15 +7,15 @@ from typing import Any
 
 import click
 
-from alexnet_archive.cli.shared import emit_json
+from alexnet_archive.cli.shared import GroupedCommand, emit_json, json_option
 
 WIDTH = 100
 
 
-@click.command(epilog="Example: alexnet-archive layers explain conv partialSum")
+@click.command(cls=GroupedCommand, epilog="Example: alexnet-archive layers explain conv partialSum")
 @click.argument("type_name", metavar="[TYPE]", required=False)
 @click.argument("key", metavar="[KEY]", required=False)
-@click.option("--json", "as_json", is_flag=True, help="The same as JSON.")
+@json_option("print the same as JSON")
 def explain(type_name: str | None, key: str | None, as_json: bool) -> None:
     """Explain a layer TYPE, one KEY of it, or a topic; without TYPE, list them all."""
     from alexnet_archive.layerdefs.language import layer_kinds, topics

@@ -7,32 +7,26 @@ from typing import Any
 
 import click
 
-from alexnet_archive.cli.layers.inputs import PATH
-from alexnet_archive.cli.shared import emit_json
+from alexnet_archive.cli.shared import GroupedCommand, emit_json, json_option, option, out_option
+
+FROM_HELP = "net to copy: ours, a path, or a file of the release"
 
 
-@click.command(epilog="Example: alexnet-archive layers new mynet --from demo --out mynet.cfg")
+@click.command(cls=GroupedCommand, epilog="Example: alexnet-archive layers new mynet --from demo --out mynet.cfg")
 @click.argument("name")
-@click.option(
-    "--from",
-    "source",
-    default="demo",
-    show_default=True,
-    metavar="NET",
-    help="The net to copy: ours, a path, or of the release.",
-)
-@click.option("-o", "--out", type=PATH, metavar="FILE", help="The definition to write.  [default: NAME.cfg]")
-@click.option("--force", is_flag=True, help="Overwrite files that are there.")
-@click.option("--json", "as_json", is_flag=True, help="What was written, as JSON.")
+@option("--from", "source", default="demo", show_default=True, metavar="NET", help=FROM_HELP, group="network")
+@out_option(None, "definition to write  [default: NAME.cfg]")
+@option("--force", is_flag=True, help="overwrite files that are there", group="output")
+@json_option("print what was written, as JSON")
 def new(name: str, source: str, out: Path | None, force: bool, as_json: bool) -> None:
     """Begin the net NAME as a copy of another; its parameter file is written beside it."""
     from alexnet_archive import paths
-    from alexnet_archive.cli import session
     from alexnet_archive.layerdefs import net_facts
     from alexnet_archive.layerdefs.copying import copy_net
+    from alexnet_archive.runs import locate_definition, locate_parameters
 
-    definition = session.locate_definition(source)
-    copied = copy_net(name, definition, session.locate_parameters(definition, ""), out, force=force)
+    definition = locate_definition(source)
+    copied = copy_net(name, definition, locate_parameters(definition, ""), out, force=force)
     facts = net_facts(definition)
     sizes = f" --image-size {facts.inner_size} --classes {facts.classes}" if facts else ""
     follow = f"alexnet-archive layers show {copied.definition}{sizes}"
@@ -46,8 +40,8 @@ def new(name: str, source: str, out: Path | None, force: bool, as_json: bool) ->
     click.echo(f"our nets    {paths.nets()}\nnext        {follow}\n            alexnet-archive layers explain conv")
 
 
-@click.command(epilog="Example: alexnet-archive layers nets")
-@click.option("--json", "as_json", is_flag=True, help="The list as JSON.")
+@click.command(cls=GroupedCommand, epilog="Example: alexnet-archive layers nets")
+@json_option("print the list as JSON")
 def nets(as_json: bool) -> None:
     """List our own nets, what they are made for and where they lie."""
     from alexnet_archive import paths

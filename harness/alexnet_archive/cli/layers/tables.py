@@ -7,17 +7,19 @@ from typing import Any
 import click
 
 from alexnet_archive.cli.layers.inputs import NAME, PARAMS, fail_with, input_options, inspect
-from alexnet_archive.cli.shared import emit_json
+from alexnet_archive.cli.shared import GroupedCommand, emit_json, json_option, option
 from alexnet_archive.errors import LayerFileError
 
 WIDE = 160  # columns of a table that does not go to a terminal
 
 
-@click.command(epilog="Example: alexnet-archive layers check my-net.cfg my-params.cfg --image-size 32 --classes 10")
+@click.command(
+    cls=GroupedCommand, epilog="Example: alexnet-archive layers check my-net.cfg my-params.cfg --image-size 32 --classes 10"
+)
 @NAME
 @PARAMS
 @input_options
-@click.option("--json", "as_json", is_flag=True, help="The verdict and every remark as JSON.")
+@json_option("print the verdict and every remark as JSON")
 def check(name: str, params: str | None, as_json: bool, **values: Any) -> None:
     """Read NAME and PARAMS as the 2012 program does; every problem is listed, * where it would have stopped.
 
@@ -54,12 +56,14 @@ def check(name: str, params: str | None, as_json: bool, **values: Any) -> None:
         )
 
 
-@click.command(epilog="Example: alexnet-archive layers show two-column-120 --json")
+@click.command(cls=GroupedCommand, epilog="Example: alexnet-archive layers show two-column-120 --json")
 @NAME
 @PARAMS
 @input_options
-@click.option("--minibatch", default=128, show_default=True, type=click.IntRange(1), help="Cases per minibatch.")
-@click.option("--json", "as_json", is_flag=True, help="All numbers as JSON.")
+@option(
+    "--minibatch", default=128, show_default=True, type=click.IntRange(1), metavar="N", help="cases per minibatch", group="run"
+)
+@json_option("print all numbers as JSON")
 def show(name: str, params: str | None, minibatch: int, as_json: bool, **values: Any) -> None:
     """Tabulate NAME: shapes, parameters, multiply-adds, GPUs, and what crosses between GPUs.
 

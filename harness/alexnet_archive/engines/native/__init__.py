@@ -6,7 +6,16 @@ the printed output back as events, and the checkpoints the release wrote. Checke
 
 from alexnet_archive.engines.native.output import BatchDone, BatchTested, Event, OutputReader, Saved, TestDone
 from alexnet_archive.engines.native.process import Installation
-from alexnet_archive.engines.native.runs import devices_of, features, probabilities, saved_folder, test, total, train
+from alexnet_archive.engines.native.runs import (
+    check_gradients,
+    devices_of,
+    features,
+    probabilities,
+    saved_folder,
+    test,
+    total,
+    train,
+)
 from alexnet_archive.engines.native.side import NativeSide
 
 __all__ = [
@@ -18,6 +27,7 @@ __all__ = [
     "OutputReader",
     "Saved",
     "TestDone",
+    "check_gradients",
     "devices_of",
     "features",
     "probabilities",

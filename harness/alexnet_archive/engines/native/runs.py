@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import configparser
 import functools
+import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +112,37 @@ def test(
     if not tested:
         raise _nothing("no line of a tested batch", outcome)
     return tested
+
+
+@dataclass(frozen=True)
+class GradientsTold:
+    """What the release's own gradient check said: matrices checked and failed, and its last words."""
+
+    total: int
+    failed: int
+    words: tuple[str, ...]
+
+
+def check_gradients(
+    installation: Installation, values: Mapping[str, Any], *, workdir: Path, seed: int | None = None
+) -> GradientsTold:
+    """The release's own gradient check (engine-semantics section 6.4). It ends with status 0 either way (O29), so its
+    summary is read: "n/m failed" or "all passed", with the matrices counted as they are named.
+
+    Raises NativeEngineError when no summary was printed.
+    """
+    wanted = {**values, "check_grads": 1, "num_gpus": values.get("num_gpus") or _devices(values)}
+    heard: list[str] = []
+    outcome = run_script(
+        installation, "convnet.py", wanted, workdir=workdir, seed=seed, devices=int(wanted["num_gpus"]), line=heard.append
+    )
+    named = {match[0] for text in heard if (match := re.search(r"\S+ (?:weights\[\d+\]|weights|biases)", text))}
+    for text in reversed(heard):
+        if counted := re.search(r"(\d+)\s*/\s*(\d+)\D*fail", text, re.IGNORECASE):
+            return GradientsTold(int(counted[2]), int(counted[1]), tuple(outcome.tail))
+        if re.search(r"\ball\b.*\bpass", text, re.IGNORECASE):
+            return GradientsTold(len(named), 0, tuple(outcome.tail))
+    raise _nothing("no summary of its gradient check", outcome)
 
 
 def total(tested: Sequence[BatchTested]) -> BatchResult:

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from alexnet_archive.exhibit.page import Picture
 
 
-def exhibit_run(checkpoint_path: Path, out: Path, *, data_path: str | None, title: str, keep: Path | None = None) -> Path:
+def exhibit_run(checkpoint_path: Path, out: Path, *, data: str | Path | None, title: str, keep: Path | None = None) -> Path:
     """Draw what the checkpoint allows and write the page; figures also stay in `keep` when given. Returns `out`.
 
-    What cannot be drawn is left out, and the page says why; only predictions on a `data_path` that was named must work.
+    What cannot be drawn is left out, and the page says why; only predictions on a `data` that was named must work.
     Raises CheckpointError, UnsafePickleError, WriteError.
     """
     from alexnet_archive import checkpoints
@@ -24,7 +24,7 @@ def exhibit_run(checkpoint_path: Path, out: Path, *, data_path: str | None, titl
 
     checkpoint = checkpoints.load(checkpoint_path)
     with tempfile.TemporaryDirectory(prefix="alexnet-archive-") as scratch:
-        pictures, absent = draw_figures(checkpoint, checkpoint_path, keep or Path(scratch), data_path)
+        pictures, absent = draw_figures(checkpoint, checkpoint_path, keep or Path(scratch), data)
         rows = run.layer_rows(checkpoint.layers)
         gpus = len({row["gpu"] for row in rows if row["gpu"] >= 0})
         facts = [
@@ -56,7 +56,7 @@ def result_facts(checkpoint: Checkpoint) -> list[tuple[str, str]]:
 
 
 def draw_figures(
-    checkpoint: Checkpoint, checkpoint_path: Path, folder: Path, data_path: str | None
+    checkpoint: Checkpoint, checkpoint_path: Path, folder: Path, data: str | Path | None
 ) -> tuple[list[Picture], list[tuple[str, str]]]:
     """Cost curves, filters, predictions as PNG files in `folder`, for the page; and (figure, why it is left out)."""
     drawn, absent = [], []
@@ -66,9 +66,9 @@ def draw_figures(
         except UserInputError as error:
             absent.append((name, f"left out: {error.message}"))
     try:
-        drawn.append(_predictions(checkpoint_path, folder, data_path))
+        drawn.append(_predictions(checkpoint_path, folder, data))
     except ArchiveError as error:
-        if data_path is not None:
+        if data is not None:
             raise
         absent.append(("predictions", f"left out: {error.message}"))
     return drawn, absent
@@ -92,12 +92,12 @@ def _filters(checkpoint: Checkpoint, folder: Path) -> Picture:
     return Picture(figures.save_figure(figure, folder / "filters.png"), "What the first layer looks for", caption)
 
 
-def _predictions(checkpoint_path: Path, folder: Path, data_path: str | None) -> Picture:
-    from alexnet_archive.cli.classifying import predict_test_batch
+def _predictions(checkpoint_path: Path, folder: Path, data: str | Path | None) -> Picture:
     from alexnet_archive.exhibit import figures
     from alexnet_archive.exhibit.page import Picture
+    from alexnet_archive.runs.pictures import predict_test_batch
 
-    result = predict_test_batch(checkpoint_path, data_path=data_path, test_range=None, count=8, only_errors=False, seed=1)
+    result = predict_test_batch(checkpoint_path, data=data, test_range=None, count=8, only_errors=False, seed=1)
     figure = figures.prediction_figure(result.predictions, result.names)
     caption = "Test pictures and the five most probable classes; the true one in green."
     return Picture(figures.save_figure(figure, folder / "predictions.png"), "What it sees", caption)

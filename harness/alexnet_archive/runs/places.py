@@ -1,4 +1,4 @@
-"""Where commands of `build` and of the native engine run: on this machine, or in a toolchain's container."""
+"""Where builds and the native engine run: on this machine, or in a toolchain's container."""
 
 from __future__ import annotations
 

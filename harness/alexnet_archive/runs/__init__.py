@@ -1,0 +1,76 @@
+"""The application: network, data, engine and checkpoint put together, and what can be done with them, on either engine.
+
+A `Request` says what to run; the verbs train, test, features, check_gradients, classify and compare_engines carry it out, tell
+what happens through one callback and return results. Nothing is printed here. Names are imported when they are used, so
+that the command line starts fast.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from alexnet_archive.runs.comparison import SIDES, CaseRequest, compare_engines
+    from alexnet_archive.runs.data import data_shape, open_data
+    from alexnet_archive.runs.demo import Shown, claim, demonstrate, photographs
+    from alexnet_archive.runs.events import (
+        RECORDED,
+        BatchTested,
+        BatchTrained,
+        Estimated,
+        Event,
+        Finished,
+        Notice,
+        Progress,
+        Report,
+        Saved,
+        Started,
+        Stopped,
+        Tested,
+    )
+    from alexnet_archive.runs.history import RunComparison, RunSummary, compare_runs, list_runs
+    from alexnet_archive.runs.locate import locate_definition, locate_parameters, suggested_border
+    from alexnet_archive.runs.opened import OpenedRun, open_run, run_folder
+    from alexnet_archive.runs.pages import exhibit_run
+    from alexnet_archive.runs.pictures import classify, predict_test_batch
+    from alexnet_archive.runs.places import open_installation, open_runner
+    from alexnet_archive.runs.request import EngineChoice, Request
+    from alexnet_archive.runs.results import Classified, GradientsChecked, TestResult, Trained
+    from alexnet_archive.runs.verbs import check_gradients, features, test, train
+
+_PLACES = {
+    "comparison": ("SIDES", "CaseRequest", "compare_engines"),
+    "data": ("data_shape", "open_data"),
+    "demo": ("Shown", "claim", "demonstrate", "photographs"),
+    "events": (
+        "RECORDED", "BatchTested", "BatchTrained", "Estimated", "Event", "Finished", "Notice", "Progress", "Report", "Saved",
+        "Started", "Stopped", "Tested",
+    ),
+    "history": ("RunComparison", "RunSummary", "compare_runs", "list_runs"),
+    "locate": ("locate_definition", "locate_parameters", "suggested_border"),
+    "opened": ("OpenedRun", "open_run", "run_folder"),
+    "pages": ("exhibit_run",),
+    "pictures": ("classify", "predict_test_batch"),
+    "places": ("open_installation", "open_runner"),
+    "request": ("EngineChoice", "Request"),
+    "results": ("Classified", "GradientsChecked", "TestResult", "Trained"),
+    "verbs": ("check_gradients", "features", "test", "train"),
+}  # fmt: skip
+_MODULE_OF = {name: module for module, names in _PLACES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+
+
+__all__ = [
+    "RECORDED", "SIDES", "BatchTested", "BatchTrained", "CaseRequest", "Classified", "EngineChoice", "Estimated", "Event",
+    "Finished", "GradientsChecked", "Notice", "OpenedRun", "Progress", "Report", "Request", "RunComparison", "RunSummary",
+    "Saved", "Shown", "Started", "Stopped", "TestResult", "Tested", "Trained", "check_gradients",
+    "claim", "classify", "compare_engines", "compare_runs", "data_shape", "demonstrate", "exhibit_run", "features", "list_runs",
+    "locate_definition", "locate_parameters", "open_data", "open_installation", "open_run", "open_runner", "photographs",
+    "predict_test_batch", "run_folder", "suggested_border", "test", "train",
+]  # fmt: skip

@@ -1,0 +1,93 @@
+"""The data of a run: what the options leave open is filled in from the folder, then its providers are opened."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from alexnet_archive import batches
+from alexnet_archive.batches import Provider
+from alexnet_archive.errors import ArchiveError, BatchFileError, UserInputError
+from alexnet_archive.layerdefs import DataShape
+
+DEFAULT_PROVIDER = "inet-lr-cropped-jpeg"
+
+
+@dataclass
+class Data:
+    """The providers of a run and what the network needs to know about them."""
+
+    train: Provider | None
+    test: Provider | None
+    shape: DataShape
+    label_names: list[str]
+
+
+def data_shape(provider: Provider) -> DataShape:
+    """Rows per data index, number of classes and class tree: what a definition needs to know about its data."""
+    dims: dict[int, int] = {}
+    for index in range(3):
+        with contextlib.suppress(ArchiveError, IndexError, KeyError, ValueError):
+            dims[index] = provider.dims(index)
+    meta = provider.meta
+    tree = meta.get("tree")
+    listed = [list(tree[k]) for k in range(len(tree))] if tree is not None else None
+    root = meta.get("all_wnids", {}).get("gproot") if tree is not None else None
+    return DataShape(dims=dims, num_classes=provider.num_classes, tree=listed, root_label=root)
+
+
+def read_meta_of_run(folder: Path) -> dict[str, Any]:
+    """`batches.meta`; when it is not there the error says which option names the folder that a checkpoint remembers."""
+    try:
+        return batches.read_meta(folder)
+    except BatchFileError as error:
+        if not folder.exists():
+            error.remedy = f"name the data folder with --data; {error.remedy}"
+        raise
+
+
+def complete_data_options(values: dict[str, Any]) -> tuple[Path | None, str, bool]:
+    """Fill in provider name and ranges where they were left to us; (folder, provider name, whether it needs no files)."""
+    folder = Path(values["data_path"]) if values["data_path"] else None
+    dummy = values["dp_type"].startswith("dummy-")
+    if folder is None and not dummy:
+        remedy = "name one with --data, or make one with `convert`"
+        if values["check_grads"]:
+            remedy += "; without data gradients are checked on --data-provider dummy-lr-N, N values per case"
+        raise UserInputError("no data folder was named", remedy=remedy)
+    if not dummy and folder is not None:
+        meta = read_meta_of_run(folder)
+        values["dp_type"] = values["dp_type"] or meta.get("dp_type") or DEFAULT_PROVIDER
+        roles = batches.numbers_by_role(batches.batch_numbers(folder))
+        values["train_batch_range"] = values["train_batch_range"] or roles["training"]
+        values["test_batch_range"] = values["test_batch_range"] or roles["validation"] or roles["test"]
+    return folder, values["dp_type"], dummy
+
+
+def open_data(values: dict[str, Any], *, seed: int, training: bool) -> Data:
+    """Open the providers that the options name: for training if that is wanted, and for testing.
+
+    Raises UserInputError when no folder or no batches are named, BatchFileError for missing or unfit files.
+    """
+    folder, name, dummy = complete_data_options(values)
+    options = batches.ProviderOptions(
+        crop_border=values["crop_border"],
+        color_noise=values["color_noise"],
+        multiview=bool(values["multiview_test"]),
+        scalar_mean=bool(values["scalar_mean"]),
+        seed=seed,
+    )
+    open_one = batches.open_provider
+    train = test = None
+    if training:
+        if not dummy and not values["train_batch_range"]:
+            raise UserInputError(f"{folder} holds no training batches", path=folder, remedy="run `convert` again")
+        train = open_one(name, folder, values["train_batch_range"] or None, test=False, options=options)
+    if dummy or values["test_batch_range"]:
+        test = open_one(name, folder, values["test_batch_range"] or None, test=True, options=options)
+    some = train or test
+    if some is None:
+        raise UserInputError(f"{folder} holds no test batches", path=folder, remedy="name some with --test-range")
+    return Data(train, test, data_shape(some), list(some.label_names))

@@ -1,0 +1,110 @@
+"""What a run reports while it goes on, whichever engine computes: one callback takes all of these.
+
+The events of `training` are the run's record, which a log keeps; those defined here besides `Started` pass by and are kept
+nowhere. The native engine's printed output becomes the same events; what it does not print is None in them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alexnet_archive.training.events import BatchTrained, Costs, Finished, Saved, Stopped, Tested
+from alexnet_archive.training.testing import BatchTested
+
+if TYPE_CHECKING:
+    from alexnet_archive.engines.native import Event as NativeEvent
+
+
+@dataclass(frozen=True)
+class Started:
+    """What will happen: the run's seed and folder, epochs still to do, batches an epoch, how often it tests and saves.
+
+    `seed` is None where the native engine goes on from a checkpoint and draws anew. `tested` is the number of batches a
+    test takes, `first` the (epoch, batch) that comes first. `meanings` says what the figures of each cost are, where that is
+    known before the run.
+    """
+
+    engine: str
+    net: str
+    seed: int | None
+    folder: Path
+    first: tuple[int, int]
+    epochs: int
+    batches: int
+    test_frequency: int
+    tested: int
+    meanings: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def to_do(self) -> int:
+        """Batches still to be trained."""
+        return max(0, (self.epochs - self.first[0] + 1) * self.batches)
+
+    @property
+    def tests(self) -> int:
+        """Tests, each with a save, still to come."""
+        done = self.epochs * self.batches - self.to_do
+        return (done + self.to_do) // self.test_frequency - done // self.test_frequency
+
+
+@dataclass(frozen=True)
+class Progress:
+    """`done` of `total` pieces of the work in hand: minibatches of a batch, batches of a test."""
+
+    done: int
+    total: int
+    what: str
+
+
+@dataclass(frozen=True)
+class Estimated:
+    """Seconds that the rest of the run will take, from the first `minibatches` of it, measured here."""
+
+    seconds: float
+    minibatches: int
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something the user should know about what was asked for."""
+
+    text: str
+
+
+Recorded = Started | BatchTrained | Tested | Saved | Stopped | Finished
+Event = Recorded | BatchTested | Progress | Estimated | Notice
+Report = Callable[[Event], None]
+Stop = Callable[[], bool]
+RECORDED = (Started, BatchTrained, Tested, Saved, Stopped, Finished)
+
+
+def ignore(event: Event) -> None:
+    """Hears and says nothing."""
+
+
+def never() -> bool:
+    """Asks for no stop."""
+    return False
+
+
+def from_native(event: NativeEvent, saved: Callable[[str], Path]) -> Event:
+    """An event of the native engine as one of ours; `saved` turns the run directory it printed into a path on this machine."""
+    from alexnet_archive.engines import native
+    from alexnet_archive.engines.base import BatchResult
+
+    if isinstance(event, native.BatchDone):
+        return BatchTrained(event.epoch, event.batch, event.costs, None, event.seconds, None, None)
+    if isinstance(event, native.TestDone):
+        return Tested(event.epoch, event.batch, event.costs, None, event.averages, None, (), None)
+    if isinstance(event, native.Saved):
+        return Saved(saved(event.run) / f"{event.epoch}.{event.batch}")
+    return BatchTested(event.batch, BatchResult(dict(event.costs), event.cases), None, ())
+
+
+__all__ = [
+    "BatchTested", "BatchTrained", "Costs", "Estimated", "Event", "Finished", "Notice", "Progress", "Report", "Saved",
+    "Started", "Stop", "Stopped", "Tested", "from_native", "ignore", "never",
+]  # fmt: skip

@@ -1,0 +1,245 @@
+"""The public Python interface: what `import alexnet_archive as aa` offers, in plain arguments.
+
+Everything here is also a command; these are thin over the verbs of this room and over the rooms below it. Errors are types of
+`alexnet_archive.errors`, each with path, expected, found and remedy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from alexnet_archive import archive, batches, checkpoints, layerdefs
+from alexnet_archive.archive import experiments
+from alexnet_archive.archive.experiments import Experiment
+from alexnet_archive.archive.fixity import Finding
+from alexnet_archive.batches import Provider
+from alexnet_archive.checkpoints import Checkpoint
+from alexnet_archive.compare import Behaviour
+from alexnet_archive.engines.base import Array
+from alexnet_archive.layerdefs import DataShape, Network
+from alexnet_archive.runs import comparison, verbs
+from alexnet_archive.runs import demo as demo_of
+from alexnet_archive.runs import pictures as pictures_of
+from alexnet_archive.runs.data import DEFAULT_PROVIDER, data_shape
+from alexnet_archive.runs.events import Report, Stop, ignore, never
+from alexnet_archive.runs.locate import locate_definition, locate_parameters, suggested_border
+from alexnet_archive.runs.request import EngineChoice, Request, as_range
+from alexnet_archive.runs.results import Classified, GradientsChecked, TestResult, Trained
+
+PUBLISHED_SIDE, PUBLISHED_CLASSES = 224, 1000
+
+
+def read_definition(
+    layers: str | Path,
+    params: str | Path | None = None,
+    *,
+    image_size: int | None = None,
+    classes: int | None = None,
+    data: str | Path | None = None,
+    crop_border: int | None = None,
+    gpus: int | None = None,
+    lenient: bool = False,
+) -> Network:
+    """Read a definition by path or name (a file of the acquired release, or one of our nets) and check it in full.
+
+    The input is that of the `data` folder, else pictures of `image_size` pixels square and `classes` classes, else what one
+    of our nets says, else 224 and 1000. Without `params` the parameter file beside the definition is read, if there is one.
+    Raises LayerFileError with every problem, MissingOriginalError for a file of the release when it has not been acquired.
+    """
+    definition = locate_definition(str(layers))
+    parameters = locate_parameters(definition, str(params)) if params else layerdefs.find_parameters(definition)
+    shape = _shape(definition, data, image_size, classes, crop_border)
+    return layerdefs.read_network(definition, parameters, shape, num_gpus=gpus, lenient=lenient)
+
+
+def _shape(
+    definition: Path, data: str | Path | None, image_size: int | None, classes: int | None, crop_border: int | None
+) -> DataShape:
+    if data is not None:
+        border = suggested_border(definition) if crop_border is None else crop_border
+        with open_data(data, crop_border=border) as provider:
+            return data_shape(provider)
+    facts = layerdefs.net_facts(definition)
+    side = image_size or (facts.inner_size if facts else PUBLISHED_SIDE)
+    wanted = classes or (facts.classes if facts else PUBLISHED_CLASSES)
+    return layerdefs.cropped_shape(side, wanted, facts.channels if facts else 3)
+
+
+def shape_table(network: Network, minibatch: int = 128) -> list[dict[str, Any]]:
+    """A row for each layer, in file order: name, type, gpu (-1: host), inputs, outputs (units a case), image, weight_count,
+    bias_count, multiply_adds (a case), bytes (of its output for a minibatch of so many cases).
+
+    `network.summary(minibatch)` has more: totals per GPU, and every copy between GPUs with its bytes.
+    """
+    rows: list[dict[str, Any]] = network.summary(minibatch)["layers"]
+    return rows
+
+
+def demo_data(out: str | Path, *, seed: int = demo_of.SEED) -> Path:
+    """Make the demo's data in `out`: crops, 64 pixels square, of sixteen photographs bundled with scikit-image (extra `demo`).
+
+    Returns the folder of batch files: training from 1, validation from 2000, test from 3000. Needs no network. Raises
+    UserInputError for a folder that holds anything else.
+    """
+    return demo_of.photographs(out, seed=seed, workers=1)
+
+
+def convert(
+    source: str | Path, out: str | Path, *, size: int = 256, batch_size: int = 1024, val_fraction: float = 0.0, seed: int = 0,
+    workers: int = 1, progress: Callable[[int, int | None, str], None] | None = None,
+) -> Path:  # fmt: skip
+    """Pictures in class folders, or ImageNet as downloaded, into batch files of `batch_size` pictures `size` pixels square.
+
+    Returns `out`. Killed at any instant, the same call goes on. Pictures are converted by `workers` processes; with more
+    than 1, a script must keep its own work under `if __name__ == "__main__":`, since each process reads it.
+    Raises ConvertError, UserInputError, WriteError.
+    """
+    from alexnet_archive.batches.convert import ConvertOptions
+    from alexnet_archive.batches.convert import convert as run_conversion
+
+    options = ConvertOptions(size=size, batch_size=batch_size, val_fraction=val_fraction, seed=seed, workers=workers)
+    run_conversion(Path(source), Path(out), options, progress=progress or (lambda done, total, text: None))
+    return Path(out)
+
+
+def open_data(
+    folder: str | Path, *, numbers: str | int | Sequence[int] | None = None, training: bool = False, crop_border: int = 4,
+    seed: int = 0,
+) -> Provider:  # fmt: skip
+    """Open a folder of batch files: a provider whose `next()` gives batches with matrices (features, cases), float32.
+
+    `numbers` are batch numbers, such as "1-10" (None: all that the folder holds); with `training` pictures are cropped and
+    mirrored at random, by `seed`. A context manager. Raises BatchFileError for a folder that is none, UserInputError.
+    """
+    folder = Path(folder)
+    meta = batches.read_meta(folder)
+    options = batches.ProviderOptions(crop_border=crop_border, seed=seed)
+    name = str(meta.get("dp_type") or DEFAULT_PROVIDER)
+    return batches.open_provider(name, folder, as_range(numbers), test=not training, options=options)
+
+
+def train(
+    layers: str | Path | None = None, *, report: Report = ignore, stop: Stop = never, engine: EngineChoice | str = "reference",
+    train_range: str | int | Sequence[int] | None = None, test_range: str | int | Sequence[int] | None = None, **options: Any,
+) -> Trained:  # fmt: skip
+    """Train a net, by path or name, or go on with `resume=RUN`; every field of `Request` is an option.
+
+    The usual ones: data (folder), epochs, minibatch (cases), test_frequency (batches), seed, save (folder), keep
+    (checkpoints), params, gpus. `report` gets every event (see `Started` and the events beside it); `stop` is asked after
+    every minibatch. Raises LayerFileError, BatchFileError, UserInputError, NonFiniteError, WriteError.
+    """
+    request = Request(
+        layers=layers, train_range=as_range(train_range), test_range=as_range(test_range), engine=_engine(engine), **options
+    )
+    return verbs.train(request, report, stop)
+
+
+def test(
+    run: str | Path, *, views: int = 1, data: str | Path | None = None, test_range: str | int | Sequence[int] | None = None,
+    report: Report = ignore, engine: EngineChoice | str = "reference",
+) -> TestResult:  # fmt: skip
+    """Costs and errors (0 to 1) of a checkpoint or run folder over its test range, on 1 view or the provider's 10.
+
+    Raises CheckpointError, BatchFileError, UserInputError.
+    """
+    request = Request(resume=run, data=data, test_range=as_range(test_range), engine=_engine(engine))
+    return verbs.test(request, report, views)
+
+
+def classify(
+    run: str | Path, pictures: str | Path | Sequence[str | Path], *, views: int = 1, data: str | Path | None = None,
+    engine: EngineChoice | str = "reference",
+) -> Classified:  # fmt: skip
+    """Probabilities of the classes of picture files: `.probabilities` (pictures, classes), `.as_rows(top)` for people.
+
+    Raises CheckpointError without the data folder that has the class names, UserInputError, PictureError.
+    """
+    files = [pictures] if isinstance(pictures, (str, Path)) else list(pictures)
+    return pictures_of.classify(Path(run), [Path(file) for file in files], data=data, views=views, engine=_engine(engine))
+
+
+def features(
+    run: str | Path, layers: str | Sequence[str], *, data: str | Path | None = None,
+    test_range: str | int | Sequence[int] | None = None, engine: EngineChoice | str = "reference",
+) -> dict[str, Array]:  # fmt: skip
+    """Activations of layers over the test range: name -> (cases, outputs), float32.
+
+    Raises EngineError for a layer that is not there, CheckpointError, BatchFileError.
+    """
+    names = [layers] if isinstance(layers, str) else list(layers)
+    request = Request(resume=run, data=data, test_range=as_range(test_range), test_only=True, engine=_engine(engine))
+    return verbs.features(request, names)
+
+
+def check_gradients(layers: str | Path, *, engine: EngineChoice | str = "reference", **options: Any) -> GradientsChecked:
+    """The release's own gradient check (engine-semantics section 6.4): one-sided differences, a bound of 0.02.
+
+    Options as for `train`; without data, `provider="dummy-lr-N"` gives N random values a case.
+    """
+    return verbs.check_gradients(Request(layers=layers, engine=_engine(engine), **options))
+
+
+def load_checkpoint(run: str | Path) -> Checkpoint:
+    """A checkpoint file, or the newest of a run folder; nothing foreign is ever constructed.
+
+    `.layers` maps names to layer dictionaries whose `weights` are (inputs, outputs) arrays; `.train_outputs` and
+    `.test_outputs` are the history. Raises CheckpointError, UnsafePickleError.
+    """
+    return checkpoints.load(Path(run))
+
+
+def save_checkpoint(checkpoint: Checkpoint, folder: str | Path) -> Path:
+    """Write `<folder>/<epoch>.<batch>`, which Python 2.7 and the release load, beside what is there; returns the file.
+
+    The options of the run are kept. Raises WriteError.
+    """
+    from alexnet_archive import training
+
+    values, _ = training.merge({}, checkpoint.options)
+    return checkpoints.save(Path(folder), checkpoint, training.rows(values), count=1 << 30)
+
+
+def export_checkpoint(
+    run: str | Path | Checkpoint, out: str | Path, kind: str | None = None, *, momentum: bool = False
+) -> Path:
+    """Write the weights as npz or safetensors, or the whole inference graph as onnx; the kind follows from `out`'s ending.
+
+    Raises ExportError for what the format cannot express.
+    """
+    loaded = run if isinstance(run, Checkpoint) else load_checkpoint(run)
+    return checkpoints.export(loaded, Path(out), kind or Path(out).suffix.lstrip("."), momentum=momentum)
+
+
+def notebook() -> tuple[Experiment, ...]:
+    """The experiments of 2012 as recorded inside the release: errors are fractions, None where the files do not say."""
+    return experiments.load()
+
+
+def verify_original() -> list[Finding]:
+    """Check every byte of the acquired release; an empty list when it is untouched.
+
+    Raises MissingOriginalError when nothing has been acquired.
+    """
+    return list(archive.verify())
+
+
+def compare_engines(a: str = "reference", b: str = "native", *, layers: str | Path = "demo", **options: Any) -> Behaviour:
+    """Two engines or builds on the same weights, pictures and seed, item by item: `.items`, `.first_difference`.
+
+    Sides are "reference", "native" or "native:FLAVOUR[:TOOLCHAIN]"; options are the fields of `CaseRequest`: data,
+    minibatch, updates, rates, seed, ... Raises UserInputError, BuildError for a side that has not been built.
+    """
+    return comparison.compare_engines(a, b, comparison.CaseRequest(layers=layers, **options))
+
+
+def _engine(engine: EngineChoice | str) -> EngineChoice:
+    return engine if isinstance(engine, EngineChoice) else EngineChoice(engine)  # type: ignore[arg-type]
+
+
+__all__ = [
+    "check_gradients", "classify", "compare_engines", "convert", "demo_data", "export_checkpoint", "features",
+    "load_checkpoint", "notebook", "open_data", "read_definition", "save_checkpoint", "shape_table", "test", "train",
+    "verify_original",
+]  # fmt: skip

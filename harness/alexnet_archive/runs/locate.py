@@ -1,0 +1,69 @@
+"""Layer files by name: the acquired release first (after a quick check of it), then our own nets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alexnet_archive import paths
+from alexnet_archive.errors import MissingOriginalError, UserInputError
+from alexnet_archive.layerdefs import find_definition, find_parameters, net_facts
+
+RELEASE_FOLDERS = ("layers", "layers-cifar", "example-layers")
+DEFAULT_BORDER = 4
+"""The release's own (python-and-data section 1.5.4)."""
+
+
+def release_layer_folders() -> list[Path]:
+    """Where the acquired release keeps layer files; empty when it has not been acquired."""
+    source = paths.original_source()
+    return [source / name for name in RELEASE_FOLDERS if (source / name).is_dir()]
+
+
+def locate_definition(name: str) -> Path:
+    """A definition by path or bare name: the acquired release first, then our nets.
+
+    A missing name that the release is known to have says how to acquire it, and which net of ours has the same shape.
+    """
+    folders = release_layer_folders()
+    if folders:
+        from alexnet_archive.archive import verify_quick
+
+        verify_quick()
+    try:
+        return find_definition(name, search=folders)
+    except Exception as error:
+        if folders or not Path(name).name.startswith("layers-") or Path(name).exists():
+            raise
+        raise MissingOriginalError(
+            f"{name} is a file of the 2012 release, and the release has not been acquired",
+            path=name,
+            remedy="run `alexnet-archive acquire`, or train our net of the same shape: --layers two-column-120",
+        ) from error
+
+
+def locate_parameters(definition: Path, given: str) -> Path:
+    """The parameter file: the one given (by path, or bare name beside the definition), else the unambiguous one."""
+    if given:
+        return given_parameters(definition, given)
+    found = find_parameters(definition)
+    if found is None:
+        raise UserInputError(
+            f"no parameter file belongs to {definition.name} unambiguously",
+            path=definition,
+            remedy="name one with --params",
+        )
+    return found
+
+
+def given_parameters(definition: Path, given: str) -> Path:
+    """A parameter file by path, or by bare name beside the definition or in the release; raises UserInputError."""
+    for candidate in (Path(given), definition.parent / given, *(f / given for f in release_layer_folders())):
+        if candidate.is_file():
+            return candidate
+    raise UserInputError(f"there is no parameter file {given}", path=given, remedy="check the path of --params")
+
+
+def suggested_border(definition: str | Path) -> int:
+    """Pixels cropped per side that one of our own nets asks for, else the release's default."""
+    facts = net_facts(definition)
+    return DEFAULT_BORDER if facts is None else facts.crop_border

@@ -1,0 +1,182 @@
+"""The verbs on the native engine: the built release, in a process or a container, with its output as our events."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from alexnet_archive import batches, checkpoints
+from alexnet_archive.engines import native
+from alexnet_archive.engines.base import Array
+from alexnet_archive.errors import Interrupted, UserInputError
+from alexnet_archive.files import make_folder
+from alexnet_archive.runs.data import complete_data_options
+from alexnet_archive.runs.events import BatchTested, Event, Finished, Report, Started, Stop, Stopped, from_native
+from alexnet_archive.runs.locate import locate_definition, locate_parameters, suggested_border
+from alexnet_archive.runs.opened import net_name
+from alexnet_archive.runs.places import open_installation
+from alexnet_archive.runs.request import Request
+from alexnet_archive.runs.results import GradientsChecked, TestResult, Trained
+from alexnet_archive.training import merge
+from alexnet_archive.training.options import BY_NAME
+
+
+def fresh_values(request: Request) -> dict[str, Any]:
+    """Option values of a new run: what was asked for, and what the release would not find by itself."""
+    given = request.given()
+    values, _ = merge(given, None)
+    if not values["layer_def"]:
+        raise UserInputError("no network was named", remedy="name one with --layers, or go on with --resume")
+    definition = locate_definition(values["layer_def"])
+    if request.crop_border is None:
+        values["crop_border"] = suggested_border(values["layer_def"])
+    values["layer_params"] = str(locate_parameters(definition, values["layer_params"]))
+    values["layer_def"] = str(definition)
+    values["save_path"] = values["save_path"] or "."
+    complete_data_options(values)
+    return {name: value for name, value in values.items() if given.get(name) is not None or value != BY_NAME[name].default}
+
+
+def folders_of(values: Mapping[str, Any]) -> tuple[list[Path], list[Path]]:
+    """(folders to read, folders to write) among the option values, made where they are written."""
+    read = [Path(values[k]).absolute() for k in ("data_path",) if values.get(k)]
+    read += [Path(values[k]).absolute().parent for k in ("layer_def", "layer_params") if values.get(k)]
+    write = [Path(values[k]).absolute() for k in ("save_path", "test_out") if values.get(k)]
+    if values.get("load_file"):
+        loaded = Path(values["load_file"]).absolute()
+        write.append(loaded if loaded.is_dir() else loaded.parent)
+    for folder in write:
+        make_folder(folder)
+    return read, write
+
+
+def remembered(values: dict[str, Any]) -> dict[str, Any]:
+    """Paths that a checkpoint remembers and the release will open, so that a container can see them."""
+    stored = checkpoints.load(Path(values["load_file"])).options
+    names = ("data_path", "layer_def", "layer_params")
+    return {**{n: stored.get(n) for n in names if stored.get(n) and Path(stored[n]).exists()}, **values}
+
+
+@contextlib.contextmanager
+def installed(request: Request, places: Mapping[str, Any], more: Sequence[Path] = ()) -> Iterator[tuple[Any, Path]]:
+    """The build that the request names, seeing the folders of `places`, and a scratch folder to run it in."""
+    if request.keep is not None:
+        raise UserInputError("the native engine cannot count checkpoints", remedy="give it a budget: --max-filesize MB")
+    read, write = folders_of(places)
+    with tempfile.TemporaryDirectory(prefix="alexnet-archive-") as scratch:
+        choice = request.engine
+        write = [*write, Path(scratch), *more]
+        yield open_installation(choice.toolchain, flavour=choice.flavour, read=read, write=write), Path(scratch)
+
+
+def train(request: Request, report: Report, stop: Stop) -> Trained:
+    values, places = _training_values(request)
+    with installed(request, places) as (installation, scratch):
+        report(started_event(request, places))
+
+        def hear(event: native.Event) -> None:
+            report(from_native(event, lambda run: native.saved_folder(values, run, scratch)))
+
+        try:
+            folder = native.train(installation, values, workdir=scratch, seed=request.seed, report=hear, stop=stop)
+        except Interrupted as interrupted:
+            folder = native.saved_folder(values, interrupted.path, scratch) if interrupted.path else None
+            return _ended(folder, request.seed, True, report)
+    return _ended(folder, request.seed, False, report)
+
+
+def _training_values(request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(what the release is given, and with it what it will find in the checkpoint)."""
+    if not request.resume:
+        values = fresh_values(request)
+        return values, values
+    values = request.given()
+    values["load_file"] = str(checkpoints.newest(Path(values["load_file"])).parent)
+    return values, remembered(values)
+
+
+def started_event(request: Request, places: Mapping[str, Any]) -> Started:
+    """What is known before the release speaks: it names its run directory only when it saves."""
+    stored = checkpoints.load(Path(request.resume)) if request.resume else None
+    values, _ = merge(request.given(), stored.options if stored else None)
+    values |= {name: value for name, value in places.items() if name in values}
+    first = values["train_batch_range"][0] if values["train_batch_range"] else 1
+    epoch = stored.epoch if stored else 1
+    folder = Path(values["load_file"] if stored else values["save_path"] or ".")
+    tested = 1 if values["test_one"] else len(values["test_batch_range"])
+    return Started(
+        "native", net_name(values["layer_def"]), request.seed, folder, (max(1, epoch), first), values["num_epochs"],
+        len(values["train_batch_range"]) or 1, values["testing_freq"], tested,
+    )  # fmt: skip
+
+
+def _ended(folder: Path | None, seed: int | None, stopped: bool, report: Report) -> Trained:
+    newest = checkpoints.newest(folder) if folder is not None else None
+    count = None
+    if newest is not None:
+        loaded = checkpoints.load(newest)
+        count = len(loaded.train_outputs)
+        if stopped:
+            report(Stopped(newest, loaded.epoch, loaded.batchnum, 0))
+        else:
+            report(Finished(newest, count, None, None))
+    return Trained(folder, newest, seed, stopped, count, None)
+
+
+def test(request: Request, report: Report, views: int | None = None) -> TestResult:
+    values = request.given()
+    checkpoint = Path(values.pop("load_file"))
+    asked = bool(values.pop("multiview_test", 0)) if views is None else views > 1
+    tested: list[BatchTested] = []
+
+    with installed(request, remembered({**values, "load_file": str(checkpoint)})) as (installation, scratch):
+
+        def hear(event: native.Event) -> None:
+            ours: Event = from_native(event, Path)
+            if isinstance(ours, BatchTested):
+                tested.append(ours)
+                report(ours)
+
+        found = native.test(
+            installation, checkpoints.newest(checkpoint), values, workdir=scratch, views=10 if asked else 1, report=hear
+        )
+    return TestResult(checkpoint, installation.name, tuple(tested), native.total(found))
+
+
+def batch_probabilities(request: Request, views: int) -> tuple[Array, Array, list[str]]:
+    """Class probabilities of the request's one test batch, its pictures as they are shown, and the classes' names."""
+    assert request.resume is not None and request.data is not None and request.test_range
+    checkpoint = checkpoints.load(Path(request.resume))
+    place, number = Path(request.data), request.test_range[0]
+    file = checkpoints.newest(Path(request.resume))
+    with installed(request, remembered({"load_file": str(file), "data_path": str(place)})) as (installation, scratch):
+        table = native.probabilities(installation, file, place, number, workdir=scratch, views=views)
+    options = batches.ProviderOptions(crop_border=int(checkpoint.options.get("crop_border") or 0))
+    provider = str(request.provider or checkpoint.options.get("dp_type"))
+    with batches.open_provider(provider, place, [number], test=True, options=options) as opened:
+        return table, opened.plottable(opened.next().matrices[0]), list(opened.label_names)
+
+
+def features(request: Request, layers: Sequence[str], report: Report) -> dict[str, Array]:
+    values = request.given()
+    file = checkpoints.newest(Path(values.pop("load_file")))
+    found: dict[str, Array] = {}
+    with installed(request, remembered({**values, "load_file": str(file)})) as (installation, scratch):
+        for name in layers:  # the release writes one layer a process
+            place = scratch / name
+            make_folder(place)
+            written = native.features(installation, file, name, place / "features", values, workdir=place)
+            found[name] = np.concatenate([written[number] for number in sorted(written)])
+    return found
+
+
+def check_gradients(request: Request, report: Report) -> GradientsChecked:
+    values, places = _training_values(request)
+    with installed(request, places) as (installation, scratch):
+        checked = native.check_gradients(installation, values, workdir=scratch, seed=request.seed)
+    return GradientsChecked(checked.total, checked.failed, (), checked.words)

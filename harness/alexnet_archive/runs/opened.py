@@ -1,0 +1,120 @@
+"""A run of the reference engine, opened: options merged, data read, layers built or loaded, the engine started."""
+
+from __future__ import annotations
+
+import datetime
+import re
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from alexnet_archive import checkpoints
+from alexnet_archive.checkpoints import Checkpoint, run_folder_name
+from alexnet_archive.engines.reference import ReferenceEngine
+from alexnet_archive.errors import UserInputError
+from alexnet_archive.runs.data import Data, open_data
+from alexnet_archive.runs.layers import Layers, build_layers, sound_layers, stored_layers
+from alexnet_archive.runs.locate import suggested_border
+from alexnet_archive.runs.request import Request
+from alexnet_archive.training import merge
+
+
+class OpenedRun:
+    """Everything opened for a run: option values under the release's names, data, engine, and what the user should know.
+
+    A context manager: leaving it stops reading ahead and lets go of the engine's threads.
+    """
+
+    def __init__(
+        self, request: Request, values: dict[str, Any], checkpoint: Checkpoint | None, seed: int, data: Data,
+        engine: ReferenceEngine, notices: list[str],
+    ) -> None:  # fmt: skip
+        self.request, self.values, self.checkpoint, self.seed = request, values, checkpoint, seed
+        self.data, self.engine, self.notices = data, engine, notices
+        self.folder = run_folder(values, checkpoint, save_given=request.save is not None)
+
+    @property
+    def net(self) -> str:
+        return net_name(self.values["layer_def"])
+
+    def close(self) -> None:
+        for provider in (self.data.train, self.data.test):
+            if provider is not None:
+                provider.close()
+        self.engine.close()
+
+    def __enter__(self) -> OpenedRun:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def open_run(request: Request, *, training: bool = True) -> OpenedRun:
+    """Merge options, open data, build or load the layers, start the reference engine.
+
+    Without a seed the checkpoint's or a new one counts. Raises what merging, loading and the rooms raise, UserInputError
+    for no network.
+    """
+    checkpoint = checkpoints.load(Path(request.resume)) if request.resume else None
+    values, notices = merge(request.given(), checkpoint.options if checkpoint else None)
+    if checkpoint is None and not values["layer_def"]:
+        raise UserInputError("no network was named", remedy="name one with --layers, or go on with --resume")
+    if checkpoint is None and request.crop_border is None:
+        values["crop_border"] = suggested_border(values["layer_def"])
+    seed = fresh_seed(request.seed, checkpoint)
+    data = open_data(values, seed=seed, training=training and not values["test_only"])
+    with sound_layers(checkpoint):
+        if checkpoint is None:
+            layers = build_layers(values, data.shape, seed, lenient=request.lenient, init=request.init_modules)
+        else:
+            typed = str(request.params or "")
+            layers = stored_layers(values, data.shape, checkpoint, typed=typed, lenient=request.lenient)
+        engine = start_reference(layers, values, seed)
+    return OpenedRun(request, values, checkpoint, seed, data, engine, notices + layers.notices + _advice(request, checkpoint))
+
+
+def _advice(request: Request, checkpoint: Checkpoint | None) -> list[str]:
+    advice = []
+    if request.boards:
+        advice.append("--gpu names boards of the native engine; the reference engine runs on none")
+    if request.seed is not None and checkpoint is not None and not request.test_only:
+        advice.append("--seed gives crops and colour noise from here on; dropout goes on as the checkpoint left it")
+    return advice
+
+
+def fresh_seed(given: int | None, checkpoint: Checkpoint | None) -> int:
+    """The run's seed: given, else the checkpoint's, else a new one."""
+    if given is not None:
+        return given
+    stored = checkpoint.extension.get("seed") if checkpoint else None
+    return int(stored) if stored is not None else secrets.randbits(31)
+
+
+def start_reference(layers: Layers, values: Mapping[str, Any], seed: int) -> ReferenceEngine:
+    """The reference engine on `layers`, with the minibatch size and update frequency of the options."""
+    return ReferenceEngine(
+        layers.dicts,
+        num_gpus=layers.gpus,
+        minibatch=values["minibatch_size"],
+        update_frequency=values["wupdate_freq"],
+        seed=seed,
+    )
+
+
+def net_name(definition: str | Path) -> str:
+    """A net's name as a run folder carries it: the definition's without its ending, in letters that file names take."""
+    return re.sub(r"[^A-Za-z0-9.-]+", "-", Path(definition).name.removesuffix(".cfg")).strip("-.")
+
+
+def run_folder(values: Mapping[str, Any], checkpoint: Checkpoint | None, *, save_given: bool = True) -> Path:
+    """Where a run saves: the directory it is resumed from, else a new one under --save (default: here)."""
+    if checkpoint is not None and checkpoint.path is not None and not save_given:
+        return checkpoint.path.parent
+    now = datetime.datetime.now()
+    parent, net = Path(values["save_path"] or "."), net_name(values.get("layer_def") or "")
+    # Another run that began in this second has its folder, and pruning would empty it.
+    while list(parent.glob(run_folder_name(now) + "*")):
+        now += datetime.timedelta(seconds=1)
+    return parent / run_folder_name(now, net=net)

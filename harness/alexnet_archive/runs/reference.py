@@ -1,0 +1,231 @@
+"""The verbs on the reference engine."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from alexnet_archive import training
+from alexnet_archive.engines.base import Array, LayerDicts
+from alexnet_archive.errors import UserInputError
+from alexnet_archive.runs.events import (
+    Estimated,
+    Event,
+    Notice,
+    Progress,
+    Report,
+    Started,
+    Stop,
+    Stopped,
+)
+from alexnet_archive.runs.opened import OpenedRun, open_run
+from alexnet_archive.runs.request import Request
+from alexnet_archive.runs.results import GradientsChecked, MatrixChecked, TestResult, Trained
+from alexnet_archive.training.testing import PredictionFiles
+
+MEASURED = 4
+"""Minibatches over which the time of a run is estimated."""
+
+
+def train(request: Request, report: Report, stop: Stop) -> Trained:
+    with open_run(request) as run:
+        return train_opened(run, report, stop)
+
+
+def train_opened(run: OpenedRun, report: Report, stop: Stop) -> Trained:
+    """The loop over an opened run; what it says is `Started`, then the events of `training`, with `Progress` between."""
+    for notice in run.notices:
+        report(Notice(notice))
+    assert run.data.train is not None
+    plan = plan_of(run)
+    clock = _Clock(report)
+    trainer = training.Trainer(
+        run.engine, run.data.train, run.data.test, plan, resume=run.checkpoint, report=report,
+        on_minibatch=clock.tick, stop=stop,
+    )  # fmt: skip
+    started = started_event(run, trainer)
+    clock.batches = started.to_do
+    report(started)
+    last = trainer.run()
+    batches, rate = len(trainer.train_outputs), trainer.cases_per_second
+    return Trained(run.folder, last.path, run.seed, isinstance(last, Stopped), batches, rate, run.engine.transfers)
+
+
+def plan_of(run: OpenedRun) -> training.Plan:
+    """What the options say of the course of the run; how many checkpoints stay is kept in them for a resume."""
+    values, asked = run.values, run.request.keep
+    stored = run.checkpoint.extension.get("keep") if run.checkpoint else None
+    keep = asked if asked is not None else int(stored) if isinstance(stored, int) else None
+    if keep is not None and keep < 1:
+        raise UserInputError("at least one checkpoint must be kept", expected="1 or more, or every-test", found=keep)
+    extension = {"seed": run.seed, "label_names": run.data.label_names, **({"keep": keep} if keep is not None else {})}
+    return training.Plan(
+        epochs=values["num_epochs"],
+        save_folder=run.folder,
+        minibatch_size=values["minibatch_size"],
+        test_frequency=values["testing_freq"],
+        test_one=bool(values["test_one"]),
+        multiview=bool(values["multiview_test"]),
+        max_megabytes=values["max_filesize_mb"],
+        keep=keep,
+        zipped=bool(values["zip_save"]),
+        options=training.rows(values),
+        extension=extension,
+    )
+
+
+def started_event(run: OpenedRun, trainer: training.Trainer) -> Started:
+    test = run.data.test
+    tested = 0 if test is None else 1 if run.values["test_one"] else len(test.batch_range)
+    assert run.data.train is not None
+    return Started(
+        "reference", run.net, run.seed, run.folder, (trainer.position.epoch, trainer.position.batch), trainer.plan.epochs,
+        len(run.data.train.batch_range), trainer.plan.test_frequency, tested, cost_meanings(run.engine.layers),
+    )  # fmt: skip
+
+
+def cost_meanings(layers: LayerDicts) -> dict[str, tuple[str, ...]]:
+    """What the figures of each cost layer are, in the order of engine-semantics section 2.18."""
+    meanings: dict[str, tuple[str, ...]] = {}
+    for name, layer in layers.items():
+        if layer["type"] == "cost.logreg":
+            meanings[name] = ("cost in nats per case", "top-1 error", f"top-{int(layer.get('topk', 1))} error")
+        elif layer["type"].startswith("cost."):
+            meanings[name] = ("cost per case",)
+    return meanings
+
+
+class _Clock:
+    """Turns minibatches into `Progress`, and the first few of them into one estimate of the whole."""
+
+    def __init__(self, report: Report) -> None:
+        self.report, self.batches = report, 0
+        self.begun: float | None = None
+        self.ticks = 0
+        self.said = False
+
+    def tick(self, done: int, total: int) -> None:
+        self.report(Progress(done, total, "minibatches"))
+        now = time.perf_counter()
+        if self.begun is None:  # the first one pays for starting threads and allocating: it is not measured
+            self.begun = now
+            return
+        self.ticks += 1
+        if not self.said and (self.ticks == MEASURED or done == total):
+            self.said = True
+            each = (now - self.begun) / self.ticks
+            left = math.ceil(self.batches * total - done)
+            self.report(Estimated(max(0.0, each * left), self.ticks))
+
+
+def test(request: Request, report: Report, views: int | None = None) -> TestResult:
+    if views is not None:
+        request = request.replace(multiview=views > 1)
+    with open_run(request, training=False) as run:
+        if views is not None:
+            require_views(run, views)
+        # `--test-only` of the release's front end asks for a test in the course of a run: one batch, unless told otherwise.
+        one = bool(request.test_only and run.values["test_one"])
+        return test_opened(run, report, batches=1 if one else None)
+
+
+def test_opened(run: OpenedRun, report: Report, *, batches: int | None = None) -> TestResult:
+    """Test the next `batches` of an opened run, by default its whole range.
+
+    Raises UserInputError without test data or when prediction files are asked for without what they need.
+    """
+    for notice in run.notices:
+        report(Notice(notice))
+    provider = run.data.test
+    if provider is None:
+        raise UserInputError("there is no test data", remedy="name batches with --test-range")
+    files = prediction_files(run, provider.num_classes)
+    tested: list[training.BatchTested] = []
+
+    def on_batch(one: training.BatchTested) -> None:
+        tested.append(one)
+        report(Progress(len(tested), batches or len(provider.batch_range), "batches"))
+        report(one)
+
+    total = training.test_range(
+        run.engine, provider, batches=batches, multiview=bool(run.values["multiview_test"]), predictions=files,
+        on_batch=on_batch,
+    )  # fmt: skip
+    return TestResult(run.checkpoint.path if run.checkpoint else None, "reference", tuple(tested), total, run.engine.transfers)
+
+
+def prediction_files(run: OpenedRun, classes: int) -> PredictionFiles | None:
+    """Where --test-out sends the probabilities, None when it was not given; raises UserInputError without what it needs."""
+    values = run.values
+    if not values["test_out"]:
+        return None
+    if not (values["logreg_name"] and values["multiview_test"]):
+        raise UserInputError("--test-out needs --logreg-name and a multi-view test", remedy="add --views 10")
+    return PredictionFiles(Path(values["test_out"]), values["logreg_name"], classes, str(run.folder))
+
+
+def require_views(run: OpenedRun, views: int) -> None:
+    """Refuse a number of views that the run's test provider does not have."""
+    offered = run.data.test.num_views if run.data.test else 1
+    if views != 1 and views != offered:
+        expected = "1" if offered == 1 else f"1 or {offered}"
+        raise UserInputError(f"there are no {views} views of these data", expected=expected, found=views)
+
+
+def probabilities(run: OpenedRun, matrices: Sequence[Array], *, multiview: bool) -> Array:
+    """(cases, classes) of the layer whose output is the prediction, from `matrices` of (features, cases * views)."""
+    from alexnet_archive.exhibit.run import softmax_name
+
+    assert run.data.test is not None
+    layers = run.engine.layers
+    if not multiview:
+        name = softmax_name(layers)
+        found, _ = run.engine.features(matrices, [name])
+        return np.asarray(found[name])
+    views = run.data.test.num_views
+    table = np.zeros((matrices[0].shape[1] // views, run.data.test.num_classes), np.float32)
+    logreg = next(name for name, layer in layers.items() if layer["type"] == "cost.logreg")
+    run.engine.multiview_test(matrices, views, table, logreg)
+    return table
+
+
+def batch_probabilities(request: Request, views: int) -> tuple[Array, Array, list[str]]:
+    """Probabilities of the request's next test batch, its pictures as they are shown, and the classes' names."""
+    with open_run(request.replace(multiview=views > 1), training=False) as run:
+        require_views(run, views)
+        assert run.data.test is not None
+        batch = run.data.test.next()
+        table = probabilities(run, batch.matrices, multiview=views > 1)
+        return table, run.data.test.plottable(batch.matrices[0]), list(run.data.label_names)
+
+
+def features(request: Request, layers: Sequence[str], report: Report) -> dict[str, Array]:
+    parts: dict[str, list[Array]] = {name: [] for name in layers}
+    with open_run(request, training=False) as run:
+        if run.data.test is None:
+            raise UserInputError("there is no test data", remedy="name batches with --test-range")
+        total = len(run.data.test.batch_range)
+        for done in range(total):
+            found, _ = run.engine.features(run.data.test.next().matrices, layers)
+            for name, rows in found.items():
+                parts[name].append(rows)
+            report(Progress(done + 1, total, "batches"))
+    return {name: np.concatenate(rows) for name, rows in parts.items()}
+
+
+def check_gradients(request: Request, report: Report) -> GradientsChecked:
+    with open_run(request.replace(check_grads=True)) as run:
+        for notice in run.notices:
+            report(Notice(notice))
+        provider = run.data.train or run.data.test
+        assert provider is not None
+        found = run.engine.gradient_check(provider.next().matrices)
+    rows = tuple(MatrixChecked(check.matrix, check.error, check.passed) for check in found.checks)
+    return GradientsChecked(len(rows), len(found.failed), rows)
+
+
+__all__ = ["Event", "batch_probabilities", "check_gradients", "features", "probabilities", "test", "train"]

@@ -1,0 +1,127 @@
+"""What the verbs return."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alexnet_archive.engines.base import BatchResult
+from alexnet_archive.errors import BehaviourDifference, CheckpointError
+from alexnet_archive.exhibit.predictions import Prediction
+
+if TYPE_CHECKING:
+    from alexnet_archive.engines.reference.graph import Transfer
+    from alexnet_archive.training import BatchTested
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A training that ended: its run folder and newest checkpoint (None when nothing was saved), and how it went.
+
+    `stopped` on request; `batches` in the run's whole history and `cases_per_second` of this call are None where the
+    native engine does not tell, and so are `transfers`: the copies between devices of the last minibatch.
+    """
+
+    folder: Path | None
+    checkpoint: Path | None
+    seed: int | None
+    stopped: bool = False
+    batches: int | None = None
+    cases_per_second: float | None = None
+    transfers: tuple[Transfer, ...] | None = None
+
+
+@dataclass(frozen=True)
+class TestResult:
+    """A test: `batches` in order, `total` the sums of costs over all cases. `checkpoint` is None for an untrained net."""
+
+    __test__ = False  # not a test of pytest's
+
+    checkpoint: Path | None
+    engine: str
+    batches: tuple[BatchTested, ...]
+    total: BatchResult
+    transfers: tuple[Transfer, ...] | None = None
+
+    @property
+    def cases(self) -> int:
+        return self.total.cases
+
+    @property
+    def costs(self) -> dict[str, tuple[float, ...]]:
+        """Means per case of every cost layer, in the order of engine-semantics section 2.18: cost, then errors in 0..1."""
+        return self.total.means()
+
+    @property
+    def skipped(self) -> tuple[str, ...]:
+        return tuple(name for batch in self.batches for name in batch.skipped)
+
+
+@dataclass(frozen=True)
+class Classified:
+    """Pictures with the probabilities of their classes, and the classes' names."""
+
+    titles: list[str]
+    predictions: list[Prediction]
+    names: list[str]
+
+    @property
+    def probabilities(self) -> NDArray[np.float32]:
+        """(pictures, classes), rows sum to 1."""
+        return np.stack([prediction.probabilities for prediction in self.predictions])
+
+    def as_rows(self, top: int = 5) -> list[dict[str, Any]]:
+        """Per picture its title, its true class or None, and the `top` classes with their probabilities."""
+        rows = []
+        for title, prediction in zip(self.titles, self.predictions):
+            order = np.argsort(-prediction.probabilities, kind="stable")[:top]
+            best = [{"class": self.names[k], "probability": float(prediction.probabilities[k])} for k in order]
+            truth = None if prediction.truth is None else self.names[prediction.truth]
+            rows.append({"picture": title, "truth": truth, "top": best})
+        return rows
+
+
+def classified(
+    titles: list[str], table: NDArray[np.float32], pictures: NDArray[Any], truths: Sequence[int] | None, names: list[str]
+) -> Classified:
+    """Pictures (cases, side, side, 3) in 0..1 and their `table` of probabilities (cases, classes) put together.
+
+    Raises CheckpointError when the data folder has fewer class names than the network has classes.
+    """
+    if table.shape[1] > len(names):
+        raise CheckpointError(
+            "the data folder names fewer classes than the network tells apart", expected=table.shape[1], found=len(names),
+            remedy="give the --data this network was trained with",
+        )  # fmt: skip
+    predictions = [Prediction(pictures[i], table[i], None if truths is None else int(truths[i])) for i in range(len(titles))]
+    return Classified(titles, predictions, names)
+
+
+@dataclass(frozen=True)
+class MatrixChecked:
+    """One weight matrix or bias vector: ‖numeric − analytic‖/‖analytic‖ against the bound of engine-semantics section 6.4."""
+
+    matrix: str
+    relative_error: float
+    passed: bool
+
+
+@dataclass(frozen=True)
+class GradientsChecked:
+    """A gradient check. `matrices` is empty for the native engine, whose own words are in `words`."""
+
+    total: int
+    failed: int
+    matrices: tuple[MatrixChecked, ...] = ()
+    words: tuple[str, ...] = ()
+
+    def require_passed(self) -> None:
+        """Raises BehaviourDifference when a matrix failed; the release ends with status 0 even then (O29)."""
+        if self.failed:
+            names = ", ".join(check.matrix for check in self.matrices if not check.passed)
+            raise BehaviourDifference(f"{self.failed}/{self.total} matrices failed", found=names or None)

@@ -1,0 +1,79 @@
+"""What can be done with a network, on whichever engine the request names, behind one interface.
+
+Each verb takes a `Request`, tells what happens through one callback, and returns a result. Nothing is printed here.
+Raises what opening a run raises: LayerFileError, BatchFileError, CheckpointError, UserInputError, MissingOriginalError;
+natively also BuildError without a build and NativeEngineError with the release's last words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, cast
+
+from alexnet_archive.engines.base import Array
+from alexnet_archive.errors import UserInputError
+from alexnet_archive.runs.events import Report, Stop, ignore, never
+from alexnet_archive.runs.request import EngineChoice, Request
+from alexnet_archive.runs.results import GradientsChecked, TestResult, Trained
+
+
+class Verbs(Protocol):
+    """What each engine's module offers."""
+
+    def train(self, request: Request, report: Report, stop: Stop) -> Trained: ...
+
+    def test(self, request: Request, report: Report, views: int | None = None) -> TestResult: ...
+
+    def batch_probabilities(self, request: Request, views: int) -> tuple[Array, Array, list[str]]: ...
+
+    def features(self, request: Request, layers: Sequence[str], report: Report) -> dict[str, Array]: ...
+
+    def check_gradients(self, request: Request, report: Report) -> GradientsChecked: ...
+
+
+def verbs_of(engine: EngineChoice) -> Verbs:
+    """The module that carries out the verbs; only the chosen one is imported."""
+    if engine.native:
+        from alexnet_archive.runs import native
+
+        return cast(Verbs, native)
+    from alexnet_archive.runs import reference
+
+    return cast(Verbs, reference)
+
+
+def train(request: Request, report: Report = ignore, stop: Stop = never) -> Trained:
+    """Train to the last epoch, or until `stop` answers True, which is asked after every minibatch (natively every batch).
+
+    Raises NonFiniteError when a cost becomes NaN or infinite, WriteError when a checkpoint cannot be kept.
+    """
+    return verbs_of(request.engine).train(request, report, stop)
+
+
+def test(request: Request, report: Report = ignore, views: int | None = None) -> TestResult:
+    """Costs and errors of `request.resume` over its test range, on one view or all the provider has (None: as it says).
+
+    The reference engine also tests a net that has not been trained.
+    """
+    if request.engine.native:
+        _needs_checkpoint(request)
+    return verbs_of(request.engine).test(request, report, views)
+
+
+def features(request: Request, layers: Sequence[str], report: Report = ignore) -> dict[str, Array]:
+    """Activations (cases, outputs), float32, of the named layers over the test range of `request.resume`.
+
+    Raises EngineError for a layer that is not there.
+    """
+    _needs_checkpoint(request)
+    return verbs_of(request.engine).features(request, layers, report)
+
+
+def check_gradients(request: Request, report: Report = ignore) -> GradientsChecked:
+    """The release's own gradient check on the first minibatch (engine-semantics section 6.4)."""
+    return verbs_of(request.engine).check_gradients(request, report)
+
+
+def _needs_checkpoint(request: Request) -> None:
+    if not request.resume:
+        raise UserInputError("no checkpoint was named", remedy="name a checkpoint or a run folder")
