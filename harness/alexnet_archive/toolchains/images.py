@@ -10,8 +10,9 @@ from pathlib import Path
 
 from alexnet_archive.errors import ContainerError, ToolchainError
 from alexnet_archive.toolchains import locks, render
-from alexnet_archive.toolchains.container import ContainerRunner, Engine, ImageFacts, Mount
+from alexnet_archive.toolchains.container import Engine, ImageFacts, Mount
 from alexnet_archive.toolchains.locks import Lock
+from alexnet_archive.toolchains.runner import ContainerRunner
 from alexnet_archive.toolchains.table import Table, Toolchain
 
 REPOSITORY = "alexnet-archive"
