@@ -6,6 +6,7 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import click
@@ -16,6 +17,16 @@ ProgressCallback = Callable[[int, int | None, str], None]
 def emit_json(value: Any) -> None:
     """Print `value` as indented JSON; what JSON does not know becomes text."""
     click.echo(json.dumps(value, indent=2, default=str))
+
+
+def one_of_two(argument: Path | None, option: Path | None) -> Path:
+    """What is written, given as the argument OUT or with --out. A usage error where it is given in neither way or both."""
+    if argument is not None and option is not None:
+        raise click.UsageError("name what is written once: as OUT or with --out")
+    given = argument or option
+    if given is None:
+        raise click.UsageError("name what is written: --out PATH")
+    return given
 
 
 @contextlib.contextmanager
