@@ -4,45 +4,22 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from alexnet_archive import paths
 from alexnet_archive.errors import ContainerError, ToolchainError
 from alexnet_archive.toolchains import locks, render
 from alexnet_archive.toolchains.container import Engine, ImageFacts, Mount
 from alexnet_archive.toolchains.locks import Lock
+from alexnet_archive.toolchains.routes import Route, Sources
 from alexnet_archive.toolchains.runner import ContainerRunner
 from alexnet_archive.toolchains.table import Table, Toolchain
 
 REPOSITORY = "alexnet-archive"
 OnLine = Callable[[str], None]
 _BOOKKEEPING = re.compile(r"^ ---> [0-9a-f]+$|^ ---> Running in|^Removing intermediate container|^Successfully ")
-
-
-@dataclass(frozen=True)
-class Route:
-    """How this machine reaches its package sources. None of it decides what gets into an image: the pins do."""
-
-    bases: Mapping[str, str] = field(default_factory=dict)
-    ca_bundle: bytes = b""
-    mirror: str | None = None
-    security_mirror: str | None = None
-    index: str | None = None
-    proxy: str | None = None
-    network: str | None = None
-
-    def arguments(self) -> dict[str, str]:
-        """Build arguments; proxies are those that every builder knows and keeps out of the image's history."""
-        out = {f"BASE_{suite.upper()}": image for suite, image in self.bases.items()}
-        out |= self.environment()
-        return out
-
-    def environment(self) -> dict[str, str]:
-        named = {"DEBIAN_MIRROR": self.mirror, "DEBIAN_SECURITY_MIRROR": self.security_mirror, "INDEX_URL": self.index}
-        if self.proxy:
-            named |= dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), self.proxy)
-        return {name: value for name, value in named.items() if value}
 
 
 @dataclass(frozen=True)
@@ -89,13 +66,37 @@ def _check_labels(facts: ImageFacts, tag: str, row: Toolchain, lock: Lock, conte
             )
 
 
+def prepare(
+    engine: Engine, table: Table, row: Toolchain, sources: Sources, *, on_line: OnLine, rebuild: bool = False
+) -> BuiltImage:
+    """As `ensure`, by way of a user's `sources`, labelled with the commit that this runs from."""
+    engine.sweep()
+    return ensure(
+        engine, table, row, on_line=on_line, route=sources.route(row), revision=checkout_revision(), rebuild=rebuild
+    )  # fmt: skip
+
+
+def checkout_revision() -> str:
+    """The commit this runs from, for an image's label; "unknown" outside a git checkout."""
+    root = paths.checkout()
+    if root is None:
+        return "unknown"
+    from dulwich.errors import NotGitRepository
+    from dulwich.repo import Repo
+
+    try:
+        return Repo(str(root)).head().decode()
+    except (NotGitRepository, KeyError):
+        return "unknown"
+
+
 def ensure(
     engine: Engine,
     table: Table,
     row: Toolchain,
     *,
     on_line: OnLine,
-    route: Route = Route(),
+    route: Route = Route(),  # noqa: B008 - frozen
     folder: Path | None = None,
     revision: str = "unknown",
     rebuild: bool = False,
