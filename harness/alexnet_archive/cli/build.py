@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from alexnet_archive.cli.shared import emit_json, progress_bar
+from alexnet_archive.cli.shared import Between, emit_json, progress_bar
 from alexnet_archive.errors import UserInputError
 
 EPILOG = "Example: alexnet-archive build --flavour cpu"
@@ -20,13 +20,11 @@ SANITIZERS = {"": "", "address": "address,undefined", "thread": "thread"}
 )
 @click.option("--arch", default=None, metavar="sm_NN,...", help="GPU architectures for cuda, or `auto`: those here")
 @click.option(
-    "--sanitize", is_flag=False, flag_value="address", default="", type=click.Choice(list(SANITIZERS)), metavar="KIND",
-    help="build with sanitizers: address (and undefined), or thread",
+    "--sanitize", is_flag=False, flag_value="address", default="", type=click.Choice(list(SANITIZERS)),
+    metavar="[address|thread]", help="build with sanitizers: address (and undefined), or thread",
 )  # fmt: skip
 @click.option("--python2", default=None, metavar="PATH", help="Python 2.7 with NumPy, for toolchain host")
-@click.option(
-    "--jobs", type=click.IntRange(min=1), default=None, metavar="INT", help="compilers at a time [default: processors]"
-)
+@click.option("--jobs", type=Between(1), default=None, help="compilers at a time [default: processors]")
 @click.option("--force", is_flag=True, help="build although nothing has changed")
 @click.option("--json", "as_json", is_flag=True, help="print the build record as JSON")
 def build(

@@ -19,6 +19,21 @@ def emit_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2, default=str))
 
 
+class Between(click.ParamType):
+    """A whole number from `least` to `most`, which help shows as 1-64; without `most` as INT."""
+
+    name = "integer range"
+
+    def __init__(self, least: int, most: int | None = None) -> None:
+        self.least, self.most = least, most
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        return "INT" if self.most is None else f"{self.least}-{self.most}"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        return int(click.IntRange(self.least, self.most).convert(value, param, ctx))
+
+
 def one_of_two(argument: Path | None, option: Path | None) -> Path:
     """What is written, given as the argument OUT or with --out. A usage error where it is given in neither way or both."""
     if argument is not None and option is not None:

@@ -21,6 +21,9 @@ class NotebookGroup(click.Group):
         known = super().get_command(ctx, cmd_name)
         if known is not None:
             return known
+        misspelt = click.NoSuchCommand(cmd_name, possibilities=self.commands, ctx=ctx)
+        if misspelt.possibilities:  # no run is called anything like a command
+            raise misspelt
 
         @click.command(name=cmd_name, help=f"Run {cmd_name} in detail.", epilog="Example: alexnet-archive notebook 145")
         @JSON
