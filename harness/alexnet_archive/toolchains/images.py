@@ -111,6 +111,16 @@ def ensure(
     content = render.content_digest(table, row, lock, folder)
     tag = tag_of(row, content)
     parts = render.context(table, row, lock, folder, route.ca_bundle)
+    started = time.monotonic()
+    facts = _built(engine, row.name, tag, content, parts, route, revision, on_line, no_cache=rebuild)
+    return BuiltImage(row.name, tag, facts, lock.digest, content, time.monotonic() - started)
+
+
+def _built(
+    engine: Engine, name: str, tag: str, content: str, parts: dict[str, bytes], route: Route, revision: str, on_line: OnLine,
+    *, no_cache: bool,
+) -> ImageFacts:  # fmt: skip
+    """Build the context's image; a failure that the install scripts explain becomes their explanation."""
     lines: list[str] = []
 
     def note(line: str) -> None:
@@ -118,25 +128,23 @@ def ensure(
         if not _BOOKKEEPING.match(line):
             on_line(line)
 
-    started = time.monotonic()
     try:
-        facts = engine.build(
+        return engine.build(
             render.context_tar(parts),
             tag,
             arguments={**route.arguments(), "REVISION": revision},
             labels={render.LABELS["content"]: content},
             on_line=note,
             network=route.network,
-            no_cache=rebuild,
+            no_cache=no_cache,
         )
     except ContainerError:
         raise
     except ToolchainError as error:
-        trouble = pin_trouble(row.name, lines)
+        trouble = pin_trouble(name, lines)
         if trouble is None:
             raise
         raise trouble from error
-    return BuiltImage(row.name, tag, facts, lock.digest, content, time.monotonic() - started)
 
 
 def pin_trouble(name: str, lines: Sequence[str]) -> ToolchainError | None:

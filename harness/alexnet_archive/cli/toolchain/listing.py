@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from alexnet_archive.cli.shared import emit_json
+
+if TYPE_CHECKING:
+    from alexnet_archive.toolchains.table import Table, Toolchain
+
+_TITLES = ("name", "Debian", "CUDA", "compiler", "GPUs", "packages", "size", "build", "proved", "for")
 
 
 @click.command("list", epilog="Example: alexnet-archive toolchain list --json")
@@ -15,45 +21,47 @@ from alexnet_archive.cli.shared import emit_json
 @click.option("--markdown", is_flag=True, help="Print the table as docs/toolchains.md has it.")
 def list_(as_json: bool, markdown: bool) -> None:
     """The table: what each toolchain holds, which GPUs it covers, when it was last proved and how large it is."""
-    from alexnet_archive.toolchains import locks, verify
     from alexnet_archive.toolchains import table as tables
+    from alexnet_archive.toolchains import verify
 
     table = tables.load()
     if as_json:
         emit_json([verify.facts(table, row) for row in table.toolchains.values()])
         return
-    titles = ("name", "Debian", "CUDA", "compiler", "GPUs", "packages", "size", "build", "proved", "for")
-    lines = []
-    for row in table.toolchains.values():
-        record = verify.current(table, row)
-        unproved = "not pinned" if locks.findings(table, row) else "no"
-        lines.append(
-            (
-                row.name,
-                str(row.suite.debian),
-                (record.nvcc if record else row.cuda) or "none",
-                f"g++ {record.compiler}" if record else row.compiler,
-                row.gpus,
-                str(record.packages) if record else "?",
-                f"{record.bytes / 1e9:.2f} GB" if record else "?",
-                f"{record.seconds} s" if record and record.seconds else "?",
-                record.date if record else unproved,
-                row.purpose,
-            )
-        )
+    lines = [_cells(table, row) for row in table.toolchains.values()]
     if markdown:
-        for cells in (titles, ("---",) * len(titles), *lines):
+        for cells in (_TITLES, ("---",) * len(_TITLES), *lines):
             click.echo("| " + " | ".join(cells) + " |")
         return
     from rich.console import Console
     from rich.table import Table as Grid
 
     grid = Grid(box=None)
-    for title in titles:
+    for title in _TITLES:
         grid.add_column(title, no_wrap=title != "for", justify="right" if title in ("packages", "size", "build") else "left")
     for cells in lines:
         grid.add_row(*cells)
     Console(width=None if os.isatty(1) else 160).print(grid)
+
+
+def _cells(table: Table, row: Toolchain) -> tuple[str, ...]:
+    """A row as the table shows it, with what its proof found where that still holds."""
+    from alexnet_archive.toolchains import locks, verify
+
+    record = verify.current(table, row)
+    unproved = "not pinned" if locks.findings(table, row) else "no"
+    return (
+        row.name,
+        str(row.suite.debian),
+        (record.nvcc if record else row.cuda) or "none",
+        f"g++ {record.compiler}" if record else row.compiler,
+        row.gpus,
+        str(record.packages) if record else "?",
+        f"{record.bytes / 1e9:.2f} GB" if record else "?",
+        f"{record.seconds} s" if record and record.seconds else "?",
+        record.date if record else unproved,
+        row.purpose,
+    )
 
 
 @click.command(epilog="Example: alexnet-archive toolchain render cuda-11.2 --context build/cuda-11.2")
