@@ -68,4 +68,4 @@ clean:
 	rm -rf .venv build demo-out
 
 docs: setup
-	$(BIN)/python -m tests.docs.commands
+	$(BIN)/python -m tests.docs.commands && $(BIN)/python -m tests.docs.exit_codes

@@ -11,6 +11,8 @@ import click
 import pytest
 
 from alexnet_archive.cli.main import COMMANDS, main
+from alexnet_archive.errors import ArchiveError
+from tests.docs import exit_codes
 from tests.docs.commands import README, with_block
 
 
@@ -44,6 +46,21 @@ def test_every_command_has_help_and_an_example(words: tuple[str, ...], command: 
 def test_the_readme_s_command_list_regenerates_unchanged() -> None:
     text = README.read_text()
     assert with_block(text) == text, "run `make docs`"
+
+
+def test_the_table_of_exit_codes_regenerates_unchanged() -> None:
+    assert exit_codes.PAGE.read_text() == exit_codes.page(), "run `make docs`"
+
+
+def test_the_table_of_exit_codes_refuses_what_it_could_not_tell(tmp_path: Path) -> None:
+    class Untold(ArchiveError):
+        exit_code = 99
+
+    with pytest.raises(ValueError, match="Untold has no docstring"):
+        exit_codes.meaning(Untold)
+    (tmp_path / "odd.py").write_text("def run(status):\n    raise SystemExit(status + 1)\n")
+    with pytest.raises(ValueError, match=r"odd.py:2: which code is status \+ 1"):
+        list(exit_codes.silent_exits(tmp_path))
 
 
 def test_the_readme_names_make_targets_that_exist(root: Path) -> None:
