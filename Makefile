@@ -71,5 +71,5 @@ docs: setup
 	$(BIN)/python -m tests.docs.generate
 
 docs-site: docs
-	$(BIN)/python -m sphinx -q -W --keep-going -n -c docs -d build/docs-site.trees . build/docs-site
+	$(BIN)/python -m sphinx -q -W --keep-going -c docs -d build/docs-site.trees . build/docs-site
 	@echo build/docs-site/index.html

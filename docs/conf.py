@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+import alexnet_archive
+
 project = "alexnet-archive"
 copyright = "the alexnet-archive authors, BSD 2-clause licence"
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
@@ -27,6 +29,7 @@ smartquotes = False  # two hyphens are an option, not a dash
 suppress_warnings = ["myst.header"]  # a page of the repository may begin where its title on a forge ends
 
 autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True  # a function that is a default has a name, not an address
 autodoc_typehints_format = "short"
 python_maximum_signature_line_length = 88
 
@@ -61,5 +64,20 @@ def plain_docstring(lines: list[str]) -> None:
         lines[number] = "".join(parts)
 
 
+def plain_signature(signature: str | None) -> str | None:
+    """A default that is made anew for each object has no text of its own; without one the signature cannot be read."""
+    return signature and signature.replace("<factory>", "...")
+
+
+def to_public_name(app, env, node, content):  # type: ignore[no-untyped-def]
+    """A type named in a signature by where it is defined links to the entry of its public name, where it has one."""
+    name = str(node.get("reftarget", "")).rpartition(".")[2]
+    if node.get("refdomain") != "py" or name not in getattr(alexnet_archive, "__all__", []):
+        return None
+    return env.get_domain("py").resolve_xref(env, node["refdoc"], app.builder, "obj", f"alexnet_archive.{name}", node, content)
+
+
 def setup(app) -> None:  # type: ignore[no-untyped-def]
+    app.connect("missing-reference", to_public_name)
     app.connect("autodoc-process-docstring", lambda app, what, name, thing, options, lines: plain_docstring(lines))
+    app.connect("autodoc-process-signature", lambda app, what, name, thing, options, text, back: (plain_signature(text), back))

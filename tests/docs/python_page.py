@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,8 +26,10 @@ def kind_of(thing: Any) -> str:
     return "function" if callable(thing) and inspect.isroutine(thing) else "data"
 
 
-def first_line(thing: Any) -> str:
-    return (inspect.getdoc(thing) or "").partition("\n")[0].replace("|", "\\|") if kind_of(thing) != "data" else ""
+def first_sentence(thing: Any) -> str:
+    """Of the docstring; empty for plain values, whose docstring is their type's."""
+    text = " ".join((inspect.getdoc(thing) or "").partition("\n\n")[0].split()) if kind_of(thing) != "data" else ""
+    return re.split(r"(?<=\.) ", text)[0].replace("|", "\\|")
 
 
 def directive(package: str, name: str, thing: Any) -> str:
@@ -42,7 +45,7 @@ def page(package: ModuleType) -> str:
     for kind, title in KINDS.items():
         names = [name for name, thing in things.items() if kind_of(thing) == kind and not name.startswith("__")]
         if names:
-            rows = [f"| [`{n}`](#{package.__name__}.{n}) | {first_line(things[n])} |" for n in names]
+            rows = [f"| [`{n}`](#{package.__name__}.{n}) | {first_sentence(things[n])} |" for n in names]
             parts.append(f"## {title}\n\n" + "\n".join(["| name | what it is |", "| --- | --- |", *rows]))
             parts += [directive(package.__name__, n, things[n]) for n in names]
     return "\n\n".join(parts) + "\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,7 @@ from tests.docs.test_documentation import every_command, tracked
 
 def sphinx(root: Path, out: Path, source: str = ".") -> subprocess.CompletedProcess[str]:
     """The build of `make docs-site`, into `out`."""
-    options = ["-q", "-W", "--keep-going", "-n", "-c", "docs", "-d", str(out / "trees")]
+    options = ["-q", "-W", "--keep-going", "-c", "docs", "-d", str(out / "trees")]
     command = [sys.executable, "-m", "sphinx", *options, source, str(out / "site")]
     return subprocess.run(command, cwd=root, capture_output=True, text=True)
 
@@ -101,6 +102,14 @@ def test_the_python_page_follows_the_public_names() -> None:
     package.__all__.append("gone")
     with pytest.raises(AttributeError):
         python_page.page(package)
+
+
+def test_docstrings_are_plain_text_whatever_they_hold(root: Path) -> None:
+    conf = runpy.run_path(str(root / "docs" / "conf.py"))
+    lines = ["Takes `*names` and a|b, writes batch_ and ``c_``.", "", "* not a list"]
+    conf["plain_docstring"](lines)
+    assert lines == ["Takes ``*names`` and a\\|b, writes batch\\_ and ``c_``.", "", "\\* not a list"]
+    assert conf["plain_signature"]("(rows: list = <factory>)") == "(rows: list = ...)"
 
 
 def test_the_list_of_lessons_follows_the_folder(tmp_path: Path) -> None:
