@@ -25,6 +25,7 @@ exclude_patterns = [".*", "build", "dist", "demo-out", "runs", "exhibit", "origi
 
 myst_heading_anchors = 4
 myst_enable_extensions = ["colon_fence", "deflist"]
+highlight_language = "none"  # a block that names no language is a command or what it printed
 smartquotes = False  # two hyphens are an option, not a dash
 suppress_warnings = ["myst.header"]  # a page of the repository may begin where its title on a forge ends
 
