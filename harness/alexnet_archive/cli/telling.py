@@ -71,8 +71,7 @@ def event_lines(event: Event) -> list[str]:
 
 def plan_lines(event: Started) -> list[str]:
     """What will happen, in words, and what the figures of a line mean."""
-    seed = "a new seed" if event.seed is None else f"seed {event.seed}"
-    begin = f"net {event.net}, {event.engine} engine, {seed}, saving to {event.folder}"
+    begin = f"net {event.net}, {event.engine} engine, seed {event.seed}, saving to {event.folder}"
     if event.to_do <= 0:
         more = f"alexnet-archive train --resume {event.folder} --epochs {event.first[0] + 9}"
         return [begin, f"all {event.epochs} epochs are done; to go on: {more}"]

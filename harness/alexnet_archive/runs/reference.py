@@ -89,8 +89,9 @@ def started_event(run: OpenedRun, trainer: training.Trainer) -> Started:
     test = run.data.test
     tested = 0 if test is None else 1 if run.values["test_one"] else len(test.batch_range)
     assert run.data.train is not None
+    at = trainer.position
     return Started(
-        "reference", run.net, run.seed, run.folder, (trainer.position.epoch, trainer.position.batch), trainer.plan.epochs,
+        "reference", run.net, run.seed, run.folder, (at.epoch, at.batch), trainer.batches_done(at) - 1, trainer.plan.epochs,
         len(run.data.train.batch_range), trainer.plan.test_frequency, tested, cost_meanings(run.engine.layers),
     )  # fmt: skip
 
