@@ -1,14 +1,14 @@
 # Thin: each target is one line of real work. The first use sets up .venv, later ones are fast.
 PYTHON ?= python3
 BIN := .venv/bin
-EXTRAS := demo,build,imagenet,export,cluster,test
+EXTRAS := demo,build,imagenet,export,cluster,docs,test
 WORKERS ?= auto
 # The GPU targets may run in an interpreter that has what they need already (GPU_PYTHON=python3): then nothing is installed.
 GPU_PYTHON ?= $(BIN)/python
 GPU_WORKERS ?= 4
 OWN_PYTHON := $(filter $(BIN)/python,$(GPU_PYTHON))
 
-.PHONY: demo test test-containers test-gpu bench bench-convert bench-native bench-gpu lint python2 setup setup-bench clean docs
+.PHONY: demo test test-containers test-gpu bench bench-convert bench-native bench-gpu lint python2 setup setup-bench clean docs docs-site
 
 setup: .venv/.ready
 
@@ -68,4 +68,8 @@ clean:
 	rm -rf .venv build demo-out
 
 docs: setup
-	$(BIN)/python -m tests.docs.commands && $(BIN)/python -m tests.docs.layer_language
+	$(BIN)/python -m tests.docs.generate
+
+docs-site: docs
+	$(BIN)/python -m sphinx -q -W --keep-going -c docs -d build/docs-site.trees . build/docs-site
+	@echo build/docs-site/index.html

@@ -125,9 +125,10 @@ def resources(source: Path, architecture: str, folder: Path) -> list[Kernel]:
 
 def main() -> int:
     """Prints what there is; 1 where the tier cannot run."""
-    from alexnet_archive.cli.doctor import check_cuda, check_gpus, check_pycuda, check_python2
+    from alexnet_archive.assembly.machine import check_cuda, check_gpus_and_pycuda, check_python2
 
-    for check in (check_gpus(), check_cuda(), check_pycuda(), check_python2()):
+    gpus, pycuda = check_gpus_and_pycuda()
+    for check in (gpus, check_cuda(), pycuda, check_python2()):
         print(f"{check.name}: {check.detail}" + ("" if check.ok else f" (to mend it: {check.remedy})"))
     print(f"compute-sanitizer: {shutil.which('compute-sanitizer') or 'not on the path: its tests will be skipped'}")
     lacking = missing()

@@ -82,18 +82,26 @@ class FixityError(ArchiveError):
 
 
 class MissingFileFixityError(FixityError):
+    """Files of the acquired release are gone."""
+
     exit_code = 13
 
 
 class UnexpectedFileFixityError(FixityError):
+    """Files lie in the acquired release that were not acquired."""
+
     exit_code = 14
 
 
 class AlteredFileFixityError(FixityError):
+    """Files of the acquired release were altered, or touched since a build began."""
+
     exit_code = 15
 
 
 class ModeFixityError(FixityError):
+    """Files of the acquired release have another mode than recorded, or may be written."""
+
     exit_code = 16
 
 

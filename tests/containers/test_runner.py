@@ -17,8 +17,9 @@ import pytest
 
 from alexnet_archive.errors import ContainerError, MissingToolError, UserInputError
 from alexnet_archive.toolchains import images
-from alexnet_archive.toolchains.container import OWNER_LABEL, ContainerRunner, Engine, Mount, Task, owner, owner_lives
+from alexnet_archive.toolchains.container import OWNER_LABEL, Engine, Mount, Task, owner, owner_lives
 from alexnet_archive.toolchains.images import BuiltImage
+from alexnet_archive.toolchains.runner import ContainerRunner
 from tests.containers.private_engine import private_engine
 
 pytestmark = [pytest.mark.container, pytest.mark.timeout(600)]
@@ -150,7 +151,8 @@ def test_a_callback_that_fails_removes_the_container(runner: ContainerRunner, pl
 HARNESS = """
 import os, sys
 from pathlib import Path
-from alexnet_archive.toolchains.container import ContainerRunner, Engine, Mount, owner
+from alexnet_archive.toolchains.container import Engine, Mount, owner
+from alexnet_archive.toolchains.runner import ContainerRunner
 print(owner(), flush=True)
 address, image, folder = sys.argv[1:]
 mounts = [Mount(Path(folder), "/alexnet/build", False)]

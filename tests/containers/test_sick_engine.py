@@ -17,8 +17,9 @@ from alexnet_archive.cli import main as cli
 from alexnet_archive.errors import ContainerError, ToolchainError
 from alexnet_archive.toolchains import images, locks, render
 from alexnet_archive.toolchains import table as tables
-from alexnet_archive.toolchains.container import ContainerRunner, Engine, Mount
+from alexnet_archive.toolchains.container import Engine, Mount
 from alexnet_archive.toolchains.images import BuiltImage
+from alexnet_archive.toolchains.runner import ContainerRunner
 from tests.containers.fake_engine import FakeEngine, fake_engine
 
 TABLE = tables.load()

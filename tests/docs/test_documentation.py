@@ -11,7 +11,10 @@ import click
 import pytest
 
 from alexnet_archive.cli.main import COMMANDS, main
-from tests.docs.commands import README, with_block
+from alexnet_archive.errors import ArchiveError
+from tests.docs import exit_codes
+
+README = Path(__file__).resolve().parents[2] / "README.md"
 
 
 def walk(command: click.Command, words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Command]]:
@@ -41,21 +44,57 @@ def test_every_command_has_help_and_an_example(words: tuple[str, ...], command: 
             assert parameter.help or parameter.show_default, f"{words}: {parameter.name} has no help"
 
 
-def test_the_readme_s_command_list_regenerates_unchanged() -> None:
-    text = README.read_text()
-    assert with_block(text) == text, "run `make docs`"
+def pages(root: Path) -> list[Path]:
+    """The README and every page of the documentation."""
+    return [README, *sorted((root / "docs").rglob("*.md")), *sorted((root / "patches").glob("*.md")), root / "CONTRIBUTING.md"]
 
 
-def test_the_readme_names_make_targets_that_exist(root: Path) -> None:
-    named = set(re.findall(r"(?:`|^)make ([a-z][a-z0-9-]*)", README.read_text(), flags=re.M))
+def test_the_table_of_exit_codes_regenerates_unchanged() -> None:
+    assert exit_codes.PAGE.read_text() == exit_codes.page(), "run `make docs`"
+
+
+def test_the_table_of_exit_codes_refuses_what_it_could_not_tell(tmp_path: Path) -> None:
+    class Untold(ArchiveError):
+        exit_code = 99
+
+    with pytest.raises(ValueError, match="Untold has no docstring"):
+        exit_codes.meaning(Untold)
+    (tmp_path / "odd.py").write_text("def run(status):\n    raise SystemExit(status + 1)\n")
+    with pytest.raises(ValueError, match=r"odd.py:2: which code is status \+ 1"):
+        list(exit_codes.silent_exits(tmp_path))
+
+
+def test_the_readme_leads_to_the_list_of_commands(root: Path) -> None:
+    """The list itself is generated and checked in test_site.py."""
+    assert "](docs/commands/index.md)" in README.read_text() and (root / "docs" / "commands" / "index.md").is_file()
+
+
+def test_the_documentation_names_make_targets_that_exist(root: Path) -> None:
     targets = set(re.findall(r"^([a-z][a-z0-9-]*):", (root / "Makefile").read_text(), flags=re.M))
-    assert named <= targets and {"demo", "test"} <= named
+    for page in pages(root):
+        named = set(re.findall(r"(?:`|^)make ([a-z][a-z0-9-]*)", page.read_text(), flags=re.M))
+        assert named <= targets, page
+        assert page != README or {"demo", "test", "docs-site"} <= named
 
 
-def test_pictures_and_links_of_the_readme_exist(root: Path) -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", README.read_text()):
-        if not target.startswith("http"):
-            assert (root / target).exists(), target
+def test_commands_and_options_that_the_documentation_prints_exist(root: Path) -> None:
+    known = dict(every_command())
+    for page in pages(root):
+        text = page.read_text().replace("\\\n", " ")
+        for line in re.findall(r"(?:^|`)(?:\$ )?alexnet-archive ([a-z][^`\n#]*)", text, flags=re.M):
+            words = line.split()
+            command = known.get(tuple(words[:2])) or known.get((words[0],))
+            assert command is not None, f"{page}: alexnet-archive {line}"
+            options = {option for parameter in command.params for option in parameter.opts + parameter.secondary_opts}
+            typed = [word for word in words if re.match(r"--?[a-z]", word)]
+            assert {word.partition("=")[0] for word in typed} <= options | {"--help"}, f"{page}: alexnet-archive {line}"
+
+
+def test_pictures_and_links_of_the_documentation_exist(root: Path) -> None:
+    for page in pages(root):
+        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
+            if not target.startswith("http"):
+                assert (page.parent / target).exists(), f"{page}: {target}"
 
 
 def tracked(root: Path) -> list[Path]:

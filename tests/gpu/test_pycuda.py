@@ -13,7 +13,7 @@ import pytest
 
 import alexnet_archive.engines.reference  # noqa: F401  (registers every layer type)
 from alexnet_archive import paths
-from alexnet_archive.cli.doctor import PYCUDA_REMEDY
+from alexnet_archive.assembly.machine import PYCUDA_REMEDY
 from alexnet_archive.engines.base import Pass
 from alexnet_archive.engines.reference.layer import TYPES, Context
 from alexnet_archive.engines.reference.parallel import Workers

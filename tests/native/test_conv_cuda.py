@@ -61,7 +61,7 @@ def test_no_warning(unit: str, tmp_path: Path) -> None:
 # A memory-bound kernel on a large GPU has about a hundred instructions for an element; a division of integers is twenty to
 # forty of them. Random pooling divides its pick by the width of the window, which only the thread knows.
 WALKERS = ["cudaconv2/cuda_pool", "cudaconv2/cuda_norm", "cudaconv2/cuda_image"]
-WALKERS += ["nvmatrix/nvmatrix", "nvmatrix/cuda_copies", "nvmatrix/cuda_random", "nvmatrix/cuda_reductions"]
+WALKERS += ["nvmatrix/operations", "nvmatrix/cuda_copies", "nvmatrix/cuda_random", "nvmatrix/cuda_reductions"]
 
 
 @pytest.mark.parametrize("unit", WALKERS)

@@ -17,7 +17,8 @@ import pytest
 from PIL import Image
 
 from alexnet_archive import batches, checkpoints, pickles, training
-from alexnet_archive.cli import doctor, main, shared
+from alexnet_archive.assembly import machine
+from alexnet_archive.cli import main, shared
 from alexnet_archive.errors import (
     BatchFileError,
     CheckpointError,
@@ -314,11 +315,11 @@ def test_demo_overwrites_nothing_that_no_demo_made(told: Told, tmp_path: Path) -
 
 
 def test_doctor_shows_remedies_to_the_letter(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken() -> doctor.Check:
+    def broken() -> machine.Check:
         raise RuntimeError("odd machine")
 
     remedy = "pip install 'alexnet-archive[build]'"
-    monkeypatch.setattr(doctor, "CHECKS", (lambda: doctor.Check("x", False, "[none]", remedy), broken))
+    monkeypatch.setattr(machine, "CHECKS", (lambda: machine.Check("x", False, "[none]", remedy), broken))
     _, out, _ = told("doctor")
     assert "[build]" in out and "[none]" in out
     code, out, _ = told("doctor", "--json")

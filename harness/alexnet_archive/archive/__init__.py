@@ -13,6 +13,7 @@ from alexnet_archive import paths
 from alexnet_archive.archive.fixity import Finding, error_for, verify, verify_quick
 from alexnet_archive.archive.manifests import FileRecord, Identity, Manifest
 from alexnet_archive.archive.manifests import load as manifest
+from alexnet_archive.archive.progress import Progress, silent
 from alexnet_archive.archive.release import Release, load_release
 
 if TYPE_CHECKING:
@@ -31,6 +32,21 @@ def acquire(source: str | None = None, **options: Any) -> Acquisition:
     return acquisition.acquire(source, **options)
 
 
+def examine(*, deep: bool = True, ids: bool = False, since_build: bool = False, progress: Progress = silent) -> list[Finding]:
+    """Everything wrong with the acquired release: by its bytes (`deep`) or by names, sizes, times and modes, by its git ids
+    (`ids`, which reads every byte too), or since the newest build began. Raises MissingOriginalError, FixityError."""
+    from alexnet_archive.archive import fixity, witness
+
+    if since_build:
+        findings = witness.since(witness.newest(), progress)
+    else:
+        findings = verify(deep or ids, progress=progress)
+    if ids:
+        known = {finding.path for finding in findings}
+        findings = sorted([*findings, *(found for found in fixity.check_ids() if found.path not in known)])
+    return findings
+
+
 def bear_witness(folder: Path) -> None:
     """Before a build: note in `folder` how the release stands on disk, for `verify --since-build` (see `witness`)."""
     from alexnet_archive.archive import witness
@@ -47,6 +63,7 @@ __all__ = [
     "acquire",
     "bear_witness",
     "error_for",
+    "examine",
     "identity",
     "load_release",
     "manifest",

@@ -12,10 +12,14 @@ import difflib
 import functools
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
+from typing import Any
 
+from alexnet_archive import paths
+from alexnet_archive.archive.fixity import verify_quick
+from alexnet_archive.archive.manifests import load as load_manifest
 from alexnet_archive.archive.release import only, read_toml, record
 from alexnet_archive.errors import ArchiveError, UserInputError
 
@@ -85,6 +89,13 @@ class Experiment:
     def files(self) -> tuple[str, ...]:
         return tuple(path for path in (self.definition_file, self.params_file) if path)
 
+    def facts(self) -> dict[str, Any]:
+        """The run as plain values; errors are fractions, `logprob` nats."""
+        facts = asdict(self)
+        facts.update({key: None if facts[key] is None else float(facts[key]) for key in ("logprob", "top1", "top5")})
+        facts["parents"] = [{"relation": relation, "id": parent} for relation, parent in self.parents]
+        return {**facts, "dataset": self.dataset, "centre_only": self.centre_only}
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -100,6 +111,31 @@ class Evidence:
 class Remark:
     id: str
     text: str
+
+
+@dataclass(frozen=True)
+class Detail:
+    """A run, its descent, the figures of the paper beside the notebook's, and its files that the acquired release lacks.
+
+    `proof` has for each piece of evidence the notebook's pair and whether it meets the paper's; `files_missing` is None where
+    no release has been acquired.
+    """
+
+    run: Experiment
+    children: tuple[tuple[str, str], ...]
+    proof: tuple[tuple[Evidence, tuple[Decimal, Decimal], bool], ...]
+    remarks: tuple[str, ...]
+    files_missing: list[str] | None
+
+    def facts(self) -> dict[str, Any]:
+        """All of it as plain values."""
+        return {
+            **self.run.facts(),
+            "children": [{"relation": relation, "id": child} for relation, child in self.children],
+            "evidence": [{**asdict(e), "notebook": [float(v) for v in m], "meets": ok} for e, m, ok in self.proof],
+            "remarks": list(self.remarks),
+            "files_missing": self.files_missing,
+        }
 
 
 @functools.lru_cache(maxsize=1)
@@ -168,6 +204,22 @@ def get(name: str) -> Experiment:
         found=name,
         remedy=f"nearest: {', '.join(near)}" if near else "`alexnet-archive notebook` lists all runs",
     )
+
+
+def detail(name: str) -> Detail:
+    """All that is known of the run `name`. Raises UserInputError; FixityError where the acquired release is damaged."""
+    item = get(name)
+    proof = tuple((one, measured(one), meets(one)) for one in evidence(name))
+    return Detail(item, children(name), proof, remarks(name), missing_files([item]).get(name))
+
+
+def missing_files(chosen: Iterable[Experiment]) -> dict[str, list[str]]:
+    """For each run its files that the acquired release lacks; empty when no release has been acquired."""
+    if not paths.original_source().is_dir():
+        return {}
+    verify_quick()
+    held = load_manifest().by_path()
+    return {item.id: [path for path in item.files if path not in held] for item in chosen}
 
 
 def children(name: str) -> tuple[tuple[str, str], ...]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import fnmatch
 import functools
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from alexnet_archive import paths
 from alexnet_archive.archive import manifests, scan
@@ -61,6 +62,12 @@ class Inventory:
     not_recorded: tuple[Need, ...]
     files_missing: tuple[str, ...]
     files_unexpected: tuple[str, ...]
+
+    def facts(self) -> dict[str, Any]:
+        """All of it as plain values, without the commit object's bytes."""
+        facts = asdict(self)
+        del facts["identity"]["commit_object"]
+        return facts
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import datetime
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,18 @@ class Manifest:
 
     def by_path(self) -> dict[str, FileRecord]:
         return {file.path: file for file in self.files}
+
+    def facts(self) -> dict[str, Any]:
+        """What was acquired as plain values, without its files and the commit object's bytes."""
+        identity = self.identity
+        return {
+            **{key: value for key, value in asdict(identity).items() if key != "commit_object"},
+            "acquired": identity.acquired.isoformat(),
+            "swhid_directory": identity.swhid_directory,
+            "swhid_revision": identity.swhid_revision,
+            "files": len(self.files),
+            "bytes": self.total_bytes,
+        }
 
 
 def git_id(kind: str, data: bytes) -> str:

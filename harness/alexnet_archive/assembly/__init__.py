@@ -3,8 +3,9 @@
 Reads `original/source` and writes only below the build folder; knows the toolchain through a runner.
 """
 
-from alexnet_archive.assembly.build import BuildOptions, build
+from alexnet_archive.assembly.build import build
 from alexnet_archive.assembly.changes import SourceChange, source_changes
+from alexnet_archive.assembly.job import BuildOptions
 from alexnet_archive.assembly.record import BuildRecord, find
 from alexnet_archive.assembly.runner import LocalRunner
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from alexnet_archive.cli.shared import emit_json, progress_bar
+from alexnet_archive.cli.shared import Between, emit_json, progress_bar
 from alexnet_archive.errors import BatchFileError
 
 FOLDER = click.argument("folder", type=click.Path(path_type=Path))
@@ -77,10 +77,13 @@ def _print_summary(summary: Any) -> None:
 
 @batches.command(epilog="Example: alexnet-archive batches show data/ --batch 1 --out sheet.png")
 @FOLDER
-@click.option("--batch", "number", type=int, help="Batch number.  [default: the first]")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("sheet.png"), show_default=True)
-@click.option("--images", default=48, show_default=True, type=click.IntRange(1, 4096), help="How many pictures.")
-@click.option("--columns", default=8, show_default=True, type=click.IntRange(1, 64))
+@click.option("--batch", "number", type=int, metavar="INT", help="Batch number.  [default: the first]")
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path), metavar="PATH", default=Path("sheet.png"), show_default=True,
+    help="The sheet, a PNG.",
+)  # fmt: skip
+@click.option("--images", default=48, show_default=True, type=Between(1, 4096), help="How many pictures.")
+@click.option("--columns", default=8, show_default=True, type=Between(1, 64), help="Pictures in a row.")
 @click.option("--json", "as_json", is_flag=True, help="Where the sheet lies, as JSON.")
 def show(folder: Path, number: int | None, out: Path, images: int, columns: int, as_json: bool) -> None:
     """Draw a contact sheet of one batch of FOLDER."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from alexnet_archive.cli.shared import emit_json, polite_stop, progress_bar
+from alexnet_archive.cli.shared import Between, emit_json, polite_stop, progress_bar
 from alexnet_archive.errors import UserInputError
 
 EPILOG = "Example: alexnet-archive build --flavour cpu"
@@ -15,14 +15,16 @@ SANITIZERS = {"": "", "address": "address,undefined", "thread": "thread"}
 
 @click.command(epilog=EPILOG)
 @click.option("--flavour", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="what it runs on")
-@click.option("--toolchain", default="host", show_default=True, help="`host`, a row of `toolchain list`, or `auto`")
+@click.option(
+    "--toolchain", default="host", show_default=True, metavar="NAME", help="`host`, a row of `toolchain list`, or `auto`"
+)
 @click.option("--arch", default=None, metavar="sm_NN,...", help="GPU architectures for cuda, or `auto`: those here")
 @click.option(
-    "--sanitize", is_flag=False, flag_value="address", default="", type=click.Choice(list(SANITIZERS)), metavar="KIND",
-    help="build with sanitizers: address (and undefined), or thread",
+    "--sanitize", is_flag=False, flag_value="address", default="", type=click.Choice(list(SANITIZERS)),
+    metavar="[address|thread]", help="build with sanitizers: address (and undefined), or thread",
 )  # fmt: skip
 @click.option("--python2", default=None, metavar="PATH", help="Python 2.7 with NumPy, for toolchain host")
-@click.option("--jobs", type=click.IntRange(min=1), default=None, help="compilers at a time [default: processors]")
+@click.option("--jobs", type=Between(1), default=None, help="compilers at a time [default: processors]")
 @click.option("--force", is_flag=True, help="build although nothing has changed")
 @click.option("--json", "as_json", is_flag=True, help="print the build record as JSON")
 def build(
@@ -35,11 +37,12 @@ def build(
     """
     from alexnet_archive import assembly, paths
     from alexnet_archive.runs import open_runner
+    from alexnet_archive.toolchains import gpu
 
     if python2 is not None and toolchain != "host":
         raise UserInputError("--python2 belongs to --toolchain host: an image has its own", remedy="leave one of them out")
     if flavour == "cuda":
-        toolchain, arch = choose(toolchain, arch)
+        toolchain, arch = gpu.settle(toolchain, arch)
     elif toolchain == "auto":
         raise UserInputError("--toolchain auto belongs to --flavour cuda", remedy="name a toolchain, or use host")
     elif arch is not None:
@@ -53,24 +56,6 @@ def build(
         emit_json({**record.content, "fresh": record.fresh, "folder": str(record.folder)})
     else:
         _tell(record)
-
-
-def choose(toolchain: str, given: str | None) -> tuple[str, str | None]:
-    """(toolchain, architectures): `auto` asks the GPUs, and takes the oldest row that compiles for all of them.
-
-    A container's architectures are checked against its row; on the host nvcc judges. Raises UserInputError with the
-    reason for combinations outside the table, MissingToolError when no GPU can be asked.
-    """
-    if toolchain == "host" and given != "auto":
-        return toolchain, given
-    from alexnet_archive.toolchains import gpu, table
-
-    numbers = gpu.resolve_arch(given or gpu.AUTO)
-    if toolchain == "auto":
-        toolchain = gpu.choose(table.load(), numbers).name
-    elif toolchain != "host":
-        gpu.check(table.load().row(toolchain), numbers)
-    return toolchain, ",".join(f"sm_{number}" for number in numbers)
 
 
 def _tell(record: Any) -> None:

@@ -8,42 +8,48 @@ from typing import Any
 
 import click
 
-from alexnet_archive.cli.shared import progress_bar
+from alexnet_archive.cli.shared import one_of_two, progress_bar
 from alexnet_archive.errors import Interrupted
 
+FOLDER = click.Path(path_type=Path, file_okay=False)
 EXAMPLES = """\b
 Example:
-  alexnet-archive convert pictures/ data/ --size 64 --val-fraction 0.1
-  alexnet-archive convert imagenet-tars/ data/ --workers 8
-  alexnet-archive convert imagenet-tars/ trial/ --limit 2048 --json
+  alexnet-archive convert pictures/ --out data/ --size 64 --val-fraction 0.1
+  alexnet-archive convert imagenet-tars/ --out data/ --workers 8
+  alexnet-archive convert imagenet-tars/ --out trial/ --limit 2048 --json
 """
 
 
 @click.command(epilog=EXAMPLES)
-@click.argument("source", type=click.Path(path_type=Path, file_okay=False))
-@click.argument("out", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--size", default=256, show_default=True, help="Side of the stored pictures, in pixels.")
-@click.option("--quality", default=85, show_default=True, help="JPEG quality; the names of 2012 folders say 85.")
-@click.option("--batch-size", default=1024, show_default=True, help="Pictures per batch file.")
-@click.option("--seed", default=0, show_default=True, help="Seed of the training order and of --val-fraction.")
+@click.argument("source", type=FOLDER)
+@click.argument("place", metavar="[OUT]", required=False, type=FOLDER)
+@click.option("-o", "--out", type=FOLDER, metavar="PATH", help="Folder of the batch files (or as OUT).")
+@click.option("--size", default=256, metavar="8-4096", show_default=True, help="Side of the stored pictures, in pixels.")
+@click.option("--quality", default=85, metavar="1-100", show_default=True, help="JPEG quality; 2012 folders' names say 85.")
+@click.option("--batch-size", default=1024, metavar="1-65536", show_default=True, help="Pictures per batch file.")
+@click.option("--seed", default=0, metavar="INT", show_default=True, help="Seed of the training order and of --val-fraction.")
 @click.option(
     "--fit", type=click.Choice(["crop", "letterbox"]), default="crop", show_default=True,
     help="Shorter side to --size and the central square, or the whole picture, padded when it is read.",
 )  # fmt: skip
-@click.option("--limit", type=int, help="At most this many pictures of each role, for trials.")
-@click.option("--val-fraction", default=0.0, show_default=True, help="Share of each class held out for validation.")
-@click.option("--max-pixels", type=int, help="Refuse pictures with more pixels than this.  [default: 89 million]")
-@click.option("--workers", type=int, help="Processes at work.  [default: one per core]")
+@click.option("--limit", type=int, metavar="INT", help="At most this many pictures of each role, for trials.")
+@click.option("--val-fraction", default=0.0, metavar="0-1", show_default=True, help="Share of each class to hold out.")
+@click.option("--max-pixels", type=int, metavar="INT", help="Refuse pictures with more pixels.  [default: 89 million]")
+@click.option("--workers", type=int, metavar="INT", help="Processes at work.  [default: one per core]")
 @click.option("--scheduler", metavar="ADDRESS", help="Hand the work to a Dask cluster over shared storage.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON event per line on standard output.")
-def convert(source: Path, out: Path, max_pixels: int | None, scheduler: str | None, as_json: bool, **given: Any) -> None:
-    """Turn the pictures of SOURCE into 2012 batch files in OUT.
+def convert(
+    source: Path, place: Path | None, out: Path | None, max_pixels: int | None, scheduler: str | None, as_json: bool,
+    **given: Any,
+) -> None:  # fmt: skip
+    """Turn the pictures of SOURCE into 2012 batch files in OUT, a folder given as an argument or with --out.
 
     Killed at any moment, the same command goes on where it stopped and ends with the same bytes.
     """
     from alexnet_archive.batches.convert import ConvertOptions
     from alexnet_archive.batches.convert import convert as run
 
+    target = one_of_two(place, out)
     if max_pixels is not None:
         given["max_pixels"] = max_pixels
     options = ConvertOptions(**given)
@@ -54,16 +60,16 @@ def convert(source: Path, out: Path, max_pixels: int | None, scheduler: str | No
 
     try:
         with progress_bar("convert", unit="pictures", enabled=False if as_json else None) as progress:
-            report = run(source, out, options, progress, events=event, scheduler=scheduler)
+            report = run(source, target, options, progress, events=event, scheduler=scheduler)
     except KeyboardInterrupt as error:
         raise Interrupted(
-            f"stopped; finished batches are kept in {out}", path=out, remedy="run the same command again to go on"
+            f"stopped; finished batches are kept in {target}", path=target, remedy="run the same command again to go on"
         ) from error
     if as_json:
         summary = {key: value for key, value in report.as_dict().items() if key not in ("batches", "oddities")}
-        click.echo(json.dumps({"event": "report", "seconds": round(report.seconds, 2), "out": str(out), **summary}))
+        click.echo(json.dumps({"event": "report", "seconds": round(report.seconds, 2), "out": str(target), **summary}))
     else:
-        print_report(report, out)
+        print_report(report, target)
 
 
 def print_report(report: Any, out: Path) -> None:

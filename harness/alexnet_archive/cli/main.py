@@ -16,10 +16,10 @@ from alexnet_archive.errors import ArchiveError
 
 # command -> (module under cli/, attribute, one line of help). The help stands here so that the listing imports nothing.
 COMMANDS: dict[str, tuple[str, str, str]] = {
-    "acquire": ("archive", "acquire", "Bring the release in, check it, make it read-only."),
-    "verify": ("archive", "verify", "Check every byte of the acquired release."),
-    "inventory": ("archive", "inventory", "What the release holds, what it lacks, who supplies it."),
-    "notebook": ("archive", "notebook", "The 2012 experiments as a table, or one of them in detail."),
+    "acquire": ("archive.acquire", "acquire", "Bring the release in, check it, make it read-only."),
+    "verify": ("archive.verify", "verify", "Check every byte of the acquired release."),
+    "inventory": ("archive.inventory", "inventory", "What the release holds, what it lacks, who supplies it."),
+    "notebook": ("archive.notebook", "notebook", "The 2012 experiments as a table, or one of them in detail."),
     "doctor": ("doctor", "doctor", "What this machine can do, what is missing, how to mend it."),
     "toolchain": ("toolchain", "toolchain", "The pinned container images: list, render, lock, check, image."),
     "build": ("build", "build", "Compile the untouched release with the companion into a module."),
@@ -51,6 +51,13 @@ class LazyGroup(click.Group):
         module, attribute, _ = COMMANDS[cmd_name]
         command: click.Command = getattr(importlib.import_module(f"alexnet_archive.cli.{module}"), attribute)
         return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does it, which knows the nearest only of commands that have been imported."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.NoSuchCommand as error:
+            raise click.NoSuchCommand(error.command_name, possibilities=COMMANDS, ctx=ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

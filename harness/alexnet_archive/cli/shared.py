@@ -9,13 +9,9 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
-
-if TYPE_CHECKING:
-    from alexnet_archive.engines.reference.graph import Transfer
-    from alexnet_archive.runs import Event, TestResult
 
 ProgressCallback = Callable[[int, int | None, str], None]
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -82,6 +78,31 @@ def engine_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+class Between(click.ParamType):
+    """A whole number from `least` to `most`, which help shows as 1-64; without `most` as INT."""
+
+    name = "integer range"
+
+    def __init__(self, least: int, most: int | None = None) -> None:
+        self.least, self.most = least, most
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        return "INT" if self.most is None else f"{self.least}-{self.most}"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        return int(click.IntRange(self.least, self.most).convert(value, param, ctx))
+
+
+def one_of_two(argument: Path | None, option: Path | None) -> Path:
+    """What is written, given as the argument OUT or with --out. A usage error where it is given in neither way or both."""
+    if argument is not None and option is not None:
+        raise click.UsageError("name what is written once: as OUT or with --out")
+    given = argument or option
+    if given is None:
+        raise click.UsageError("name what is written: --out PATH")
+    return given
+
+
 # -- while something runs --------------------------------------------------------------------------------------------
 
 
@@ -136,44 +157,3 @@ def polite_stop() -> Iterator[Callable[[], bool]]:
     finally:
         for number, previous in old.items():
             signal.signal(number, previous)
-
-
-# -- results that two commands print ---------------------------------------------------------------------------------
-
-
-def print_test(result: TestResult, as_json: bool) -> None:
-    """The means of a test, after its batches were printed as they came."""
-    if as_json:
-        emit_json({
-            "checkpoint": str(result.checkpoint or ""), "engine": result.engine, "cases": result.cases, "costs": result.costs,
-            "batches": [{"batch": t.batch, "cases": t.result.cases, "costs": t.result.means()} for t in result.batches],
-            "skipped": result.skipped,
-        })  # fmt: skip
-        return
-    for name, means in result.costs.items():
-        click.echo(f"{name}: " + ", ".join(f"{m:.6f}" for m in means) + f"  over {result.cases} cases")
-
-
-def print_transfers(transfers: tuple[Transfer, ...] | None) -> None:
-    """The copies between devices that one minibatch made, counted by the reference engine."""
-    if transfers is None:
-        click.echo("copies between devices: the native engine does not count them")
-        return
-    click.echo(f"copies between devices in the last minibatch: {len(transfers)}, {sum(t.bytes for t in transfers):,} bytes")
-    for t in transfers:
-        ends = " -> ".join("host" if end < 0 else f"GPU {end}" for end in (t.source, t.target))
-        click.echo(f"  {t.layer:16} {t.direction:8} {ends:16} {t.bytes:>12,} bytes")
-
-
-def tell_test(event: Event, as_json: bool, bar: ProgressCallback = lambda done, total, text: None) -> None:
-    """A test while it goes on: the release's own line for each batch, notices on standard error."""
-    from alexnet_archive import runs
-
-    if isinstance(event, runs.Progress):
-        bar(event.done, event.total, "")
-    elif isinstance(event, runs.Notice):
-        click.echo(f"note: {event.text}", err=True)
-    elif isinstance(event, runs.BatchTested) and not as_json:
-        # The Python repr of (sums per cost, cases), nothing after it (python-and-data section 2.4).
-        costs = {name: list(values) for name, values in event.result.costs.items()}
-        click.echo(f"batch {event.batch}: {(costs, event.result.cases)}")

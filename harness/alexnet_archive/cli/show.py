@@ -28,11 +28,11 @@ def cost(checkpoints: tuple[Path, ...], name: str, out: Path, as_json: bool) -> 
     from alexnet_archive.exhibit.run import cost_curves, cost_names, several_cost_curves
 
     loaded = [load(path) for path in checkpoints]
+    figure = cost_curves(loaded[0], name) if len(loaded) == 1 else several_cost_curves(loaded, name)
     if as_json:
         values = [{"cost": name or cost_names(one)[0], "train": one.train_outputs, "test": one.test_outputs} for one in loaded]
         emit_json(values[0] if len(values) == 1 else [{"run": str(p), **v} for p, v in zip(checkpoints, values)])
         return
-    figure = cost_curves(loaded[0], name) if len(loaded) == 1 else several_cost_curves(loaded, name)
     click.echo(f"figure: {save_figure(figure, out)}")
 
 

@@ -14,11 +14,9 @@ from alexnet_archive.cli.shared import (
     json_option,
     option,
     out_option,
-    print_test,
-    print_transfers,
     progress_bar,
-    tell_test,
 )
+from alexnet_archive.cli.telling import print_test, print_transfers, tell_test
 
 if TYPE_CHECKING:
     from alexnet_archive.runs import Event

@@ -19,15 +19,13 @@ from alexnet_archive.cli.shared import (
     engine_options,
     json_option,
     option,
-    print_test,
-    print_transfers,
     progress_bar,
-    tell_test,
 )
+from alexnet_archive.cli.telling import event_lines, print_test, print_transfers, tell_test
 from alexnet_archive.errors import UserInputError
 
 if TYPE_CHECKING:
-    from alexnet_archive.runs import Event, Request, Started, Trained
+    from alexnet_archive.runs import Event, Request, Trained
     from alexnet_archive.training import JsonLog
 
 EPILOG = "Example: alexnet-archive train --layers demo --data demo-out/batches --epochs 2 --save runs"
@@ -152,46 +150,10 @@ def reporter(log: JsonLog | None, as_json: bool, bar: ProgressCallback, common: 
         if as_json:
             click.echo(json.dumps({**training.event_facts(event), **common}, default=str))
         else:
-            for line in lines(event):
+            for line in event_lines(event):
                 click.echo(line)
 
     return report
-
-
-def lines(event: Event) -> list[str]:
-    """A recorded event for people."""
-    from alexnet_archive import runs, training
-
-    if isinstance(event, runs.Started):
-        return plan_lines(event)
-    if isinstance(event, runs.BatchTrained):
-        return [training.batch_line(event)]
-    if isinstance(event, runs.Tested):
-        return training.test_lines(event)
-    if isinstance(event, runs.Saved):
-        return [f"saved {event.path}"]
-    if isinstance(event, runs.Finished):
-        rate = "" if event.cases_per_second is None else f", {event.cases_per_second:.1f} cases/s"
-        return [f"finished: {event.batches} batches{rate}; saved in {event.path.parent if event.path else 'no folder'}"]
-    return []
-
-
-def plan_lines(event: Started) -> list[str]:
-    """What will happen, in words, and what the figures of a line mean."""
-    seed = "a new seed" if event.seed is None else f"seed {event.seed}"
-    begin = f"net {event.net}, {event.engine} engine, {seed}, saving to {event.folder}"
-    if event.to_do <= 0:
-        more = f"alexnet-archive train --resume {event.folder} --epochs {event.first[0] + 9}"
-        return [begin, f"all {event.epochs} epochs are done; to go on: {more}"]
-    epochs = f"epoch {event.first[0]}" if event.first[0] == event.epochs else f"epochs {event.first[0]} to {event.epochs}"
-    tests = f"{event.tests} times" if event.tests != 1 else "once"
-    tested = f"a test on {event.tested} batch{'es' if event.tested != 1 else ''} and a save" if event.tested else "a save"
-    figures = "; ".join(f"{name}: {', '.join(meaning)}" for name, meaning in event.meanings.items())
-    return [
-        begin,
-        f"{epochs} of {event.batches} batches, {tested} every {event.test_frequency} batches: {tests}; a save at the end",
-        f"each line: epoch.batch... {figures or 'each cost, then its top-1 and top-k error'} (errors from 0 to 1)",
-    ]
 
 
 def _check_gradients(request: Request, as_json: bool) -> None:

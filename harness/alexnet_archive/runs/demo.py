@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from alexnet_archive.batches import photographs as bundled
 from alexnet_archive.batches.convert import ConvertOptions, convert
-from alexnet_archive.batches.photographs import CropPlan, write_crops
 from alexnet_archive.errors import UserInputError
 from alexnet_archive.files import make_folder, write_text
 from alexnet_archive.runs.events import Report, Stop, ignore, never
@@ -77,7 +77,7 @@ def photographs(
     for folder in (pictures, data):
         if folder.exists():
             shutil.rmtree(folder)
-    write_crops(pictures, size=SIZE, plan=CropPlan(seed=seed), progress=cutting)
+    bundled.write_crops(pictures, size=SIZE, plan=bundled.CropPlan(seed=seed), progress=cutting)
     convert(pictures, data, ConvertOptions(size=SIZE, seed=seed, workers=workers), progress=converting)
     return data
 

@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Started:
-    """What will happen: the run's seed and folder, epochs still to do, batches an epoch, how often it tests and saves.
+    """What will happen: the run's seed and folder, the epoch it goes to, batches an epoch, how often it tests and saves.
 
-    `seed` is None where the native engine goes on from a checkpoint and draws anew. `tested` is the number of batches a
-    test takes, `first` the (epoch, batch) that comes first. `meanings` says what the figures of each cost are, where that is
-    known before the run.
+    `first` is the (epoch, batch) that comes first, `done` the batches trained before it; `tested` is the number of batches a
+    test takes. `meanings` says what the figures of each cost are, where that is known before the run.
     """
 
     engine: str
     net: str
-    seed: int | None
+    seed: int
     folder: Path
     first: tuple[int, int]
+    done: int
     epochs: int
     batches: int
     test_frequency: int
@@ -41,13 +41,12 @@ class Started:
     @property
     def to_do(self) -> int:
         """Batches still to be trained."""
-        return max(0, (self.epochs - self.first[0] + 1) * self.batches)
+        return max(0, self.epochs * self.batches - self.done)
 
     @property
     def tests(self) -> int:
         """Tests, each with a save, still to come."""
-        done = self.epochs * self.batches - self.to_do
-        return (done + self.to_do) // self.test_frequency - done // self.test_frequency
+        return (self.done + self.to_do) // self.test_frequency - self.done // self.test_frequency
 
 
 @dataclass(frozen=True)

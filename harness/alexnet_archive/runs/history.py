@@ -57,8 +57,9 @@ def summary(folder: Path) -> RunSummary:
     except ArchiveError as error:
         return RunSummary(folder, fault=error.message)
     options, seed = loaded.options, loaded.extension.get("seed")
+    place = folder if loaded.path is None else loaded.path.parent  # a folder of runs stands for its newest one
     return RunSummary(
-        folder, net_name(str(options.get("layer_def") or "")), loaded.epoch, int(options.get("num_epochs") or 0),
+        place, net_name(str(options.get("layer_def") or "")), loaded.epoch, int(options.get("num_epochs") or 0),
         len(loaded.train_outputs), seed if isinstance(seed, int) else None, _last(loaded.train_outputs),
         _last(loaded.test_outputs),
     )  # fmt: skip

@@ -18,7 +18,7 @@ from alexnet_archive.files import make_folder
 from alexnet_archive.runs.data import complete_data_options
 from alexnet_archive.runs.events import BatchTested, Event, Finished, Report, Started, Stop, Stopped, from_native
 from alexnet_archive.runs.locate import locate_definition, locate_parameters, suggested_border
-from alexnet_archive.runs.opened import net_name
+from alexnet_archive.runs.opened import fresh_seed, net_name
 from alexnet_archive.runs.places import open_installation
 from alexnet_archive.runs.request import Request
 from alexnet_archive.runs.results import GradientsChecked, TestResult, Trained
@@ -75,6 +75,8 @@ def installed(request: Request, places: Mapping[str, Any], more: Sequence[Path] 
 
 
 def train(request: Request, report: Report, stop: Stop) -> Trained:
+    # Never the checkpoint's seed: the release draws anew when it goes on, and the same numbers must not come twice.
+    request = request.replace(seed=fresh_seed(request.seed, None))
     values, places = _training_values(request)
     with installed(request, places) as (installation, scratch):
         report(started_event(request, places))
@@ -105,13 +107,17 @@ def started_event(request: Request, places: Mapping[str, Any]) -> Started:
     stored = checkpoints.load(Path(request.resume)) if request.resume else None
     values, _ = merge(request.given(), stored.options if stored else None)
     values |= {name: value for name, value in places.items() if name in values}
-    first = values["train_batch_range"][0] if values["train_batch_range"] else 1
-    epoch = stored.epoch if stored else 1
+    numbers = list(values["train_batch_range"]) or [1]
+    at = (stored.epoch, stored.batchnum) if stored else (0, numbers[-1])
+    place = numbers.index(at[1]) + 1 if at[1] in numbers else len(numbers)
+    first = (at[0], numbers[place]) if place < len(numbers) else (at[0] + 1, numbers[0])
     folder = Path(values["load_file"] if stored else values["save_path"] or ".")
     tested = 1 if values["test_one"] else len(values["test_batch_range"])
+    assert request.seed is not None
     return Started(
-        "native", net_name(values["layer_def"]), request.seed, folder, (max(1, epoch), first), values["num_epochs"],
-        len(values["train_batch_range"]) or 1, values["testing_freq"], tested,
+        "native", net_name(values["layer_def"]), request.seed, folder, first,
+        len(numbers) * (first[0] - 1) + numbers.index(first[1]), values["num_epochs"], len(numbers), values["testing_freq"],
+        tested,
     )  # fmt: skip
 
 

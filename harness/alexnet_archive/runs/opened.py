@@ -79,7 +79,7 @@ def _advice(request: Request, checkpoint: Checkpoint | None) -> list[str]:
     advice = []
     if request.boards:
         advice.append("--gpu names boards of the native engine; the reference engine runs on none")
-    if request.seed is not None and checkpoint is not None and not request.test_only:
+    if request.seed is not None and checkpoint is not None:
         advice.append("--seed gives crops and colour noise from here on; dropout goes on as the checkpoint left it")
     return advice
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from alexnet_archive import training
 from alexnet_archive.engines.base import Array, LayerDicts
+from alexnet_archive.engines.reference.graph import Transfer
 from alexnet_archive.errors import UserInputError
 from alexnet_archive.runs.events import (
     Estimated,
@@ -43,16 +44,22 @@ def train_opened(run: OpenedRun, report: Report, stop: Stop) -> Trained:
     assert run.data.train is not None
     plan = plan_of(run)
     clock = _Clock(report)
+    crossed: list[tuple[Transfer, ...]] = [()]  # a test that ends the run would hide what training copied
+
+    def on_minibatch(done: int, total: int) -> None:
+        crossed[0] = run.engine.transfers
+        clock.tick(done, total)
+
     trainer = training.Trainer(
         run.engine, run.data.train, run.data.test, plan, resume=run.checkpoint, report=report,
-        on_minibatch=clock.tick, stop=stop,
+        on_minibatch=on_minibatch, stop=stop,
     )  # fmt: skip
     started = started_event(run, trainer)
     clock.batches = started.to_do
     report(started)
     last = trainer.run()
     batches, rate = len(trainer.train_outputs), trainer.cases_per_second
-    return Trained(run.folder, last.path, run.seed, isinstance(last, Stopped), batches, rate, run.engine.transfers)
+    return Trained(run.folder, last.path, run.seed, isinstance(last, Stopped), batches, rate, crossed[0])
 
 
 def plan_of(run: OpenedRun) -> training.Plan:
@@ -82,8 +89,9 @@ def started_event(run: OpenedRun, trainer: training.Trainer) -> Started:
     test = run.data.test
     tested = 0 if test is None else 1 if run.values["test_one"] else len(test.batch_range)
     assert run.data.train is not None
+    at = trainer.position
     return Started(
-        "reference", run.net, run.seed, run.folder, (trainer.position.epoch, trainer.position.batch), trainer.plan.epochs,
+        "reference", run.net, run.seed, run.folder, (at.epoch, at.batch), trainer.batches_done(at) - 1, trainer.plan.epochs,
         len(run.data.train.batch_range), trainer.plan.test_frequency, tested, cost_meanings(run.engine.layers),
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Docker: the only user of its SDK. An engine that answers or says why not, image builds, and commands run in containers.
+"""Docker: the only user of its SDK. An engine that answers or says why not, image builds, and containers run to their end.
 
 Whatever ends a command (its own end, `stop`, Ctrl-C, an error, the death of this process), its container is removed: normally
 here, else by the watcher of `reaper.py`, else by the next `Engine.sweep`.
@@ -11,7 +11,6 @@ import io
 import os
 import queue
 import re
-import signal
 import subprocess
 import sys
 import threading
@@ -19,7 +18,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import docker.errors
@@ -28,16 +27,14 @@ import requests.exceptions
 import urllib3.exceptions
 from docker.client import DockerClient
 
-from alexnet_archive.errors import ContainerError, MissingToolError, ToolchainError, UserInputError
+from alexnet_archive.errors import ContainerError, ToolchainError
+from alexnet_archive.toolchains.explanations import explain
 
 OWNER_LABEL = "alexnet-archive.owner"
 RUN_LABEL = "alexnet-archive.run"
 GRACE_SECONDS = 10.0
 _POLL_SECONDS = 0.1
-_SIGNALLED = 128
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-# An engine hands on the two streams of a command apart, in no order; the shell makes them one and is gone.
-_ONE_STREAM = ("/bin/sh", "-c", 'exec "$@" 2>&1', "sh")
 _BROKEN = (
     docker.errors.DockerException,
     requests.exceptions.RequestException,
@@ -80,63 +77,6 @@ class Task:
     network: str = "none"
     gpus: Sequence[int] | None = None
     read_only: bool = True
-
-
-def explain(error: BaseException, address: str) -> ContainerError:
-    """An SDK failure as an error of ours that says what mends it."""
-    chain: list[BaseException] = []
-    current: BaseException | None = error
-    while current is not None and current not in chain:
-        chain.append(current)
-        current = current.__cause__ or current.__context__
-    text = " | ".join(str(item) for item in chain)
-    for words, message, remedy in _EXPLANATIONS:
-        if any(word in text for word in words):
-            return ContainerError(message, path=address, found=_brief(error), remedy=remedy)
-    return ContainerError("the container engine refused", path=address, found=_brief(error), remedy="read its own log")
-
-
-def _brief(error: BaseException) -> str:
-    explanation = getattr(error, "explanation", None)
-    return " ".join(str(explanation or error).split())[:400]
-
-
-_EXPLANATIONS: tuple[tuple[tuple[str, ...], str, str], ...] = (
-    (
-        ("Permission denied", "PermissionError"),
-        "no permission to talk to the container engine",
-        "join the group `docker` (sudo usermod -aG docker $USER, then log in again) or use a rootless engine",
-    ),
-    (
-        ("could not select device driver", "nvidia-container-cli", "nvidia-container-runtime", "unresolvable CDI devices"),
-        "the container engine cannot hand GPUs to a container",
-        "install NVIDIA's driver and the NVIDIA Container Toolkit on the host, restart the engine, or use --flavour cpu",
-    ),
-    (
-        ("no space left on device", "No space left", "disk quota exceeded"),
-        "the container engine has no disk space left",
-        "free space under its data folder (docker system df; docker image prune)",
-    ),
-    (
-        (
-            "pull access denied", "manifest unknown", "manifest for", "repository does not exist", "toomanyrequests",
-            "registry-1", "unauthorized", "dial tcp", "no such host", "TLS handshake", "denied: requested access",
-        ),
-        "the base image could not be pulled",
-        "give one that you have with --base IMAGE (a debootstrap of the suite, imported with `docker import`, will do)",
-    ),
-    (
-        ("No such file or directory", "Connection refused", "ConnectionRefusedError", "FileNotFoundError", "connect timeout"),
-        "no container engine answers",
-        "install Docker and start it, or point DOCKER_HOST at one; `--toolchain host` needs none",
-    ),
-    (
-        ("Connection aborted", "RemoteDisconnected", "Connection broken", "IncompleteRead", "Connection reset", "Broken pipe",
-         "Read timed out", "BadStatusLine"),
-        "the container engine went away in the middle",
-        "restart it and run the command again: nothing half-made is used",
-    ),
-)  # fmt: skip
 
 
 class Engine:
@@ -388,84 +328,3 @@ def watcher(address: str, run_id: str) -> Iterator[None]:
             process.stdin.write(b"done\n")
             process.stdin.close()
         process.wait()
-
-
-class ContainerRunner:
-    """Runs commands of `assembly` and `engines.native` in a toolchain's image (the Runner protocol of engines/base.py).
-
-    No network, the caller's uid and gid (or `user`), a read-only root with a scratch /tmp; `mounts` are all that it sees of
-    the host. `identity` says in a build record what it runs in: image id, toolchain, lock digest.
-    """
-
-    def __init__(
-        self,
-        engine: Engine,
-        image: str,
-        mounts: Sequence[Mount],
-        *,
-        gpus: Sequence[int] | None = None,
-        user: str | None = None,
-        identity: Mapping[str, str] | None = None,
-    ) -> None:
-        self.engine = engine
-        self.image = image
-        self.mounts = tuple(mounts)
-        self.gpus = gpus
-        self.identity = dict(identity or {"image": image})
-        self.user = user or f"{os.getuid()}:{os.getgid()}"
-        targets = [mount.target for mount in self.mounts]
-        if len(set(targets)) != len(targets):
-            raise UserInputError("two folders would be mounted in the same place", found=", ".join(sorted(targets)))
-
-    def run(
-        self,
-        command: Sequence[str],
-        *,
-        cwd: Path,
-        environment: Mapping[str, str],
-        on_line: OnLine,
-        stop: Callable[[], bool] = lambda: False,
-    ) -> int:
-        """Run to the end, handing each output line (both streams, in order) to `on_line`; returns the exit status.
-
-        A command ended by signal n returns -n, as a local one does. Raises MissingToolError when the image lacks the program.
-        """
-        last = ""
-
-        def note(line: str) -> None:
-            nonlocal last
-            last = line
-            on_line(line)
-
-        task = Task(
-            image=self.image,
-            command=[*_ONE_STREAM, *command],
-            mounts=self.mounts,
-            environment={"HOME": "/tmp", **environment},
-            workdir=self.path(cwd),
-            user=self.user,
-            gpus=self.gpus,
-        )
-        status = self.engine.execute(task, note, stop)
-        if status in (126, 127) and last.startswith("sh: ") and f"exec: {command[0]}: " in last:
-            raise MissingToolError(
-                f"{command[0]} cannot be run in the image", path=command[0], found=last.rpartition(": ")[2],
-                remedy="name a program that the toolchain holds",
-            )  # fmt: skip
-        return _SIGNALLED - status if _SIGNALLED < status < _SIGNALLED + signal.NSIG else status
-
-    def path(self, host: Path) -> str:
-        """The path under which the command sees a host path; UserInputError when it does not see it."""
-        host = Path(os.path.abspath(host))  # noqa: PTH100 - resolve() would follow links that the mounts do not
-        for candidate in (host, host.resolve()):
-            inside = [m for m in self.mounts if candidate.is_relative_to(m.host) or candidate.is_relative_to(m.host.resolve())]
-            if inside:
-                mount = max(inside, key=lambda m: len(m.host.parts))
-                base = mount.host if candidate.is_relative_to(mount.host) else mount.host.resolve()
-                return str(PurePosixPath(mount.target) / candidate.relative_to(base).as_posix())
-        raise UserInputError(
-            "the container does not see this path",
-            path=host,
-            expected="a path under " + ", ".join(str(mount.host) for mount in self.mounts),
-            remedy="put it in one of these folders",
-        )

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from alexnet_archive.errors import MissingToolError, UserInputError
-from alexnet_archive.toolchains.table import Table, Toolchain
+from alexnet_archive.toolchains.table import Table, Toolchain, load
 
 _ARCH = re.compile(r"^sm_(\d{2,3})$")
 AUTO = "auto"
@@ -162,6 +162,22 @@ def choose(table: Table, sm: Sequence[int]) -> Toolchain:
         found="; ".join(str(refusal(row, sm)) for row in rows),
         remedy="build for fewer architectures at a time, or add a row to docker/toolchains.toml",
     )
+
+
+def settle(toolchain: str, given: str | None) -> tuple[str, str | None]:
+    """(toolchain, architectures): `auto` asks the GPUs, and takes the oldest row that compiles for all of them.
+
+    A container's architectures are checked against its row; on the host nvcc judges. Raises UserInputError with the
+    reason for combinations outside the table, MissingToolError when no GPU can be asked.
+    """
+    if toolchain == "host" and given != AUTO:
+        return toolchain, given
+    numbers = resolve_arch(given or AUTO)
+    if toolchain == AUTO:
+        toolchain = choose(load(), numbers).name
+    elif toolchain != "host":
+        check(load().row(toolchain), numbers)
+    return toolchain, _names(numbers)
 
 
 def _names(sm: Sequence[int]) -> str:

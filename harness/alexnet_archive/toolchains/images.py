@@ -4,44 +4,22 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from alexnet_archive import paths
 from alexnet_archive.errors import ContainerError, ToolchainError
 from alexnet_archive.toolchains import locks, render
-from alexnet_archive.toolchains.container import ContainerRunner, Engine, ImageFacts, Mount
+from alexnet_archive.toolchains.container import Engine, ImageFacts, Mount
 from alexnet_archive.toolchains.locks import Lock
+from alexnet_archive.toolchains.routes import Route, Sources
+from alexnet_archive.toolchains.runner import ContainerRunner
 from alexnet_archive.toolchains.table import Table, Toolchain
 
 REPOSITORY = "alexnet-archive"
 OnLine = Callable[[str], None]
 _BOOKKEEPING = re.compile(r"^ ---> [0-9a-f]+$|^ ---> Running in|^Removing intermediate container|^Successfully ")
-
-
-@dataclass(frozen=True)
-class Route:
-    """How this machine reaches its package sources. None of it decides what gets into an image: the pins do."""
-
-    bases: Mapping[str, str] = field(default_factory=dict)
-    ca_bundle: bytes = b""
-    mirror: str | None = None
-    security_mirror: str | None = None
-    index: str | None = None
-    proxy: str | None = None
-    network: str | None = None
-
-    def arguments(self) -> dict[str, str]:
-        """Build arguments; proxies are those that every builder knows and keeps out of the image's history."""
-        out = {f"BASE_{suite.upper()}": image for suite, image in self.bases.items()}
-        out |= self.environment()
-        return out
-
-    def environment(self) -> dict[str, str]:
-        named = {"DEBIAN_MIRROR": self.mirror, "DEBIAN_SECURITY_MIRROR": self.security_mirror, "INDEX_URL": self.index}
-        if self.proxy:
-            named |= dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), self.proxy)
-        return {name: value for name, value in named.items() if value}
 
 
 @dataclass(frozen=True)
@@ -88,13 +66,37 @@ def _check_labels(facts: ImageFacts, tag: str, row: Toolchain, lock: Lock, conte
             )
 
 
+def prepare(
+    engine: Engine, table: Table, row: Toolchain, sources: Sources, *, on_line: OnLine, rebuild: bool = False
+) -> BuiltImage:
+    """As `ensure`, by way of a user's `sources`, labelled with the commit that this runs from."""
+    engine.sweep()
+    return ensure(
+        engine, table, row, on_line=on_line, route=sources.route(row), revision=checkout_revision(), rebuild=rebuild
+    )  # fmt: skip
+
+
+def checkout_revision() -> str:
+    """The commit this runs from, for an image's label; "unknown" outside a git checkout."""
+    root = paths.checkout()
+    if root is None:
+        return "unknown"
+    from dulwich.errors import NotGitRepository
+    from dulwich.repo import Repo
+
+    try:
+        return Repo(str(root)).head().decode()
+    except (NotGitRepository, KeyError):
+        return "unknown"
+
+
 def ensure(
     engine: Engine,
     table: Table,
     row: Toolchain,
     *,
     on_line: OnLine,
-    route: Route = Route(),
+    route: Route = Route(),  # noqa: B008 - frozen
     folder: Path | None = None,
     revision: str = "unknown",
     rebuild: bool = False,
@@ -109,6 +111,16 @@ def ensure(
     content = render.content_digest(table, row, lock, folder)
     tag = tag_of(row, content)
     parts = render.context(table, row, lock, folder, route.ca_bundle)
+    started = time.monotonic()
+    facts = _built(engine, row.name, tag, content, parts, route, revision, on_line, no_cache=rebuild)
+    return BuiltImage(row.name, tag, facts, lock.digest, content, time.monotonic() - started)
+
+
+def _built(
+    engine: Engine, name: str, tag: str, content: str, parts: dict[str, bytes], route: Route, revision: str, on_line: OnLine,
+    *, no_cache: bool,
+) -> ImageFacts:  # fmt: skip
+    """Build the context's image; a failure that the install scripts explain becomes their explanation."""
     lines: list[str] = []
 
     def note(line: str) -> None:
@@ -116,25 +128,23 @@ def ensure(
         if not _BOOKKEEPING.match(line):
             on_line(line)
 
-    started = time.monotonic()
     try:
-        facts = engine.build(
+        return engine.build(
             render.context_tar(parts),
             tag,
             arguments={**route.arguments(), "REVISION": revision},
             labels={render.LABELS["content"]: content},
             on_line=note,
             network=route.network,
-            no_cache=rebuild,
+            no_cache=no_cache,
         )
     except ContainerError:
         raise
     except ToolchainError as error:
-        trouble = pin_trouble(row.name, lines)
+        trouble = pin_trouble(name, lines)
         if trouble is None:
             raise
         raise trouble from error
-    return BuiltImage(row.name, tag, facts, lock.digest, content, time.monotonic() - started)
 
 
 def pin_trouble(name: str, lines: Sequence[str]) -> ToolchainError | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -155,6 +156,27 @@ def save(lock: Lock, folder: Path | None = None) -> Path:
     files.make_folder(path.parent)
     files.write_text(path, to_text(lock))
     return path
+
+
+def renew(lock: Lock, folder: Path | None = None) -> tuple[Path, bool]:
+    """Save a lock in the place of the one that is there; its path, and whether a byte of it changed."""
+    path = path_of(lock.toolchain, folder)
+    before = path.read_text() if path.exists() else ""
+    save(lock, folder)
+    return path, before != path.read_text()
+
+
+def require_pinned(table: Table, rows: Sequence[Toolchain]) -> dict[str, Lock]:
+    """The locks by name. Raises ToolchainError with everything unpinned, and every lock older than its template or row."""
+    found = {row.name: findings(table, row) for row in rows}
+    unpinned = [name for name, items in found.items() if items]
+    if unpinned:
+        items = [item for name in unpinned for item in found[name]]
+        raise ToolchainError(
+            f"{len(items)} findings:\n  " + "\n  ".join(items),
+            remedy=f"for each of {' '.join(unpinned)}: alexnet-archive toolchain lock NAME",
+        )
+    return {name: load(name) for name in found}
 
 
 def findings(table: Table, row: Toolchain, folder: Path | None = None) -> list[str]:

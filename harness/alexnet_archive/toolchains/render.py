@@ -11,7 +11,7 @@ from pathlib import Path
 
 import jinja2
 
-from alexnet_archive import paths
+from alexnet_archive import files, paths
 from alexnet_archive.toolchains import locks
 from alexnet_archive.toolchains.locks import Lock
 from alexnet_archive.toolchains.table import Suite, Table, Toolchain, digest
@@ -82,6 +82,14 @@ def context(
     for part in ("python2", "cuda") if row.wheels else ("python2",):
         out[f"{part}.txt"] = "".join(f"{pin.requirement()}\n" for pin in getattr(lock, part)).encode()
     return out
+
+
+def write_context(table: Table, row: Toolchain, lock: Lock, place: Path) -> None:
+    """The build context as a folder that `docker build` takes without this program."""
+    files.make_folder(place)
+    for part, data in context(table, row, lock).items():
+        with files.atomic_writer(place / part, mode=0o755 if data.startswith(b"#!") else 0o644) as stream:
+            stream.write(data)
 
 
 def content_digest(table: Table, row: Toolchain, lock: Lock, folder: Path | None = None) -> str:

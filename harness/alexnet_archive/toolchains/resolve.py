@@ -13,8 +13,8 @@ from alexnet_archive import paths
 from alexnet_archive.errors import ToolchainError
 from alexnet_archive.toolchains import locks
 from alexnet_archive.toolchains.container import Engine, Mount, Task
-from alexnet_archive.toolchains.images import Route
 from alexnet_archive.toolchains.locks import DebianPin, Lock, WheelPin
+from alexnet_archive.toolchains.routes import Route
 from alexnet_archive.toolchains.table import Suite, Table, Toolchain
 
 OnLine = Callable[[str], None]

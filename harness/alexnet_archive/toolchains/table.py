@@ -10,6 +10,7 @@ import functools
 import hashlib
 import json
 import tomllib
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,10 @@ class Table:
             found=name,
             remedy="`alexnet-archive toolchain list` shows them all",
         )
+
+    def rows(self, names: Sequence[str]) -> list[Toolchain]:
+        """The rows of these names, all of them for none. Raises ToolchainError for a name that is not in the table."""
+        return [self.row(name) for name in names] if names else list(self.toolchains.values())
 
     def requests(self, row: Toolchain) -> dict[str, Any]:
         """What decides a row's pins: packages per stage, wheels per group, suites. A lock records the digest of this."""

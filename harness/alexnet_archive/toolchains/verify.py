@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import tempfile
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from alexnet_archive import files, paths
 from alexnet_archive.errors import ToolchainError
@@ -70,6 +71,39 @@ def current(table: Table, row: Toolchain, folder: Path | None = None) -> Record 
         return None
     content = render.content_digest(table, row, locks.load(row.name, folder), folder)
     return record if record.content == content else None
+
+
+def facts(table: Table, row: Toolchain) -> dict[str, Any]:
+    """What a row holds, whether it is pinned, and the record of its proof where that still holds, as plain values."""
+    record = current(table, row)
+    return {
+        "name": row.name,
+        "debian": row.suite.debian,
+        "cuda": row.cuda,
+        "compiler": row.compiler,
+        "python": table.python.version,
+        "sm": list(row.sm),
+        "flavours": list(row.flavours),
+        "purpose": row.purpose,
+        "pinned": not locks.findings(table, row),
+        "verified": vars(record) if record else None,
+    }
+
+
+def prove(
+    engine: Engine, row: Toolchain, image: BuiltImage, *, today: str, on_line: OnLine, rebuilt: bool = False
+) -> Record:
+    """`verify` the row and keep the record. Raises ToolchainError.
+
+    Only an image `rebuilt` with no step cached says how long a build takes; else the time measured for this content stays.
+    """
+    record = verify(engine, row, image, today=today, on_line=on_line)
+    records = load()
+    if not rebuilt:
+        old = records.get(row.name)
+        record = replace(record, seconds=old.seconds if old is not None and old.content == record.content else 0)
+    save({**records, row.name: record})
+    return record
 
 
 def verify(

@@ -34,30 +34,8 @@ void addTo(float* sum, const float* values, int count) {
     for (int i = 0; i < count; i++) sum[i] += values[i];
 }
 
-// For each pixel of one map and one block of cases: values(pixel, out) fills what is summed, done(pixel, sum) receives
-// the sum over the pixel's window. `window(centre)` is the clipped window on one axis.
-template <class Values, class Window, class Done>
-void windowSums(int imgSize, int count, const Values& values, const Window& window, const Done& done) {
-    float* rows = scratch((size_t)imgSize * (imgSize + 1) * count);
-    float* line = rows + (size_t)imgSize * imgSize * count;
-    for (int y = 0; y < imgSize; y++) {
-        for (int x = 0; x < imgSize; x++) values(y * imgSize + x, line + (size_t)x * count);
-        for (int x = 0; x < imgSize; x++) {
-            float* sum = rows + ((size_t)y * imgSize + x) * count;
-            std::fill(sum, sum + count, 0.0f);
-            const Range xs = window(x);
-            for (int i = xs.first; i < xs.last; i++) addTo(sum, line + (size_t)i * count, count);
-        }
-    }
-    float sum[CASE_BLOCK];
-    for (int y = 0; y < imgSize; y++) {
-        const Range ys = window(y);
-        for (int x = 0; x < imgSize; x++) {
-            std::fill(sum, sum + count, 0.0f);
-            for (int i = ys.first; i < ys.last; i++) addTo(sum, rows + ((size_t)i * imgSize + x) * count, count);
-            done(y * imgSize + x, sum);
-        }
-    }
+void squares(const float* x, int count, float* out) {
+    for (int i = 0; i < count; i++) out[i] = x[i] * x[i];
 }
 
 // The share of the gradient that reaches other inputs of a window: -2 * addScale * powScale * grads * acts / denoms.
@@ -81,128 +59,150 @@ void writeNorm(const float* sum, const float* numerators, float base, float addS
     for (int i = 0; i < count; i++) target[i] = numerators[i] * power[i];
 }
 
+// What is summed over the windows, and what happens to a sum. `at` is the first of `count` cases of one pixel of one map.
+
+struct Divide {
+    const float* squared;
+    const float* numerators;
+    float* denoms;
+    float* target;
+    float base, addScale, powScale;
+
+    void values(size_t at, int count, float* out) const { squares(squared + at, count, out); }
+    void end(size_t at, int count, const float* sum) const {
+        writeNorm(sum, numerators + at, base, addScale, powScale, count, denoms + at, target + at);
+    }
+};
+
+struct DivideUndo {
+    const float* grads;
+    const float* denoms;
+    const float* inputs;
+    const float* acts;
+    float* target;
+    float addScale, powScale;
+    Scales scales;
+
+    void values(size_t at, int count, float* out) const {
+        innerGradient(grads + at, acts + at, denoms + at, -2 * addScale * powScale, count, out);
+    }
+    void end(size_t at, int count, const float* sum) const {
+        writeUndo(inputs + at, sum, grads + at, denoms + at, powScale, count, target + at, scales);
+    }
+};
+
+struct Tica {
+    const float* images;
+    float* target;
+    Scales scales;
+
+    void values(size_t at, int count, float* out) const { squares(images + at, count, out); }
+    void end(size_t at, int count, const float* sum) const {
+        // The constant is a double literal in 2012, so the sum and quotient are double too.
+        float result[CASE_BLOCK];
+        for (int i = 0; i < count; i++) result[i] = (float)(1.0 / (0.001 + std::sqrt(sum[i])));
+        writeRow(target + at, result, count, scales);
+    }
+};
+
+struct TicaGrad {
+    const float* images;
+    const float* ticas;
+    float* target;
+    Scales scales;
+
+    void values(size_t at, int count, float* out) const { std::copy(ticas + at, ticas + at + count, out); }
+    void end(size_t at, int count, const float* sum) const {
+        float result[CASE_BLOCK];
+        for (int i = 0; i < count; i++) result[i] = -images[at + i] * sum[i];
+        writeRow(target + at, result, count, scales);
+    }
+};
+
+// The clipped window of a centre on an axis, by NormShape: of an output's inputs, or of an input's outputs.
+typedef Range (NormShape::*Window)(int centre, int limit) const;
+const Window FORWARD = &NormShape::forward, BACKWARD = &NormShape::transposed;
+
+// Windows over the pixels of each map: rows first, then columns.
+template <class Work>
+void sumsWithinMaps(const NormShape& s, Window window, const Work& work) {
+    const int side = s.imgSize;
+    forCaseBlocks(s.channels, s.cases, CASE_BLOCK, [&](int channel, int first, int count) {
+        const auto at = [&](int pixel) { return ((size_t)channel * s.pixels + pixel) * s.cases + first; };
+        float* rows = scratch((size_t)side * (side + 1) * count);
+        float* line = rows + (size_t)side * side * count;
+        for (int y = 0; y < side; y++) {
+            for (int x = 0; x < side; x++) work.values(at(y * side + x), count, line + (size_t)x * count);
+            for (int x = 0; x < side; x++) {
+                float* sum = rows + ((size_t)y * side + x) * count;
+                std::fill(sum, sum + count, 0.0f);
+                const Range xs = (s.*window)(x, side);
+                for (int i = xs.first; i < xs.last; i++) addTo(sum, line + (size_t)i * count, count);
+            }
+        }
+        float sum[CASE_BLOCK];
+        for (int y = 0; y < side; y++) {
+            const Range ys = (s.*window)(y, side);
+            for (int x = 0; x < side; x++) {
+                std::fill(sum, sum + count, 0.0f);
+                for (int i = ys.first; i < ys.last; i++) addTo(sum, rows + ((size_t)i * side + x) * count, count);
+                work.end(at(y * side + x), count, sum);
+            }
+        }
+    });
+}
+
+// Windows over the maps at each pixel.
+template <class Work>
+void sumsAcrossMaps(const NormShape& s, Window window, const Work& work) {
+    forCaseBlocks(s.pixels, s.cases, CASE_BLOCK, [&](int pixel, int first, int count) {
+        const auto at = [&](int map) { return ((size_t)map * s.pixels + pixel) * s.cases + first; };
+        float* values = scratch((size_t)s.channels * count);
+        for (int f = 0; f < s.channels; f++) work.values(at(f), count, values + (size_t)f * count);
+        float sum[CASE_BLOCK];
+        for (int f = 0; f < s.channels; f++) {
+            const Range maps = (s.*window)(f, s.channels);
+            std::fill(sum, sum + count, 0.0f);
+            for (int k = maps.first; k < maps.last; k++) addTo(sum, values + (size_t)k * count, count);
+            work.end(at(f), count, sum);
+        }
+    });
+}
+
 }  // namespace
 
 void normSameMap(const NormShape& s, const float* numerators, const float* squares, float* denoms, float* target,
                  float addScale, float powScale) {
-    const size_t n = s.cases, pixels = s.pixels;
-    forCaseBlocks(s.channels, s.cases, CASE_BLOCK, [&](int channel, int first, int count) {
-        const size_t base = channel * pixels * n + first;
-        windowSums(
-            s.imgSize, count,
-            [&](int pixel, float* out) {
-                const float* x = squares + base + pixel * n;
-                for (int i = 0; i < count; i++) out[i] = x[i] * x[i];
-            },
-            [&](int centre) { return s.forward(centre, s.imgSize); },
-            [&](int pixel, const float* sum) {
-                const size_t at = base + pixel * n;
-                writeNorm(sum, numerators + at, 1, addScale, powScale, count, denoms + at, target + at);
-            });
-    });
+    const Divide work = {squares, numerators, denoms, target, 1, addScale, powScale};
+    sumsWithinMaps(s, FORWARD, work);
 }
 
 void normSameMapUndo(const NormShape& s, const float* grads, const float* denoms, const float* inputs,
                      const float* acts, float* target, float addScale, float powScale, Scales scales) {
-    const size_t n = s.cases, pixels = s.pixels;
-    const float factor = -2 * addScale * powScale;
-    forCaseBlocks(s.channels, s.cases, CASE_BLOCK, [&](int channel, int first, int count) {
-        const size_t base = channel * pixels * n + first;
-        windowSums(
-            s.imgSize, count,
-            [&](int pixel, float* out) {
-                const size_t at = base + pixel * n;
-                innerGradient(grads + at, acts + at, denoms + at, factor, count, out);
-            },
-            [&](int centre) { return s.transposed(centre, s.imgSize); },
-            [&](int pixel, const float* sum) {
-                const size_t at = base + pixel * n;
-                writeUndo(inputs + at, sum, grads + at, denoms + at, powScale, count, target + at, scales);
-            });
-    });
+    const DivideUndo work = {grads, denoms, inputs, acts, target, addScale, powScale, scales};
+    sumsWithinMaps(s, BACKWARD, work);
 }
 
 void normCrossMap(const NormShape& s, const float* images, float* denoms, float* target, float addScale,
                   float powScale, float minDiv) {
-    const int pixels = s.pixels;
-    forCaseBlocks(pixels, s.cases, CASE_BLOCK, [&](int pixel, int first, int count) {
-        const size_t base = (size_t)pixel * s.cases + first, step = (size_t)pixels * s.cases;
-        float* squares = scratch((size_t)s.channels * count);
-        for (int f = 0; f < s.channels; f++) {
-            const float* x = images + base + f * step;
-            for (int i = 0; i < count; i++) squares[(size_t)f * count + i] = x[i] * x[i];
-        }
-        float sum[CASE_BLOCK];
-        for (int f = 0; f < s.channels; f++) {
-            const Range maps = s.forward(f, s.channels);
-            std::fill(sum, sum + count, 0.0f);
-            for (int k = maps.first; k < maps.last; k++) addTo(sum, squares + (size_t)k * count, count);
-            const size_t at = base + f * step;
-            writeNorm(sum, images + at, minDiv, addScale, powScale, count, denoms + at, target + at);
-        }
-    });
+    const Divide work = {images, images, denoms, target, minDiv, addScale, powScale};
+    sumsAcrossMaps(s, FORWARD, work);
 }
 
 void normCrossMapUndo(const NormShape& s, const float* grads, const float* denoms, const float* inputs,
                       const float* acts, float* target, float addScale, float powScale, Scales scales) {
-    const int pixels = s.pixels;
-    const float factor = -2 * addScale * powScale;
-    forCaseBlocks(pixels, s.cases, CASE_BLOCK, [&](int pixel, int first, int count) {
-        const size_t base = (size_t)pixel * s.cases + first, step = (size_t)pixels * s.cases;
-        float* inner = scratch((size_t)s.channels * count);
-        for (int f = 0; f < s.channels; f++) {
-            const size_t at = base + f * step;
-            innerGradient(grads + at, acts + at, denoms + at, factor, count, inner + (size_t)f * count);
-        }
-        float sum[CASE_BLOCK];
-        for (int f = 0; f < s.channels; f++) {
-            const Range maps = s.transposed(f, s.channels);
-            std::fill(sum, sum + count, 0.0f);
-            for (int k = maps.first; k < maps.last; k++) addTo(sum, inner + (size_t)k * count, count);
-            const size_t at = base + f * step;
-            writeUndo(inputs + at, sum, grads + at, denoms + at, powScale, count, target + at, scales);
-        }
-    });
+    const DivideUndo work = {grads, denoms, inputs, acts, target, addScale, powScale, scales};
+    sumsAcrossMaps(s, BACKWARD, work);
 }
 
 void tica(const NormShape& s, const float* images, float* target, Scales scales) {
-    const size_t n = s.cases, pixels = s.pixels;
-    forCaseBlocks(s.channels, s.cases, CASE_BLOCK, [&](int channel, int first, int count) {
-        const size_t base = channel * pixels * n + first;
-        windowSums(
-            s.imgSize, count,
-            [&](int pixel, float* out) {
-                const float* x = images + base + pixel * n;
-                for (int i = 0; i < count; i++) out[i] = x[i] * x[i];
-            },
-            [&](int centre) { return s.forward(centre, s.imgSize); },
-            [&](int pixel, const float* sum) {
-                // The constant is a double literal in 2012, so the sum and quotient are double too.
-                float result[CASE_BLOCK];
-                for (int i = 0; i < count; i++) result[i] = (float)(1.0 / (0.001 + std::sqrt(sum[i])));
-                writeRow(target + base + pixel * n, result, count, scales);
-            });
-    });
+    const Tica work = {images, target, scales};
+    sumsWithinMaps(s, FORWARD, work);
 }
 
 void ticaGrad(const NormShape& s, const float* images, const float* ticas, float* target, Scales scales) {
-    const size_t n = s.cases, pixels = s.pixels;
-    forCaseBlocks(s.channels, s.cases, CASE_BLOCK, [&](int channel, int first, int count) {
-        const size_t base = channel * pixels * n + first;
-        windowSums(
-            s.imgSize, count,
-            [&](int pixel, float* out) {
-                const float* t = ticas + base + pixel * n;
-                std::copy(t, t + count, out);
-            },
-            [&](int centre) { return s.forward(centre, s.imgSize); },
-            [&](int pixel, const float* sum) {
-                const size_t at = base + pixel * n;
-                float result[CASE_BLOCK];
-                for (int i = 0; i < count; i++) result[i] = -images[at + i] * sum[i];
-                writeRow(target + at, result, count, scales);
-            });
-    });
+    const TicaGrad work = {images, ticas, target, scales};
+    sumsWithinMaps(s, FORWARD, work);
 }
 
 }  // namespace conv_backend

@@ -21,48 +21,54 @@ struct Covering {
     }
 };
 
-struct PoolAvgUndo {
+// A pixel's gradient: what it gets from each of those outputs, summed.
+template <class Share>
+struct PoolUndo {
     Covering outputs;
-    const float* grads;
+    Share share;
     float* target;
     Scales scales;
 
     template <int N>
     __device__ void run(const Place& p) const {
         const Range oys = outputs.of(p.y), oxs = outputs.of(p.x);
+        const auto pixel = share.template at<N>(p);
         Lanes<N> sum = allLanes<N>(0);
         for (int oy = oys.first; oy < oys.last; oy++)
-            for (int ox = oxs.first; ox < oxs.last; ox++) {
-                const float share = 1.0f / (outputs.s.clipped(oy).count() * outputs.s.clipped(ox).count());
-                const Lanes<N> grad = loadLanes<N>(grads + outputs.at(p, oy, ox));
-#pragma unroll
-                for (int l = 0; l < N; l++) sum.at[l] += grad.at[l] * share;
-            }
+            for (int ox = oxs.first; ox < oxs.last; ox++) share.add(sum, pixel, outputs, oy, ox, outputs.at(p, oy, ox));
         writeLanes(target + p.at, sum, scales);
     }
 };
 
-struct PoolMaxUndo {
-    Covering outputs;
+// Every pixel of a window gets the same.
+struct AvgShare {
+    const float* grads;
+
+    struct Nothing {};
+    template <int N>
+    __device__ Nothing at(const Place&) const { return Nothing(); }
+    template <int N>
+    __device__ void add(Lanes<N>& sum, Nothing, const Covering& outputs, int oy, int ox, int output) const {
+        const float share = 1.0f / (outputs.s.clipped(oy).count() * outputs.s.clipped(ox).count());
+        const Lanes<N> grad = loadLanes<N>(grads + output);
+#pragma unroll
+        for (int l = 0; l < N; l++) sum.at[l] += grad.at[l] * share;
+    }
+};
+
+// Every pixel that equals the output gets all of it.
+struct MaxShare {
     const float* images;
     const float* grads;
     const float* acts;
-    float* target;
-    Scales scales;
 
     template <int N>
-    __device__ void run(const Place& p) const {
-        const Range oys = outputs.of(p.y), oxs = outputs.of(p.x);
-        const Lanes<N> image = loadLanes<N>(images + p.at);
-        Lanes<N> sum = allLanes<N>(0);
-        for (int oy = oys.first; oy < oys.last; oy++)
-            for (int ox = oxs.first; ox < oxs.last; ox++) {
-                const int output = outputs.at(p, oy, ox);
-                const Lanes<N> grad = loadLanes<N>(grads + output), act = loadLanes<N>(acts + output);
+    __device__ Lanes<N> at(const Place& p) const { return loadLanes<N>(images + p.at); }
+    template <int N>
+    __device__ void add(Lanes<N>& sum, const Lanes<N>& image, const Covering&, int, int, int output) const {
+        const Lanes<N> grad = loadLanes<N>(grads + output), act = loadLanes<N>(acts + output);
 #pragma unroll
-                for (int l = 0; l < N; l++) sum.at[l] += grad.at[l] * (float)(image.at[l] == act.at[l]);
-            }
-        writeLanes(target + p.at, sum, scales);
+        for (int l = 0; l < N; l++) sum.at[l] += grad.at[l] * (float)(image.at[l] == act.at[l]);
     }
 };
 
@@ -98,13 +104,13 @@ Maps pixelsOf(const PoolShape& s) {
 }  // namespace
 
 void poolAvgUndo(const PoolShape& s, const float* grads, float* target, Scales scales) {
-    const PoolAvgUndo body = {s, grads, target, scales};
+    const PoolUndo<AvgShare> body = {s, {grads}, target, scales};
     forEachPlace("gradient of average pooling", pixelsOf(s), body, grads, target);
 }
 
 void poolMaxUndo(const PoolShape& s, const float* images, const float* grads, const float* acts, float* target,
                  Scales scales) {
-    const PoolMaxUndo body = {s, images, grads, acts, target, scales};
+    const PoolUndo<MaxShare> body = {s, {images, grads, acts}, target, scales};
     forEachPlace("gradient of maximum pooling", pixelsOf(s), body, images, grads, acts, target);
 }
 

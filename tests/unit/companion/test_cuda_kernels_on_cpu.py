@@ -44,7 +44,7 @@ def emulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sources = [RULES, *(folder / name for name in KERNELS)]
     wraps = [f"-Wl,--wrap={name}" for name in re.findall(r'^#define COPY\w* "(\w+)"', RULES.read_text(), re.MULTILINE)]
     assert len(wraps) == 4
-    sources += [COMPANION / "nvmatrix" / "nvmatrix.cu", COMPANION / "nvmatrix" / "cpu_product.cpp"]
+    sources += [COMPANION / "nvmatrix" / name for name in ("nvmatrix.cu", "operations.cu", "cpu_product.cpp")]
     sources += [*sorted((COMPANION / "common").glob("*.cpp")), *sorted((COMPANION / "cpu").glob("*.cpp"))]
     blas = next(library for library in facts["link_libraries"] if "/" in library)
     plain = "scipy" not in Path(blas).name

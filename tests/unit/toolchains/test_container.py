@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from alexnet_archive.errors import UserInputError
 from alexnet_archive.toolchains import container, images
-from alexnet_archive.toolchains.container import ContainerRunner, Engine, Mount
+from alexnet_archive.toolchains.container import Engine, Mount
 from alexnet_archive.toolchains.images import Route
+from alexnet_archive.toolchains.runner import ContainerRunner
 
 part = st.text("abcXYZ 0.-_é", min_size=1, max_size=8).filter(lambda text: text not in (".", "..") and text.strip() == text)
 

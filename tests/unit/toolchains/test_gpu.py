@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alexnet_archive.cli import doctor
+from alexnet_archive.assembly import machine
 from alexnet_archive.errors import MissingToolError, UserInputError
 from alexnet_archive.toolchains import gpu
 from alexnet_archive.toolchains import table as tables
@@ -153,16 +153,16 @@ def test_a_pycuda_without_a_driver_leaves_it_to_nvidia_smi(tmp_path: Path, monke
 def test_doctor_names_each_gpu_and_the_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install_smi(tmp_path, monkeypatch, rows("8.6"))
     install_pycuda(monkeypatch)
-    check = doctor.check_gpus()
+    check = machine.check_gpus()
     assert check.ok and check.detail == (
         "NVIDIA H100, 85.0 GiB, sm_90; Tesla T4, 15.0 GiB, sm_75; driver 580.159.04; driver speaks CUDA 12.4"
     )
-    assert doctor.check_pycuda().detail == "2026.1, sees 2 GPUs"
+    assert machine.check_pycuda().detail == "2026.1, sees 2 GPUs"
 
 
 def test_doctor_says_what_is_missing_and_how_to_mend_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install_smi(tmp_path, monkeypatch, "echo No devices were found; exit 6")
-    check = doctor.check_gpus()
+    check = machine.check_gpus()
     assert not check.ok and "nvidia-smi: No devices were found" in check.detail and "driver" in check.remedy
-    check = doctor.check_pycuda()
+    check = machine.check_pycuda()
     assert not check.ok and "pip install 'alexnet-archive[gpu]'" in check.remedy

@@ -1,0 +1,1 @@
+"""`acquire`, `verify`, `inventory` and `notebook`: one module each, which parses, calls the archive and prints."""
