@@ -16,6 +16,10 @@ from alexnet_archive.layerdefs.sections import SectionReader
 from alexnet_archive.layerdefs.surroundings import Surroundings
 from alexnet_archive.layerdefs.values import BadText, parse_neuron
 
+# The number of devices is the run's, and 2012 refuses a `gpu` outside it; a definition read without a run gets this many,
+# so that a mistyped number is refused too and does not become a list of that length.
+MOST_GPUS = 1024
+
 
 @dataclass(frozen=True)
 class LayerType:
@@ -121,9 +125,9 @@ class DefinitionReader:
             read.halt()
         inherited = inputs[0].gpu
         gpu = read.integer("gpu", inherited)
-        limit = "0 or more" if self.num_gpus is None else f"0 to {self.num_gpus - 1}"
+        devices = MOST_GPUS if self.num_gpus is None else self.num_gpus
         hint = " (the first input is a data layer, so gpu must be given)" if gpu == inherited == HOST else ""
-        inside = gpu >= 0 and (self.num_gpus is None or gpu < self.num_gpus)
+        inside, limit = 0 <= gpu < devices, f"0 to {devices - 1}"
         read.check(inside, "gpu", f"not a device of this run{hint}", found=gpu, allowed=limit, spec="1.4")
         here = Surroundings(read, read.section, kind, gpu, neuron, inputs, self.layers, self.broken, self.shape)
         here.common = {
