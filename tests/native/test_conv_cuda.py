@@ -14,7 +14,6 @@ from tests.cuda import resources
 
 pytestmark = [
     pytest.mark.native,
-    pytest.mark.xdist_group("companion"),
     pytest.mark.skipif(shutil.which("nvcc") is None, reason="nvcc is not on the path"),
 ]
 # Bytes that a thread may park in local memory. The largest tiles of a product keep a few numbers there that they need only
