@@ -3,6 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 EXTRAS := demo,build,imagenet,export,cluster,docs,test
 WORKERS ?= auto
+# EXHAUSTIVE=1 runs every variant of every test, as continuous integration does; SEARCH=SEED draws other examples for property tests.
+EXHAUSTIVE ?=
+SEARCH ?=
 # The GPU targets may run in an interpreter that has what they need already (GPU_PYTHON=python3): then nothing is installed.
 GPU_PYTHON ?= $(BIN)/python
 GPU_WORKERS ?= 4
@@ -40,7 +43,7 @@ demo: setup
 	$(BIN)/alexnet-archive demo --out demo-out
 
 test: setup
-	$(BIN)/python -m pytest tests -n $(WORKERS) --dist loadgroup -m 'not container and not gpu'
+	ALEXNET_ARCHIVE_EXHAUSTIVE=$(EXHAUSTIVE) $(BIN)/python -m pytest tests -n $(WORKERS) --dist loadgroup -m 'not container and not gpu' $(if $(SEARCH),--hypothesis-profile=search --hypothesis-seed=$(SEARCH))
 
 test-containers: setup
 	$(BIN)/python -m tests.containers.private_engine prepare && ALEXNET_ARCHIVE_REQUIRE="$$ALEXNET_ARCHIVE_REQUIRE,containers" $(BIN)/python -m pytest tests/containers -m container

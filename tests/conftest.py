@@ -1,4 +1,6 @@
-"""Shared fixtures. Unit tests may not open a socket, start a container or touch a GPU: a guard raises if one tries."""
+"""Shared fixtures and what holds for every run. Unit tests may not open a socket, start a container or touch a GPU: a guard
+raises if one tries. Property tests draw the same examples in every run, and exhaustive variants are skipped unless asked for.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +12,38 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+EXHAUSTIVE = "ALEXNET_ARCHIVE_EXHAUSTIVE"
+
+# As many test processes as processors, each with threads of its own: those that wait must not spin meanwhile.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+# A run is repeatable: each property draws the same examples every time, and none fails because the machine was busy.
+# `make test SEARCH=SEED` draws others; the seed is printed at the top of its output.
+hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None)
+hypothesis.settings.register_profile("search", derandomize=False, deadline=None, print_blob=True)
+hypothesis.settings.load_profile("fixed")
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    seed = config.getoption("--hypothesis-seed")
+    if config.getoption("--hypothesis-profile") == "search":
+        return f"property tests: examples drawn with seed {seed}"
+    return "property tests: the same examples in every run (make test SEARCH=SEED draws others)"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skips what is marked exhaustive, saying how to run it, unless ALEXNET_ARCHIVE_EXHAUSTIVE is set."""
+    if os.environ.get(EXHAUSTIVE):
+        return
+    skip = pytest.mark.skip(reason="an exhaustive variant of a test that ran: make test EXHAUSTIVE=1 runs it too")
+    for item in items:
+        if item.get_closest_marker("exhaustive"):
+            item.add_marker(skip)
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ from alexnet_archive.assembly import patchset, plan
 from alexnet_archive.errors import BuildError
 from tests.e2e.conftest import STANDIN, command
 
-pytestmark = [pytest.mark.native, pytest.mark.python2, pytest.mark.slow, pytest.mark.xdist_group("standin")]
+pytestmark = [pytest.mark.native, pytest.mark.python2, pytest.mark.slow, pytest.mark.xdist_group("standin-build")]
 
 
 def snapshot(folder: Path) -> dict[str, tuple[int, int, int]]:

@@ -13,7 +13,7 @@ import pytest
 from tests.columns import DROPOUT, PLAIN, Command, agreement, dropout_in_both_columns, on_one_device, same_bits, trained
 from tests.e2e import conftest
 
-pytestmark = [pytest.mark.native, pytest.mark.python2, pytest.mark.slow, pytest.mark.xdist_group("standin")]
+pytestmark = [pytest.mark.native, pytest.mark.python2, pytest.mark.slow, pytest.mark.xdist_group("standin-devices")]
 
 
 @pytest.fixture
@@ -27,24 +27,31 @@ def command(built: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     return run
 
 
-def test_both_columns_on_one_device(command: Command, tmp_path: Path) -> None:
+# What 100 updates on two devices show is shown in test_native.py too; ten tell one placement from another.
+UPDATES = pytest.mark.parametrize("updates", ["1,10", pytest.param("1,10,100", marks=pytest.mark.exhaustive)])
+
+
+@UPDATES
+def test_both_columns_on_one_device(command: Command, tmp_path: Path, updates: str) -> None:
     page = tmp_path / "page.html"
-    words = {"parameters": DROPOUT, "devices": "0,0", "rates": "1"}
+    words = {"parameters": DROPOUT, "devices": "0,0", "rates": "1", "updates": updates}
     report = agreement(command, "reference", "native", "two-column.cfg", **words, html=page)
     assert report["case"]["devices"] == 2 and page.is_file()
 
 
-def test_dropout_in_both_columns_on_one_device(command: Command, built: Path, tmp_path: Path) -> None:
+@UPDATES
+def test_dropout_in_both_columns_on_one_device(command: Command, built: Path, tmp_path: Path, updates: str) -> None:
     """Each column draws from a stream of its own, as the reference engine does, though both have the same device."""
     layers, parameters = dropout_in_both_columns(built, tmp_path)
-    words = {"devices": "0,0", "rates": "1"}
+    words = {"devices": "0,0", "rates": "1", "updates": updates}
     report = agreement(command, "reference", "native", layers, parameters=parameters, **words, html=tmp_path / "page.html")
     assert report["case"]["devices"] == 2
 
 
-def test_all_layers_on_one_device(command: Command, built: Path, tmp_path: Path) -> None:
+@UPDATES
+def test_all_layers_on_one_device(command: Command, built: Path, tmp_path: Path, updates: str) -> None:
     layers = on_one_device(built, tmp_path)
-    words = {"parameters": PLAIN, "devices": "0", "rates": "1"}
+    words = {"parameters": PLAIN, "devices": "0", "rates": "1", "updates": updates}
     report = agreement(command, "reference", "native", layers, **words, html=tmp_path / "page.html")
     assert report["case"]["devices"] == 1
 

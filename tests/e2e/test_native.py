@@ -18,7 +18,7 @@ from alexnet_archive.errors import NativeEngineError, NonFiniteError
 from tests.conftest import find_python2
 from tests.e2e.conftest import COMMAND, command
 
-pytestmark = [pytest.mark.native, pytest.mark.python2, pytest.mark.slow, pytest.mark.xdist_group("standin")]
+pytestmark = [pytest.mark.native, pytest.mark.python2, pytest.mark.slow, pytest.mark.xdist_group("standin-native")]
 
 
 def installation() -> native.Installation:

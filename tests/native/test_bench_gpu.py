@@ -25,7 +25,7 @@ from tests.bench.thin_work import THIN  # noqa: E402
 from tests.bench.work import Place, Work, all_work, compared, multiplying, network  # noqa: E402
 from tests.e2e.conftest import built as built  # noqa: E402  (the fixture)
 
-pytestmark = [pytest.mark.native, pytest.mark.torch, pytest.mark.slow, pytest.mark.xdist_group("standin")]
+pytestmark = [pytest.mark.native, pytest.mark.torch, pytest.mark.slow, pytest.mark.xdist_group("bench-gpu")]
 
 
 def main(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:

@@ -11,7 +11,7 @@ import pytest
 from tests.calls import Call, error, every_call, maxima, offered, random
 from tests.companion import Caller, Conversation, build
 
-pytestmark = [pytest.mark.native, pytest.mark.xdist_group("companion")]
+pytestmark = [pytest.mark.native, pytest.mark.xdist_group("calls")]
 CALLS = every_call()
 
 

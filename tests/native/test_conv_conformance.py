@@ -10,7 +10,7 @@ import pytest
 
 from tests.companion import build, tools
 
-pytestmark = [pytest.mark.native, pytest.mark.xdist_group("companion")]
+pytestmark = pytest.mark.native
 
 
 def programs(folder: Path) -> list[str]:
@@ -34,6 +34,7 @@ def test_every_function_against_direct_loops() -> None:
     assert ctest(folder, "^conv_") == len(programs(folder)) > 40
 
 
+@pytest.mark.exhaustive
 def test_every_function_under_address_and_undefined_behaviour_sanitizers() -> None:
     folder = build(
         "tests-asan-ubsan",

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from alexnet_archive import paths
-from tests.cuda import resources
+from tests.cuda import Kernel, resources
 
 pytestmark = [
     pytest.mark.native,
-    pytest.mark.xdist_group("companion"),
     pytest.mark.skipif(shutil.which("nvcc") is None, reason="nvcc is not on the path"),
 ]
 # Bytes that a thread may park in local memory. The largest tiles of a product keep a few numbers there that they need only
@@ -23,15 +24,24 @@ PARKED = {"cuda_conv": 64}
 UNITS = ["cuda_conv", "cuda_pool", "cuda_norm", "cuda_image"]
 
 
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[Kernel]]:
+    """What the compiler says of a unit's kernels; compiled once for the tests that ask."""
+    folder = tmp_path_factory.mktemp("units")
+    return functools.cache(lambda unit: resources(paths.companion() / "cudaconv2" / f"{unit}.cu", "sm_90", folder))
+
+
+@pytest.mark.xdist_group("cuda-resources")
 @pytest.mark.parametrize("unit", UNITS)
-def test_no_kernel_spills_registers(unit: str, tmp_path: Path) -> None:
-    kernels = resources(paths.companion() / "cudaconv2" / f"{unit}.cu", "sm_90", tmp_path)
+def test_no_kernel_spills_registers(unit: str, reported: Callable[[str], list[Kernel]]) -> None:
+    kernels = reported(unit)
     assert kernels
     assert not [kernel for kernel in kernels if max(kernel.spilled / 2, kernel.stack) > PARKED.get(unit, 0)]
 
 
-def test_the_tiles_of_a_product_share_a_multiprocessor_as_they_say(tmp_path: Path) -> None:
-    kernels = resources(paths.companion() / "cudaconv2" / "cuda_conv.cu", "sm_90", tmp_path)
+@pytest.mark.xdist_group("cuda-resources")
+def test_the_tiles_of_a_product_share_a_multiprocessor_as_they_say(reported: Callable[[str], list[Kernel]]) -> None:
+    kernels = reported("cuda_conv")
     tiles = {kernel: int(match[1]) for kernel in kernels if (match := re.search(r"Tile<(\d+)>, 4>$", kernel.name))}
     assert len(tiles) == 15
     for kernel, rows in tiles.items():

@@ -1,6 +1,7 @@
 """The convolution library's CUDA kernels, run without a GPU: rewritten for the CPU run-time, judged by the same programs.
 
-This proves indices, formulas, tiles, barriers (in both orders of a block's threads) and scale rules of the kernels as
+This proves indices, formulas, tiles, barriers (in both orders of a block's threads: for all programs
+where exhaustive variants run) and scale rules of the kernels as
 text. It proves nothing about speed, about what nvcc makes of them, or about a real GPU's memory; that takes
 `make test-gpu` on a machine with one.
 """
@@ -19,7 +20,7 @@ from alexnet_archive import paths
 from alexnet_archive.assembly.launches import rewrite_launches
 from tests.companion import build
 
-pytestmark = [pytest.mark.native, pytest.mark.xdist_group("companion")]
+pytestmark = [pytest.mark.native, pytest.mark.xdist_group("kernels")]
 
 # Device scratch memory of the CUDA flavour, for a machine whose device memory is its own.
 SCRATCH = """
@@ -80,25 +81,70 @@ def kernels(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str], 
     return folder, options, {"objects": objects, "libraries": libraries}
 
 
-# Threads that meet at barriers are fibers here, and a convolution has many barriers: both orders take too long for its dense
-# cases, which the sparse ones stand in for.
-IN_REVERSE = re.compile(r"^(?!\w+_dense)")
+PROGRAMS = ["layers.cpp", "pools.cu", "norms.cpp", "images.cpp", "halves.cpp"]
+# The dense cases of a convolution try every shape in every form of operands and target, which takes a minute and a half here.
+# `conv_adjoint` ties the gradients of every shape to its forward pass, and the sparse cases have all forms.
+DENSE = re.compile(r"(?!convFilterActs_dense)\w+_dense$")
 
 
-@pytest.mark.parametrize("program", ["layers.cpp", "pools.cu", "norms.cpp", "images.cpp", "halves.cpp"])
-def test_kernels_on_the_cpu_run_time(kernels: tuple[Path, list[str], dict[str, list[str]]], program: str) -> None:
+def cases(program: str) -> list[str]:
+    text = (paths.companion() / "tests" / "conv" / program).read_text()
+    return re.findall(r"^CASE\((\w+)\)", text, re.MULTILINE)
+
+
+def linked(kernels: tuple[Path, list[str], dict[str, list[str]]], program: str) -> Path:
+    """The program over the rewritten kernels."""
     folder, options, link = kernels
     source, out = paths.companion() / "tests" / "conv" / program, folder / program.partition(".")[0]
+    if out.is_file():
+        return out
     command = ["g++", *options, "-x", "c++", str(source), "-x", "none", *link["objects"], *link["libraries"]]
     rpath = [f"-Wl,-rpath,{Path(name).parent}" for name in link["libraries"] if name.endswith(".so")]
     subprocess.run([*command, *rpath, "-o", str(out)], check=True)
     symbols = subprocess.run(["nm", "-C", str(out)], capture_output=True, text=True, check=True).stdout
     assert "conv_backend::kImages" in symbols or "conv_backend::(anonymous namespace)::k" in symbols
     assert "filterActsGathered" not in symbols
-    cases = re.findall(r"^CASE\((\w+)\)", source.read_text(), re.MULTILINE)
-    orders = [(case, "0") for case in cases] + [(case, "1") for case in cases if IN_REVERSE.match(case)]
-    for case, reverse in orders:
-        environment = {**os.environ, "ALEXNET_ARCHIVE_CPU_REVERSE": reverse}
-        done = subprocess.run([str(out), case], capture_output=True, text=True, env=environment)
-        assert done.returncode == 0, f"reverse={reverse}\n" + done.stdout[-2000:] + done.stderr[-4000:]
-        assert done.stdout.startswith(f"ok   {case}: ")
+    return out
+
+
+def run(program: Path, case: str, reverse: str) -> None:
+    environment = {**os.environ, "ALEXNET_ARCHIVE_CPU_REVERSE": reverse}
+    done = subprocess.run([str(program), case], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, f"reverse={reverse}\n" + done.stdout[-2000:] + done.stderr[-4000:]
+    assert done.stdout.startswith(f"ok   {case}: ")
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_kernels_on_the_cpu_run_time(kernels: tuple[Path, list[str], dict[str, list[str]]], program: str) -> None:
+    out = linked(kernels, program)
+    for case in cases(program):
+        if not DENSE.match(case):
+            run(out, case, "0")
+
+
+def test_sparse_kernels_in_reverse(kernels: tuple[Path, list[str], dict[str, list[str]]]) -> None:
+    """The order of a block's threads in which a missing barrier shows that the other order hides: for every product."""
+    out = linked(kernels, "layers.cpp")
+    sparse = [case for case in cases("layers.cpp") if case.endswith("Sparse_permutations")]
+    assert len(sparse) == 6
+    for case in sparse:
+        run(out, case, "1")
+
+
+@pytest.mark.exhaustive
+def test_dense_kernels_in_every_form(kernels: tuple[Path, list[str], dict[str, list[str]]]) -> None:
+    out = linked(kernels, "layers.cpp")
+    dense = list(filter(DENSE.match, cases("layers.cpp")))
+    assert len(dense) == 5
+    for case in dense:
+        run(out, case, "0")
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_kernels_in_reverse(kernels: tuple[Path, list[str], dict[str, list[str]]], program: str) -> None:
+    """Threads that meet at barriers are fibers here, and a convolution has many barriers: its dense cases take too long."""
+    out = linked(kernels, program)
+    for case in cases(program):
+        if not case.endswith("_dense"):
+            run(out, case, "1")

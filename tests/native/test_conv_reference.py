@@ -17,7 +17,7 @@ from alexnet_archive.engines.reference.layer import TYPES, Backward, Context, La
 from alexnet_archive.engines.reference.parallel import Workers
 from tests.companion import Array, Caller, build
 
-pytestmark = [pytest.mark.native, pytest.mark.xdist_group("companion")]
+pytestmark = [pytest.mark.native, pytest.mark.xdist_group("conv-reference")]
 SUMS, POWERS, CURVES = 2e-5, 5e-5, 2e-4
 SEED = 20120930
 

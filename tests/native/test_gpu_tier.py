@@ -21,7 +21,7 @@ from tests.companion import Caller, build, tools
 from tests.conftest import ROOT
 from tests.gpu import test_conformance, test_products, test_pycuda
 
-pytestmark = [pytest.mark.native, pytest.mark.xdist_group("companion")]
+pytestmark = [pytest.mark.native, pytest.mark.xdist_group("gpu-tier")]
 no_gpu = pytest.mark.skipif(cuda.gpu_count() > 0, reason="there is a GPU: make test-gpu runs the tier")
 
 

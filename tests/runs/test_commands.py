@@ -112,9 +112,14 @@ def test_spellings_of_the_release_are_accepted(
     assert "2.2..." in again.stdout and "set once" in again.stderr
 
 
-def test_gradient_check(command: Command, train_words: list[str]) -> None:
-    """Single precision and kinks of max pooling let a matrix fail now and then; the exit code says whether one did."""
-    done = command(*train_words, "--check-grads", "1", "--minibatch", "8", check=None)
+@pytest.mark.parametrize("units", [4, pytest.param(24, marks=pytest.mark.exhaustive)])
+def test_gradient_check(units: int, command: Command, train_words: list[str], tmp_path: Path) -> None:
+    """For every weight of every matrix, so that fewer units cost less and miss nothing by kind.
+
+    Single precision and kinks of max pooling let a matrix fail now and then; the exit code says whether one did."""
+    definition = tmp_path / "net.cfg"
+    definition.write_text(Path(train_words[2]).read_text().replace("outputs=24", f"outputs={units}"))
+    done = command(*train_words, "--layers", str(definition), "--check-grads", "1", "--minibatch", "8", check=None)
     lines = done.stdout.splitlines()
     assert len(lines) == 13 and any(line.startswith("conv1a weights[0]: relative error ") for line in lines)
     assert all(line.endswith((" passed", " FAILED")) for line in lines)

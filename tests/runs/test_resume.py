@@ -111,20 +111,23 @@ def kill_somewhere(words: list[str], rng: random.Random) -> bool:
 
 
 @pytest.mark.slow
-def test_killed_at_any_instant(train_words: list[str], tmp_path: Path, command: Command) -> None:
-    """Twenty kills at random instants; what is left always loads, and the run ends in the same numbers."""
-    long = [*train_words, "--epochs", "90"]
+@pytest.mark.parametrize("wanted, epochs", [(5, 25), pytest.param(20, 90, marks=pytest.mark.exhaustive)])
+def test_killed_at_any_instant(
+    wanted: int, epochs: int, train_words: list[str], tmp_path: Path, command: Command
+) -> None:
+    """Kills at random instants; what is left always loads, and the run ends in the same numbers."""
+    long = [*train_words, "--epochs", str(epochs)]
     whole_folder, killed = tmp_path / "whole", tmp_path / "killed"
     command(*long, "--save", str(whole_folder))
     rng = random.Random(11)
     kills = 0
-    while kills < 20:
+    while kills < wanted:
         saved = list(killed.glob("ConvNet__*/[0-9]*"))
         kills += kill_somewhere(["train", "--resume", str(killed)] if saved else [*long, "--save", str(killed)], rng)
         for file in killed.glob("ConvNet__*/[0-9]*"):
             checkpoints.load(file)
         position = checkpoints.load(killed) if list(killed.glob("ConvNet__*/[0-9]*")) else None
-        assert position is None or position.epoch < 90, "the run ended before it was killed often enough"
+        assert position is None or position.epoch < epochs, "the run ended before it was killed often enough"
     command("train", "--resume", str(killed))
     same(checkpoints.load(killed), checkpoints.load(whole_folder))
 

@@ -25,9 +25,13 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "env" / "bin" / "alexnet-archive"
 
 
+def outside() -> dict[str, str]:
+    """The environment without what leads back to this checkout."""
+    return {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
+
+
 def run(command: Path, folder: Path, *words: str) -> str:
-    env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
-    env.update(HOME=str(folder), XDG_DATA_HOME=str(folder / "data"))
+    env = {**outside(), "HOME": str(folder), "XDG_DATA_HOME": str(folder / "data")}
     done = subprocess.run([str(command), *words], capture_output=True, text=True, cwd=folder, env=env)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -42,7 +46,7 @@ def test_data_files_travel_with_the_wheel(installed: Path, tmp_path: Path) -> No
     assert json.loads(run(installed, tmp_path, "doctor", "--json"))
     where = subprocess.run(
         [str(installed.parent / "python"), "-c", "from alexnet_archive.paths import *; print(house()); print(companion())"],
-        capture_output=True, text=True, cwd=tmp_path,
+        capture_output=True, text=True, cwd=tmp_path, env=outside(),
     ).stdout.splitlines()  # fmt: skip
     assert "site-packages" in where[0] and (Path(where[1]) / "CMakeLists.txt").is_file()
 

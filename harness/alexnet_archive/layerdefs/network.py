@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from alexnet_archive.errors import LayerFileError, Problem
+from alexnet_archive.layerdefs.memory import require_memory
 from alexnet_archive.layerdefs.model import (
     BlurLayer,
     DataLayer,
@@ -149,7 +150,8 @@ class Network:
     def to_dicts(self, rng: np.random.RandomState) -> dict[str, dict[str, Any]]:
         """The dictionaries of section 7 with initial weights drawn from `rng`, in file order.
 
-        Raises LayerFileError without a parameter file, for anything marked X, and when an external initialiser fails.
+        Raises LayerFileError without a parameter file, for anything marked X, for weights beyond this machine's memory
+        (before any is drawn), and when an external initialiser fails.
         """
         if not self.has_parameters:
             raise LayerFileError(
@@ -163,6 +165,7 @@ class Network:
                 path=self.name,
                 remedy="mend the keys named here",
             )
+        require_memory((layer for layer in self.layers if isinstance(layer, WeightedLayer)), self.name)
         maker = WeightMaker(self.layers, self.functions, rng, self.name)
         result: dict[str, dict[str, Any]] = {}
         for layer in self.layers:

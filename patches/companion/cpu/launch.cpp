@@ -1,8 +1,13 @@
 // Running one block of a kernel launch. The first thread of a block runs as a fiber. If it ends without having met a
 // barrier the others are plain calls; else all become fibers and are resumed in turn from barrier to barrier. A block stays
 // on one thread of the operating system, so its `__shared__` variables can be thread-local (companion-native 7.4).
+//
+// A fiber is entered once by its context and then by jumps: swapcontext asks the kernel for the signal mask at every
+// switch, and a block of 256 threads switches 512 times for each barrier.
+#undef _FORTIFY_SOURCE  // its longjmp takes a jump to another stack for an overflow
 #include <cuda_runtime.h>
 
+#include <setjmp.h>
 #include <ucontext.h>
 #include <memory>
 #include <vector>
@@ -33,7 +38,12 @@ const long MAX_THREADS = 1024;
 // A context with its own stack. The sanitizers are told of every switch, for they follow stacks.
 class Fiber {
 public:
-    Fiber() : _stack(new char[STACK_BYTES]), _finished(true) {
+    explicit Fiber(void (*entry)()) : _stack(new char[STACK_BYTES]), _started(false), _finished(true) {
+        getcontext(&_context);
+        _context.uc_stack.ss_sp = _stack.get();
+        _context.uc_stack.ss_size = STACK_BYTES;
+        _context.uc_link = nullptr;
+        makecontext(&_context, entry, 0);
 #if defined(__SANITIZE_THREAD__)
         _tsanFiber = __tsan_create_fiber(0);
 #endif
@@ -48,16 +58,7 @@ public:
     Fiber(const Fiber&) = delete;
     Fiber& operator=(const Fiber&) = delete;
 
-    void prepare(void (*entry)()) {
-        getcontext(&_context);
-        _context.uc_stack.ss_sp = _stack.get();
-        _context.uc_stack.ss_size = STACK_BYTES;
-        _context.uc_link = nullptr;
-        makecontext(&_context, entry, 0);
-        _finished = false;
-    }
-
-    // From the owner of the block into the fiber; comes back at a barrier or at the end. True when it has ended.
+    // From the owner of the block into the fiber; comes back at a barrier or at the end of its task. True at the end.
     bool resume() {
 #if defined(__SANITIZE_THREAD__)
         _tsanOwner = __tsan_get_current_fiber();
@@ -67,7 +68,13 @@ public:
         void* fake = nullptr;
         __sanitizer_start_switch_fiber(&fake, _stack.get(), STACK_BYTES);
 #endif
-        swapcontext(&_owner, &_context);
+        if (_setjmp(_owner) == 0) {
+            if (_started) {
+                _longjmp(_inside, 1);
+            }
+            _started = true;
+            setcontext(&_context);
+        }
 #if defined(__SANITIZE_ADDRESS__)
         __sanitizer_finish_switch_fiber(fake, nullptr, nullptr);
 #endif
@@ -81,7 +88,7 @@ public:
 #endif
     }
 
-    // Back to the owner.
+    // Back to the owner; comes back when it is resumed, after the end of its task for another.
     void leave(bool finished) {
         _finished = finished;
 #if defined(__SANITIZE_THREAD__)
@@ -91,7 +98,9 @@ public:
         void* fake = nullptr;
         __sanitizer_start_switch_fiber(finished ? nullptr : &fake, _ownerStack, _ownerStackBytes);
 #endif
-        swapcontext(&_context, &_owner);
+        if (_setjmp(_inside) == 0) {
+            _longjmp(_owner, 1);
+        }
 #if defined(__SANITIZE_ADDRESS__)
         __sanitizer_finish_switch_fiber(fake, &_ownerStack, &_ownerStackBytes);
 #endif
@@ -99,8 +108,10 @@ public:
 
 private:
     ucontext_t _context;
-    ucontext_t _owner;
+    jmp_buf _owner;
+    jmp_buf _inside;
     std::unique_ptr<char[]> _stack;
+    bool _started;
     bool _finished;
 #if defined(__SANITIZE_ADDRESS__)
     const void* _ownerStack;
@@ -124,7 +135,7 @@ public:
         _task = &task;
         _block = block;
         _count = static_cast<long>(block.x) * block.y * block.z;
-        const bool ended = resume(0, true);
+        const bool ended = resume(0);
         // In reverse the first to run is the thread most likely to have no work, which says nothing of the others.
         if (!ended || isReversed()) {
             finish(ended);
@@ -157,9 +168,9 @@ private:
         std::vector<bool> ended(_count, false);
         ended[0] = firstEnded;
         long running = firstEnded ? _count - 1 : _count;
-        for (bool first = true; running > 0; first = false) {
-            for (long n = first ? 1 : 0; n < _count; n++) {
-                if (!ended[n] && resume(n, first)) {
+        for (long start = 1; running > 0; start = 0) {
+            for (long n = start; n < _count; n++) {
+                if (!ended[n] && resume(n)) {
                     ended[n] = true;
                     running--;
                 }
@@ -168,12 +179,9 @@ private:
     }
 
     // Lets the n-th thread in turn run to its next barrier or its end; true at its end.
-    bool resume(long n, bool isNew) {
+    bool resume(long n) {
         while (static_cast<long>(_fibers.size()) <= n) {
-            _fibers.emplace_back(new Fiber());
-        }
-        if (isNew) {
-            _fibers[n]->prepare(&BlockRunner::enter);
+            _fibers.emplace_back(new Fiber(&BlockRunner::enter));
         }
         setThread(n);
         _fiber = _fibers[n].get();
@@ -214,8 +222,10 @@ BlockRunner& runner() {
 void BlockRunner::enter() {
     Fiber* const fiber = runner()._fiber;
     fiber->entered();
-    runner()._task->run();
-    fiber->leave(true);
+    for (;;) {
+        runner()._task->run();
+        fiber->leave(true);
+    }
 }
 
 uint3 unravel(long index, dim3 extent) {

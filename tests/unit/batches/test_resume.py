@@ -232,11 +232,16 @@ def test_what_follows_a_dead_worker_is_not_lost_with_it(monkeypatch: pytest.Monk
     """What remains of the broken attempt may be collected at any moment, and must not take the list of tasks with it."""
     monkeypatch.setattr(BreakingPool, "made", 0)
     monkeypatch.setattr(executors, "_pool", BreakingPool)
-    work = (Task("", "", "training", number, [], ONE) for number in range(30))
-    numbers = []
-    for done in executors.run_in_processes(work, 2):
-        numbers.append(done.number)
-        gc.collect()
+    # What is collected is what remains from here on, not what the tests before this one left in the process.
+    gc.freeze()
+    try:
+        work = (Task("", "", "training", number, [], ONE) for number in range(30))
+        numbers = []
+        for done in executors.run_in_processes(work, 2):
+            numbers.append(done.number)
+            gc.collect()
+    finally:
+        gc.unfreeze()
     assert sorted(numbers) == list(range(30)) and BreakingPool.made == 2
 
 

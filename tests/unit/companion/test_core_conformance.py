@@ -12,7 +12,7 @@ import pytest
 from alexnet_archive import paths
 from tests.companion import build, tools
 
-pytestmark = [pytest.mark.native, pytest.mark.xdist_group("companion")]
+pytestmark = pytest.mark.native
 COMPANION = Path(__file__).resolve().parents[3] / "patches" / "companion"
 CASES = sum(len(re.findall(r"^CASE\(", path.read_text(), re.MULTILINE)) for path in (COMPANION / "tests/core").glob("*.c*"))
 
@@ -32,13 +32,27 @@ def test_every_case_in_a_released_build() -> None:
     run_cases(build("tests-release"))
 
 
+SANITIZED = ["-DCMAKE_BUILD_TYPE=Debug", "-DCMAKE_CXX_FLAGS_DEBUG=-O1 -g", "-DCOMPANION_SANITIZE=address,undefined"]
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("program", ["core_cpu_runtime", "core_nvmatrix_copy"])
+def test_launches_and_copies_under_address_and_undefined_behaviour_sanitizers(program: str) -> None:
+    """Fibers, memory and views, where a wrong address is likeliest."""
+    folder = build("tests-asan-ubsan", *SANITIZED, target=program)
+    done = subprocess.run([str(folder / program)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert done.stdout.count("ok  ") > 10
+
+
+@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_every_case_under_address_and_undefined_behaviour_sanitizers() -> None:
-    options = ["-DCMAKE_BUILD_TYPE=Debug", "-DCMAKE_CXX_FLAGS_DEBUG=-O1 -g", "-DCOMPANION_SANITIZE=address,undefined"]
-    run_cases(build("tests-asan-ubsan", *options))
+    run_cases(build("tests-asan-ubsan", *SANITIZED))
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_threads_and_devices_under_the_thread_sanitizer() -> None:
     """Queues, threads, barriers, and several devices at work at once."""
     folder = paths.builds() / "companion" / "tests-tsan"

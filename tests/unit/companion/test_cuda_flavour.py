@@ -12,7 +12,7 @@ from alexnet_archive import paths
 from tests.companion import build
 from tests.cuda import CUDA_NEEDS, cuda_options, gpu_count, resources
 
-pytestmark = [pytest.mark.native, pytest.mark.slow, pytest.mark.xdist_group("companion")]
+pytestmark = [pytest.mark.native, pytest.mark.slow, pytest.mark.xdist_group("cuda-flavour")]
 
 
 @pytest.fixture(scope="module")

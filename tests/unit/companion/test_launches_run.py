@@ -11,7 +11,7 @@ import pytest
 from alexnet_archive.assembly.launches import rewrite_launches
 from tests.companion import build
 
-pytestmark = [pytest.mark.native, pytest.mark.xdist_group("companion")]
+pytestmark = [pytest.mark.native, pytest.mark.xdist_group("launches")]
 
 SOURCE = r"""
 #include <nvmatrix.cuh>

@@ -16,7 +16,7 @@ import pytest
 from tests.companion import build
 from tests.conftest import find_python2
 
-pytestmark = [pytest.mark.native, pytest.mark.xdist_group("companion")]
+pytestmark = [pytest.mark.native, pytest.mark.xdist_group("numpy-matrix")]
 
 SOURCE = r"""
 #include <nvmatrix.cuh>

@@ -95,7 +95,6 @@ def link(probes: list[str], tmp_path: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.native
-@pytest.mark.xdist_group("companion")
 def test_every_symbol_is_declared_and_defined_in_the_cpu_flavour(tmp_path: Path) -> None:
     done = link([row["probe"] for row in ROWS if "cpu" in row["flavours"]], tmp_path)
     assert done.returncode == 0, done.stderr[-6000:]
@@ -103,7 +102,6 @@ def test_every_symbol_is_declared_and_defined_in_the_cpu_flavour(tmp_path: Path)
 
 @pytest.mark.native
 @pytest.mark.slow
-@pytest.mark.xdist_group("companion")
 def test_every_symbol_is_declared_and_defined_in_the_cuda_flavour(tmp_path: Path) -> None:
     """Compiles and links only, so it needs nvcc and cuBLAS but no GPU."""
     options = cuda_options()
@@ -125,7 +123,6 @@ def test_every_symbol_is_declared_and_defined_in_the_cuda_flavour(tmp_path: Path
 
 
 @pytest.mark.native
-@pytest.mark.xdist_group("companion")
 @pytest.mark.parametrize(
     "probe",
     [

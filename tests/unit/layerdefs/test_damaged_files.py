@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alexnet_archive.errors import LayerFileError
-from alexnet_archive.layerdefs import apply_parameters, read_network
+from alexnet_archive.layerdefs import apply_parameters, memory, read_network
 from tests.unit.layerdefs.layerfiles import BASE, SHAPE, read
 from tests.unit.layerdefs.test_network import EVERY, parameters_for
 
@@ -55,6 +57,16 @@ VALUES = [
     "]",
 ]
 LINES = EVERY.split("\n")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def bounded() -> Iterator[None]:
+    """Two gigabytes more, whatever a damaged file asks for: the test that wants them fails, not the machine."""
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + 2 * 2**30, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 def damaged(lines: list[str], changes: list[tuple[int, int, str]]) -> str:
@@ -133,3 +145,23 @@ def test_weights_beyond_all_memory() -> None:
     network = read(text, parameters_for(read(text)))
     with pytest.raises(LayerFileError, match="flat do not fit into memory"):
         network.to_dicts(np.random.RandomState(0))
+
+
+def test_weights_beyond_what_is_available_are_refused_before_any_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = read(BASE, parameters_for(read(BASE)))
+    shapes = [(75, 16), (4096, 10)]
+    conv, flat = (8 * (rows * columns + columns) for rows, columns in shapes)
+    needed = conv + flat + 16 * 4096 * 10
+    monkeypatch.setattr(memory, "available", lambda: needed)
+    assert [w.shape for name in ("conv", "flat") for w in network.to_dicts(np.random.RandomState(0))[name]["weights"]] == shapes
+    monkeypatch.setattr(memory, "available", lambda: needed - 1)
+    monkeypatch.setattr("alexnet_archive.layerdefs.network.WeightMaker.make", lambda *_: pytest.fail("drawn"))
+    with pytest.raises(LayerFileError, match="the weights of layer flat do not fit into memory") as raised:
+        network.to_dicts(np.random.RandomState(0))
+    assert f"{flat:,} bytes for 4096x10; {needed:,} with" in str(raised.value.found)
+    assert f"{needed - 1:,} bytes" in str(raised.value.expected)
+
+
+def test_what_is_available_is_within_the_limit_of_the_process() -> None:
+    """The limit that this module sets."""
+    assert 0 < (memory.available() or 0) <= 2 * 2**30
