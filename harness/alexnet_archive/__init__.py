@@ -3,7 +3,7 @@
     import alexnet_archive as aa
 
 gives the names below, for notebooks and programs; they are loaded when they are used. The rooms behind them and who may use
-whom are in the README's map; the rule is enforced by import-linter. `__init__.pyi` has their types.
+whom are in the map of docs/inside.md; the rule is enforced by import-linter. `__init__.pyi` has their types.
 """
 
 from __future__ import annotations

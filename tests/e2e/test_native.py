@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -12,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import alexnet_archive as aa
 from alexnet_archive import checkpoints, paths
 from alexnet_archive.engines import native
-from alexnet_archive.errors import NativeEngineError, NonFiniteError
+from alexnet_archive.errors import NativeEngineError, NonFiniteError, UserInputError
 from tests.conftest import find_python2
 from tests.e2e.conftest import COMMAND, command
 
@@ -199,3 +201,37 @@ def test_a_difference_ends_with_a_status_of_its_own(built: Path, tmp_path: Path)
     )  # fmt: skip
     assert done.returncode == 60, done.stdout + done.stderr
     assert "part ways at" in done.stderr and time.monotonic() - began < 300
+
+
+def test_the_seed_is_always_told(root: Path, data: Path, net: Path, tmp_path: Path) -> None:
+    words = (
+        "train", "--engine", "native", "--layers", net, "--params",
+        paths.original_source() / "layers" / "layer-params-two-column.cfg", "--data", data, "--crop-border", "4",
+        "--epochs", "1", "--test-freq", "6", "--save", tmp_path / "runs", "--minibatch", "20",
+    )  # fmt: skip
+    text = command(*words, root=root).stdout.splitlines()
+    assert re.match(r"net net, native engine, seed \d+, saving to ", text[0]), text[0]
+    assert text[1].startswith("epoch 1 of 6 batches, a test on 1 batch and a save every 6 batches: once")
+    assert re.search(r"^1\.6\.\.\. logprob: \d", "\n".join(text), re.MULTILINE) and text[-1].startswith("finished: ")
+    again = [json.loads(line) for line in command(*words, "--seed", "9", "--json", root=root).stdout.splitlines()]
+    assert again[0]["event"] == "Started" and again[0]["seed"] == 9 and {event["engine"] for event in again} == {"native"}
+    assert [event["batch"] for event in again if event["event"] == "BatchTrained"][:6] == [1, 2, 3, 4, 5, 6]
+
+
+def test_the_interface_offers_both_engines_alike(root: Path, data: Path, net: Path, tmp_path: Path) -> None:
+    heard: list[object] = []
+    parameters = paths.original_source() / "layers" / "layer-params-two-column.cfg"
+    trained = aa.train(
+        net, params=parameters, data=data, crop_border=4, epochs=1, test_frequency=6, minibatch=20, save=tmp_path, seed=3,
+        engine="native", report=heard.append,
+    )  # fmt: skip
+    assert trained.folder is not None and trained.batches and trained.transfers is None and not trained.stopped
+    assert {type(event) for event in heard} == {aa.Started, aa.BatchTrained, aa.Tested, aa.Saved, aa.Finished}
+    ours, theirs = aa.test(trained.folder), aa.test(trained.folder, engine="native")
+    assert ours.cases == theirs.cases == 80 and [b.batch for b in ours.batches] == [b.batch for b in theirs.batches]
+    np.testing.assert_allclose(ours.costs["logprob"][0], theirs.costs["logprob"][0], rtol=2e-3)
+    a, b = aa.features(trained.folder, "fc4"), aa.features(trained.folder, "fc4", engine="native")
+    assert a["fc4"].shape == b["fc4"].shape == (80, 4)
+    np.testing.assert_allclose(a["fc4"], b["fc4"], atol=0.02 * np.abs(a["fc4"]).max())
+    with pytest.raises(UserInputError, match="cannot count checkpoints"):
+        aa.train(resume=trained.folder, epochs=2, keep=2, engine="native")
