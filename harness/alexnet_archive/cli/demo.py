@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from alexnet_archive.cli import shared
-from alexnet_archive.cli.shared import GroupedCommand, emit_json, json_option, option, out_option, progress_bar
+from alexnet_archive.cli.shared import Between, GroupedCommand, emit_json, json_option, option, out_option, progress_bar
 
 if TYPE_CHECKING:
     from alexnet_archive.runs import Event, Shown, Trained
@@ -18,12 +18,10 @@ SEED, EPOCHS = 2012, 10
 
 
 @click.command(cls=GroupedCommand, epilog="Example: alexnet-archive demo --out demo-out")
-@option(
-    "--epochs", type=click.IntRange(min=1), default=EPOCHS, show_default=True, metavar="INT", help="last epoch", group="run"
-)
+@option("--epochs", type=Between(1), default=EPOCHS, show_default=True, metavar="INT", help="last epoch", group="run")
 @option(
     "--seed",
-    type=click.IntRange(min=0),
+    type=Between(0),
     default=SEED,
     show_default=True,
     metavar="INT",

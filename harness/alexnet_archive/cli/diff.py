@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from alexnet_archive.cli.shared import GroupedCommand, emit_json, json_option, option, progress_bar
+from alexnet_archive.cli.shared import Between, GroupedCommand, emit_json, json_option, option, progress_bar
 from alexnet_archive.errors import UserInputError
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def source(flavour: str, as_json: bool) -> None:
     help="classes of synthetic pictures [default: the net's, or 10]",
     group="data",
 )
-@option("--minibatch", type=click.IntRange(min=1), default=32, show_default=True, metavar="INT", help="cases", group="run")
+@option("--minibatch", type=Between(1), default=32, show_default=True, metavar="INT", help="cases", group="run")
 @option(
     "--updates",
     default="1,10,100",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from alexnet_archive.cli.shared import GroupedCommand, emit_json, json_option, option, out_option
+from alexnet_archive.cli.shared import Between, GroupedCommand, emit_json, json_option, option, out_option
 
 FIGURE = "figure, .png or .svg"
 
@@ -67,13 +67,11 @@ def filters(checkpoint: Path, layer: str, input_idx: int, norm_filters: bool, ou
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @option("--data", default=None, metavar="PATH", help="folder of batch files (default: the checkpoint's)", group="data")
 @option("--test-range", default=None, metavar="A-B", help="batch numbers, such as 2000-2048", group="data")
-@option(
-    "--count", type=click.IntRange(min=1), default=8, show_default=True, metavar="INT", help="how many pictures", group="run"
-)
+@option("--count", type=Between(1), default=8, show_default=True, metavar="INT", help="how many pictures", group="run")
 @option("--only-errors", is_flag=True, help="only pictures whose most probable class is wrong", group="run")
 @option(
     "--seed",
-    type=click.IntRange(min=0),
+    type=Between(0),
     default=0,
     show_default=True,
     metavar="INT",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from alexnet_archive.cli.shared import (
+    Between,
     GroupedCommand,
     emit_json,
     engine_options,
@@ -28,7 +29,7 @@ RUN = click.Path(path_type=Path)
 @click.argument("checkpoint", type=RUN)
 @option(
     "--views",
-    type=click.IntRange(min=1),
+    type=Between(1),
     default=1,
     show_default=True,
     metavar="INT",
@@ -90,7 +91,7 @@ def test(
 )
 @option(
     "--views",
-    type=click.IntRange(min=1),
+    type=Between(1),
     default=1,
     show_default=True,
     metavar="INT",

@@ -13,6 +13,7 @@ import click
 
 from alexnet_archive.cli import shared
 from alexnet_archive.cli.shared import (
+    Between,
     GroupedCommand,
     ProgressCallback,
     emit_json,
@@ -57,7 +58,7 @@ def run_options(function: Callable[..., None]) -> Callable[..., None]:
 )
 @option(
     "--seed",
-    type=click.IntRange(min=0),
+    type=Between(0),
     default=None,
     metavar="INT",
     group="run",
