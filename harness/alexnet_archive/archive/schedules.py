@@ -78,7 +78,7 @@ def get(name: str) -> History:
         return known[name]
     if any(item.id == name for item in experiments.load()):
         raise UserInputError(
-            f"{name}: no history is on record: the notes of this run tell of no change and its file has none",
+            f"{name}: no history of this run is on record",
             found=name, remedy=f"`alexnet-archive notebook {name}` shows what is known of it",
         )  # fmt: skip
     near = difflib.get_close_matches(name, known, n=3) or [other for other in known if other.startswith(name[:3])][:5]
@@ -199,10 +199,9 @@ def _unsaid(history: History, rows: Sequence[Change]) -> list[str]:
         found.append("the rates of the biases at the start")
     for item in (*history.start, *history.changes):
         if item.epoch is None and item.quantity not in ("pause", "end"):  # neither changes anything in the training
-            found.append(f"when {item.quantity} of {item.layers} became {item.to}")
-    scheduled = re.search(r"sched\w?=(?!default)[^;]*", " ".join(item.remark for item in history.filed))
-    if scheduled:
-        found.append(f"the rates between: they follow a schedule that the released parser does not know ({scheduled.group()})")
+            found.append(f"when {item.quantity} of {item.layers} became {item.to}" if item.order else "when it began")
+    if history.schedule is not None:
+        found.append(f"the rates between: they follow a schedule that the released parser does not know ({history.schedule})")
     return found
 
 

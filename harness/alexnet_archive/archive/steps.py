@@ -86,6 +86,12 @@ class History:
         """Whether every step is known, with what and when (of the biases, which no note mentions, as far as `doubts` says)."""
         return not self.missing
 
+    @property
+    def schedule(self) -> str | None:
+        """The schedule by which the program itself lowered the rates, as filed; the noted rates are then its base rates."""
+        found = re.search(r"sched\w?=(?!default)[^;]*", " ".join(item.remark for item in self.filed))
+        return None if found is None else found.group().strip()
+
     def facts(self) -> dict[str, Any]:
         """All of it as plain values, with the rates that follow."""
         parts = {name: [_facts(item) for item in getattr(self, name)] for name in ("start", "changes", "filed")}
@@ -93,9 +99,22 @@ class History:
         for line in (line for found in lines.values() for line in found):
             line["steps"] = [{**step, "value": float(step["value"])} for step in line["steps"]]
         end = None if self.end is None else _facts(self.end)
-        known: dict[str, Any] = {"attempt": self.attempt, "complete": self.complete, "missing": list(self.missing)}
+        known: dict[str, Any] = {
+            "attempt": self.attempt,
+            "complete": self.complete,
+            "missing": list(self.missing),
+            "schedule": self.schedule,
+        }
         known["doubts"] = list(self.doubts)
-        return {"run": self.run, "file": self.file, **parts, "end": end, **known, "over_epochs": lines}
+        return {
+            "run": self.run,
+            "file": self.file,
+            "filed_own": self.filed_own,
+            **parts,
+            "end": end,
+            **known,
+            "over_epochs": lines,
+        }
 
 
 @dataclass(frozen=True)
@@ -142,12 +161,16 @@ def over_epochs(history: History, quantity: str) -> tuple[Line, ...]:
 
 
 def places(history: History) -> dict[int, tuple[float | None, bool]]:
-    """For each order where it is drawn (epochs), and whether that is on record: an epoch that is not noted lies in the middle
-    between its neighbours, or nowhere (None) after the last. All that belongs to the start stands where training begins."""
+    """For each order where it is drawn (epochs), and whether that is on record.
+
+    An epoch that is not noted lies in the middle between its neighbours, or nowhere (None) after the last. All that belongs to
+    the start stands where training begins, or at the first change where that is not noted.
+    """
     begins = [item.epoch.place for item in history.start if item.epoch is not None]
     unknown = any(item.epoch is None for item in history.start)
-    found: dict[int, tuple[float | None, bool]] = {0: (max(begins, default=0.0), not unknown)}
     timed = [item for item in history.changes if item.order is not None]
+    first = next((item.epoch.place for item in timed if item.epoch is not None), 0.0)
+    found: dict[int, tuple[float | None, bool]] = {0: (max(begins, default=first), not unknown)}
     for index, item in enumerate(timed):
         if item.epoch is not None:
             found[item.order or 0] = (item.epoch.place, True)

@@ -193,7 +193,7 @@ def test_unknown_runs_and_runs_without_history_are_told() -> None:
     with pytest.raises(UserInputError, match="no such run or attempt") as caught:
         schedules.get("137/brightnes")
     assert "137/brightness" in (caught.value.remedy or "")
-    with pytest.raises(UserInputError, match="no history is on record"):
+    with pytest.raises(UserInputError, match="no history of this run is on record"):
         schedules.get("cifar-18pct")
     with pytest.raises(UserInputError, match="is no rate"):
         schedules.rates_over_epochs(BY_RUN["145"], "wc")
