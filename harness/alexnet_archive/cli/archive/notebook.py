@@ -72,7 +72,8 @@ def notebook(
 ) -> None:  # fmt: skip
     """The 2012 experiments as a table, one of them in detail, or all of them as a figure.
 
-    `notebook ID --schedule` tells what was changed by hand during a run, and when; with --out it draws the rates.
+    `notebook ID --schedule` tells what was changed by hand during a run, and when;
+    with --out PATH it draws the rates, as .png or .svg.
     """
     if ctx.invoked_subcommand is not None:
         return
