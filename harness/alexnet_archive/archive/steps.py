@@ -131,7 +131,8 @@ class Step:
 
 @dataclass(frozen=True)
 class Line:
-    """A step function of layers that go together: names, or `all`, or `others` for the rest. The first step is the start."""
+    """A step function of layers that go together: names, `all`, or `others` for those that no other line names. The first step
+    is the start."""
 
     layers: tuple[str, ...]
     steps: tuple[Step, ...]
@@ -155,9 +156,8 @@ def over_epochs(history: History, quantity: str) -> tuple[Line, ...]:
     for atom, found in walk(history, quantity)[0].items():
         if found:
             groups.setdefault(tuple(found), []).append(atom)
-    return tuple(
-        Line(("all",) if len(groups) == 1 and "others" in atoms else tuple(atoms), steps) for steps, atoms in groups.items()
-    )
+    rest = ("all",) if len(groups) == 1 else ("others",)  # what goes along with the rest need not be named
+    return tuple(Line(rest if "others" in atoms else tuple(atoms), steps) for steps, atoms in groups.items())
 
 
 def places(history: History) -> dict[int, tuple[float | None, bool]]:

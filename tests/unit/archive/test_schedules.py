@@ -6,9 +6,11 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from alexnet_archive.archive import experiments, schedules
-from alexnet_archive.archive.schedules import BIASES_LOWER, FILED_AT_START, TABLE, History, at_odds_with_file
+from alexnet_archive.archive.schedules import BIASES_LOWER, FILED_AT_START, TABLE, Change, History, at_odds_with_file
 from alexnet_archive.archive.steps import NUMBERS
 from alexnet_archive.errors import ArchiveError, UserInputError
 
@@ -109,6 +111,10 @@ def test_run_145_is_what_it_is() -> None:
     assert values(BY_RUN["145/continued"], "epsB") == {"conv1": [(91, "0")], "others": [(91, "0.02")]}
 
 
+def test_layers_that_go_along_with_the_rest_are_not_named() -> None:
+    assert list(values(BY_RUN["137/2010"])) == ["conv1,conv2", "others"]  # its file names conv4 and conv5 too
+
+
 def test_layers_that_were_raised_again_leave_zero() -> None:
     conv = values(BY_RUN["141-2009-half"])["conv1,conv2"]
     assert [value for _, value in conv] == ["0.01", "0.001", "0.0001", "0.00001", "0", "0.001", "0.0001"]
@@ -124,6 +130,33 @@ def test_frozen_layers_stay_and_others_are_those_not_named(tmp_path: Path) -> No
         "conv1": [(0, "0")], "fc": [(0, "0.1"), (3, "0")], "others": [(0, "0.1"), (5, "0.01"), (6, "0.001")]
     }  # fmt: skip
     assert values(item, "epsB") == {"fc": [(0, "0.2"), (3, "0")], "others": [(0, "0.2")]} and item.complete
+
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["all", "conv1", "conv1,fc", "others"]), st.sampled_from(["0", "1", "2", "3"])), max_size=8
+)
+
+
+@given(STEPS)
+def test_a_frozen_layer_is_only_moved_by_name_and_all_moves_those_at_from(steps: list[tuple[str, str]]) -> None:
+    """Against a straight account of three layers: conv1, fc and one that no row names."""
+    stands, rows = {"conv1": "3", "fc": "3", "rest": "3"}, []
+    for order, (layers, to) in enumerate(steps, 1):
+        from_ = next((value for value in stands.values() if value != "0"), "3")
+        rows.append(Change(order, schedules.Epoch(str(order), order), "epsW", layers, from_, to, "noted", ""))
+        named = {word for row in rows_named(steps) for word in row}
+        for layer in stands:
+            moved = {"all": stands[layer] == from_, "others": layer not in named}.get(layers, layer in layers.split(","))
+            stands[layer] = to if moved else stands[layer]
+    start = Change(0, schedules.Epoch("0", 0), "epsW", "all", "", "3", "noted", "")
+    history = History("145", "x", (start,), tuple(rows), (), False, None, False)
+    last = {layer: str(line.last) for line in schedules.rates_over_epochs(history) for layer in line.layers}
+    rest = last.get("others", last.get("all"))
+    assert {layer: last.get(layer, rest) for layer in ("conv1", "fc")} | {"rest": rest} == stands
+
+
+def rows_named(steps: list[tuple[str, str]]) -> list[list[str]]:
+    return [layers.split(",") for layers, _ in steps if layers not in ("all", "others")]
 
 
 def test_a_step_from_another_value_is_at_odds(tmp_path: Path) -> None:
@@ -187,6 +220,12 @@ def test_a_damaged_table_is_refused_by_line(old: str, new: str, says: str, remed
         schedules.read(damaged)
     assert says in caught.value.message and remedy in (caught.value.remedy or "")
     assert str(caught.value.message).startswith("schedules.tsv: ")
+
+
+def test_an_empty_table_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "schedules.tsv").write_text("")
+    with pytest.raises(ArchiveError, match="column 'run' is missing"):
+        schedules.read(tmp_path / "schedules.tsv")
 
 
 def test_unknown_runs_and_runs_without_history_are_told() -> None:
