@@ -1,13 +1,15 @@
-"""`notebook`: the experiments of 2012 as a table, one of them in detail, or all of them as a figure."""
+"""`notebook`: the experiments of 2012 as a table, one of them in detail or change by change, or all of them as a figure."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from alexnet_archive.cli.archive.printing import JSON, examples, pairs, table
+from alexnet_archive.cli.archive.schedule import show_schedule
 from alexnet_archive.cli.shared import emit_json, one_of_two
 
 if TYPE_CHECKING:
@@ -25,10 +27,20 @@ class NotebookGroup(click.Group):
         if misspelt.possibilities:  # no run is called anything like a command
             raise misspelt
 
-        @click.command(name=cmd_name, help=f"Run {cmd_name} in detail.", epilog="Example: alexnet-archive notebook 145")
+        @click.command(
+            name=cmd_name, help=f"Run {cmd_name} in detail.",
+            epilog=examples("notebook 145", "notebook 145 --schedule --out schedule.png"),
+        )  # fmt: skip
+        @click.option("--schedule", is_flag=True, help="what was changed by hand during the run, and when")
+        @click.option(
+            "-o", "--out", metavar="PATH", type=click.Path(path_type=Path), help="with --schedule: figure, .png or .svg"
+        )
         @JSON
-        def detail(as_json: bool) -> None:
-            show_run(cmd_name, as_json or bool(ctx.params.get("as_json")))
+        def detail(schedule: bool, out: Path | None, as_json: bool) -> None:
+            if out is not None and not schedule:
+                raise click.UsageError("--out draws the schedule of the run: give --schedule too")
+            show = partial(show_schedule, cmd_name, out) if schedule else partial(show_run, cmd_name)
+            show(as_json or bool(ctx.params.get("as_json")))
 
         return detail
 
@@ -42,6 +54,7 @@ class NotebookGroup(click.Group):
     epilog=examples(
         "notebook --gpus 2 --sort top5",
         "notebook 145",
+        "notebook 145 --schedule --out schedule.png",
         "notebook draw --out notebook.png",
     ),
 )
@@ -57,7 +70,11 @@ def notebook(
     ctx: click.Context, gpus: int | None, data: str | None, feature: str | None, with_errors: bool, sort: str | None,
     reverse: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """The 2012 experiments as a table, one of them in detail, or all of them as a figure."""
+    """The 2012 experiments as a table, one of them in detail, or all of them as a figure.
+
+    `notebook ID --schedule` tells what was changed by hand during a run, and when;
+    with --out PATH it draws the rates, as .png or .svg.
+    """
     if ctx.invoked_subcommand is not None:
         return
     from alexnet_archive.archive import experiments
