@@ -27,8 +27,8 @@ from alexnet_archive.errors import (
     UserInputError,
     WriteError,
 )
-from alexnet_archive.layerdefs import net_facts
-from alexnet_archive.runs import opened, suggested_border
+from alexnet_archive.layerdefs import find_definition, our_nets
+from alexnet_archive.runs import choose_border, opened
 
 USAGE = 2  # click's own
 FLAT_NET = """
@@ -157,12 +157,12 @@ def test_test_only_tests_one_batch_or_the_range(
     assert [int(line.split()[1].rstrip(":")) for line in out.splitlines() if line.startswith("batch ")] == tested
 
 
-def test_our_nets_bring_their_own_crop_border() -> None:
-    for name in ("cifar-conv", "demo", "two-column-120"):
-        facts = net_facts(name)
-        assert facts is not None and suggested_border(name) == facts.crop_border
-    assert suggested_border("cifar-conv") == 0
-    assert suggested_border("layers-120.cfg") == 4
+def test_our_nets_bring_their_own_crop_border(tmp_path: Path) -> None:
+    for name, facts in our_nets().items():
+        assert choose_border(find_definition(name), facts.image_size) .border == facts.crop_border
+    assert choose_border(find_definition("cifar-conv"), 32).border == 0
+    (tmp_path / "layers-120.cfg").write_text(FLAT_NET.format(classes=4))
+    assert choose_border(tmp_path / "layers-120.cfg", 256).border == 4
 
 
 def test_a_resume_passes_on_what_the_parameter_file_is_noted_for(told: Told, run_folder: Path, train_words: list[str]) -> None:

@@ -11,6 +11,7 @@ from alexnet_archive.layerdefs.finding import (
     net_facts,
     our_nets,
 )
+from alexnet_archive.layerdefs.fitting import Fitting, accepted_classes, accepted_sides, declared_facts, ranges
 from alexnet_archive.layerdefs.model import DataShape, Layer
 from alexnet_archive.layerdefs.network import Crossing, Network, NetworkTotals, Totals
 from alexnet_archive.layerdefs.parameters import apply_parameters
@@ -23,6 +24,7 @@ __all__ = [
     "BrokenLayer",
     "Crossing",
     "DataShape",
+    "Fitting",
     "Inspection",
     "Layer",
     "NetFacts",
@@ -32,14 +34,18 @@ __all__ = [
     "Parameters",
     "Schedule",
     "Totals",
+    "accepted_classes",
+    "accepted_sides",
     "apply_parameters",
     "conv_to_local",
     "cropped_shape",
+    "declared_facts",
     "find_definition",
     "find_parameters",
     "inspect_network",
     "net_facts",
     "our_nets",
+    "ranges",
     "read_network",
     "unshare_weights",
 ]

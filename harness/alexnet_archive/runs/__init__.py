@@ -29,8 +29,9 @@ if TYPE_CHECKING:
         Stopped,
         Tested,
     )
+    from alexnet_archive.runs.fitting import Input, choose_border, class_remedy, input_of
     from alexnet_archive.runs.history import RunComparison, RunSummary, compare_runs, list_runs
-    from alexnet_archive.runs.locate import locate_definition, locate_parameters, suggested_border
+    from alexnet_archive.runs.locate import locate_definition, locate_parameters
     from alexnet_archive.runs.opened import OpenedRun, open_run, run_folder
     from alexnet_archive.runs.pages import exhibit_run
     from alexnet_archive.runs.pictures import classify, predict_test_batch
@@ -47,8 +48,9 @@ _PLACES = {
         "RECORDED", "BatchTested", "BatchTrained", "Estimated", "Event", "Finished", "Notice", "Progress", "Report", "Saved",
         "Started", "Stopped", "Tested",
     ),
+    "fitting": ("Input", "choose_border", "class_remedy", "input_of"),
     "history": ("RunComparison", "RunSummary", "compare_runs", "list_runs"),
-    "locate": ("locate_definition", "locate_parameters", "suggested_border"),
+    "locate": ("locate_definition", "locate_parameters"),
     "opened": ("OpenedRun", "open_run", "run_folder"),
     "pages": ("exhibit_run",),
     "pictures": ("classify", "predict_test_batch"),
@@ -68,9 +70,9 @@ def __getattr__(name: str) -> Any:
 
 __all__ = [
     "RECORDED", "SIDES", "BatchTested", "BatchTrained", "CaseRequest", "Classified", "EngineChoice", "Estimated", "Event",
-    "Finished", "GradientsChecked", "Notice", "OpenedRun", "Progress", "Report", "Request", "RunComparison", "RunSummary",
-    "Saved", "Shown", "Started", "Stopped", "TestResult", "Tested", "Trained", "check_gradients",
-    "claim", "classify", "compare_engines", "compare_runs", "data_shape", "demonstrate", "exhibit_run", "features", "list_runs",
-    "locate_definition", "locate_parameters", "open_data", "open_installation", "open_run", "open_runner", "photographs",
-    "predict_test_batch", "run_folder", "suggested_border", "test", "train",
+    "Finished", "GradientsChecked", "Input", "Notice", "OpenedRun", "Progress", "Report", "Request", "RunComparison",
+    "RunSummary", "Saved", "Shown", "Started", "Stopped", "TestResult", "Tested", "Trained", "check_gradients",
+    "choose_border", "claim", "class_remedy", "classify", "compare_engines", "compare_runs", "data_shape", "demonstrate",
+    "exhibit_run", "features", "input_of", "list_runs", "locate_definition", "locate_parameters", "open_data",
+    "open_installation", "open_run", "open_runner", "photographs", "predict_test_batch", "run_folder", "test", "train",
 ]  # fmt: skip

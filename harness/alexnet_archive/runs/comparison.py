@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,9 +22,9 @@ from alexnet_archive.compare import (
 )
 from alexnet_archive.engines.base import Engine, LayerDicts
 from alexnet_archive.errors import UserInputError
-from alexnet_archive.layerdefs import net_facts
 from alexnet_archive.runs.data import DEFAULT_PROVIDER
-from alexnet_archive.runs.locate import locate_definition, locate_parameters, suggested_border
+from alexnet_archive.runs.fitting import border_for, input_of
+from alexnet_archive.runs.locate import locate_definition, locate_parameters
 
 SIDES = "reference, native, or native:FLAVOUR[:TOOLCHAIN] such as native:cuda:cuda-12.4"
 
@@ -93,14 +94,14 @@ def open_case(folder: Path, request: CaseRequest) -> Case:
     """The case that the request describes, written below `folder`."""
     definition = locate_definition(str(request.layers))
     parameters = locate_parameters(definition, str(request.params))
-    facts = net_facts(request.layers)
     if request.data is not None:
         provider = request.data_provider or read_meta(request.data).get("dp_type") or DEFAULT_PROVIDER
-        border = suggested_border(request.layers) if request.crop_border is None else request.crop_border
-        pictures, classes = pictures_of(request.data, str(provider), border, request.minibatch)
+        choice = border_for(definition, request.data, str(provider), given=request.crop_border)
+        pictures, classes = pictures_of(request.data, str(provider), choice.border, request.minibatch)
     else:
-        side = request.image_size or (facts.inner_size if facts else 16)
-        classes = request.classes or (facts.classes if facts else 10)
+        # Small pictures of few classes where the definition leaves a choice: what is compared is arithmetic.
+        shape = input_of(definition, image_size=request.image_size, classes=request.classes, side=16, most=10).shape
+        side, classes = math.isqrt(shape.dims[0] // 3), shape.num_classes
         pictures = synthetic_pictures(side, classes, request.minibatch, request.seed)
     return make_case(
         folder, definition, parameters, pictures=pictures, classes=classes, minibatch=request.minibatch,

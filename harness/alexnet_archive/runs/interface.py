@@ -18,17 +18,16 @@ from alexnet_archive.batches import Provider
 from alexnet_archive.checkpoints import Checkpoint
 from alexnet_archive.compare import Behaviour
 from alexnet_archive.engines.base import Array
-from alexnet_archive.layerdefs import DataShape, Network
+from alexnet_archive.layerdefs import Network
 from alexnet_archive.runs import comparison, verbs
 from alexnet_archive.runs import demo as demo_of
 from alexnet_archive.runs import pictures as pictures_of
-from alexnet_archive.runs.data import DEFAULT_PROVIDER, data_shape
+from alexnet_archive.runs.data import DEFAULT_PROVIDER
 from alexnet_archive.runs.events import Report, Stop, ignore, never
-from alexnet_archive.runs.locate import locate_definition, locate_parameters, suggested_border
+from alexnet_archive.runs.fitting import input_of
+from alexnet_archive.runs.locate import locate_definition, locate_parameters
 from alexnet_archive.runs.request import EngineChoice, Request, as_range
 from alexnet_archive.runs.results import Classified, GradientsChecked, TestResult, Trained
-
-PUBLISHED_SIDE, PUBLISHED_CLASSES = 224, 1000
 
 
 def read_definition(
@@ -44,27 +43,18 @@ def read_definition(
 ) -> Network:
     """Read a definition by path or name (a file of the acquired release, or one of our nets) and check it in full.
 
-    The input is that of the `data` folder, else pictures of `image_size` pixels square and `classes` classes, else what one
-    of our nets says, else 224 and 1000. Without `params` the parameter file beside the definition is read, if there is one.
+    The input is that of the `data` folder, else pictures of `image_size` pixels square and `classes` classes, else what
+    follows from the definition: 224 pixels or the accepted side nearest to it, and as many classes as it has units for.
+    Without `params` the parameter file beside the definition is read, if there is one.
     Raises LayerFileError with every problem, MissingOriginalError for a file of the release when it has not been acquired.
     """
     definition = locate_definition(str(layers))
     parameters = locate_parameters(definition, str(params)) if params else layerdefs.find_parameters(definition)
-    shape = _shape(definition, data, image_size, classes, crop_border)
+    folder = None if data is None else Path(data)
+    shape = input_of(
+        definition, data=folder, image_size=image_size, classes=classes, crop_border=crop_border, lenient=lenient
+    ).shape
     return layerdefs.read_network(definition, parameters, shape, num_gpus=gpus, lenient=lenient)
-
-
-def _shape(
-    definition: Path, data: str | Path | None, image_size: int | None, classes: int | None, crop_border: int | None
-) -> DataShape:
-    if data is not None:
-        border = suggested_border(definition) if crop_border is None else crop_border
-        with open_data(data, crop_border=border) as provider:
-            return data_shape(provider)
-    facts = layerdefs.net_facts(definition)
-    side = image_size or (facts.inner_size if facts else PUBLISHED_SIDE)
-    wanted = classes or (facts.classes if facts else PUBLISHED_CLASSES)
-    return layerdefs.cropped_shape(side, wanted, facts.channels if facts else 3)
 
 
 def shape_table(network: Network, minibatch: int = 128) -> list[dict[str, Any]]:

@@ -12,8 +12,9 @@ import numpy as np
 
 from alexnet_archive import layerdefs
 from alexnet_archive.checkpoints import Checkpoint
-from alexnet_archive.errors import CheckpointError
+from alexnet_archive.errors import CheckpointError, LayerFileError
 from alexnet_archive.layerdefs import DataShape
+from alexnet_archive.runs.fitting import class_remedy
 from alexnet_archive.runs.locate import given_parameters, locate_definition, locate_parameters
 
 
@@ -34,10 +35,14 @@ def build_layers(values: dict[str, Any], shape: DataShape, seed: int, *, lenient
     definition = locate_definition(values["layer_def"])
     parameters = locate_parameters(definition, values["layer_params"])
     values["layer_def"], values["layer_params"] = str(definition), str(parameters)
-    network = layerdefs.read_network(
-        definition, parameters, shape, num_gpus=values["num_gpus"] or None, lenient=lenient, init_modules=init,
-        conserve_mem=values["conserve_mem"],
-    )  # fmt: skip
+    try:
+        network = layerdefs.read_network(
+            definition, parameters, shape, num_gpus=values["num_gpus"] or None, lenient=lenient, init_modules=init,
+            conserve_mem=values["conserve_mem"],
+        )  # fmt: skip
+    except LayerFileError as error:
+        error.remedy = class_remedy(definition, shape) or error.remedy
+        raise
     layers = network.to_dicts(np.random.RandomState(seed % 2**32))
     notices = [str(note) for note in network.notes]
     return _converted(Layers(layers, network.num_gpus, notices), values)

@@ -6,11 +6,9 @@ from pathlib import Path
 
 from alexnet_archive import paths
 from alexnet_archive.errors import MissingOriginalError, UserInputError
-from alexnet_archive.layerdefs import find_definition, find_parameters, net_facts
+from alexnet_archive.layerdefs import find_definition, find_parameters
 
 RELEASE_FOLDERS = ("layers", "layers-cifar", "example-layers")
-DEFAULT_BORDER = 4
-"""The release's own (python-and-data section 1.5.4)."""
 
 
 def release_layer_folders() -> list[Path]:
@@ -61,9 +59,3 @@ def given_parameters(definition: Path, given: str) -> Path:
         if candidate.is_file():
             return candidate
     raise UserInputError(f"there is no parameter file {given}", path=given, remedy="check the path of --params")
-
-
-def suggested_border(definition: str | Path) -> int:
-    """Pixels cropped per side that one of our own nets asks for, else the release's default."""
-    facts = net_facts(definition)
-    return DEFAULT_BORDER if facts is None else facts.crop_border

@@ -15,10 +15,9 @@ from alexnet_archive.engines import native
 from alexnet_archive.engines.base import Array
 from alexnet_archive.errors import Interrupted, UserInputError
 from alexnet_archive.files import make_folder
-from alexnet_archive.runs.data import complete_data_options
-from alexnet_archive.runs.events import BatchTested, Event, Finished, Report, Started, Stop, Stopped, from_native
-from alexnet_archive.runs.locate import locate_definition, locate_parameters, suggested_border
-from alexnet_archive.runs.opened import fresh_seed, net_name
+from alexnet_archive.runs.events import BatchTested, Event, Finished, Notice, Report, Started, Stop, Stopped, from_native
+from alexnet_archive.runs.locate import locate_definition, locate_parameters
+from alexnet_archive.runs.opened import fit_border, fresh_seed, net_name
 from alexnet_archive.runs.places import open_installation
 from alexnet_archive.runs.request import Request
 from alexnet_archive.runs.results import GradientsChecked, TestResult, Trained
@@ -26,19 +25,18 @@ from alexnet_archive.training import merge
 from alexnet_archive.training.options import BY_NAME
 
 
-def fresh_values(request: Request) -> dict[str, Any]:
-    """Option values of a new run: what was asked for, and what the release would not find by itself."""
+def fresh_values(request: Request, report: Report) -> dict[str, Any]:
+    """Option values of a new run: what was asked for, and what the release would not find by itself; tells what was chosen."""
     given = request.given()
     values, _ = merge(given, None)
     if not values["layer_def"]:
         raise UserInputError("no network was named", remedy="name one with --layers, or go on with --resume")
     definition = locate_definition(values["layer_def"])
-    if request.crop_border is None:
-        values["crop_border"] = suggested_border(values["layer_def"])
     values["layer_params"] = str(locate_parameters(definition, values["layer_params"]))
     values["layer_def"] = str(definition)
     values["save_path"] = values["save_path"] or "."
-    complete_data_options(values)
+    for notice in fit_border(values, request):
+        report(Notice(notice))
     return {name: value for name, value in values.items() if given.get(name) is not None or value != BY_NAME[name].default}
 
 
@@ -77,7 +75,7 @@ def installed(request: Request, places: Mapping[str, Any], more: Sequence[Path] 
 def train(request: Request, report: Report, stop: Stop) -> Trained:
     # Never the checkpoint's seed: the release draws anew when it goes on, and the same numbers must not come twice.
     request = request.replace(seed=fresh_seed(request.seed, None))
-    values, places = _training_values(request)
+    values, places = _training_values(request, report)
     with installed(request, places) as (installation, scratch):
         report(started_event(request, places))
 
@@ -92,10 +90,10 @@ def train(request: Request, report: Report, stop: Stop) -> Trained:
     return _ended(folder, request.seed, False, report)
 
 
-def _training_values(request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
+def _training_values(request: Request, report: Report) -> tuple[dict[str, Any], dict[str, Any]]:
     """(what the release is given, and with it what it will find in the checkpoint)."""
     if not request.resume:
-        values = fresh_values(request)
+        values = fresh_values(request, report)
         return values, values
     values = request.given()
     values["load_file"] = str(checkpoints.newest(Path(values["load_file"])).parent)
@@ -182,7 +180,7 @@ def features(request: Request, layers: Sequence[str], report: Report) -> dict[st
 
 
 def check_gradients(request: Request, report: Report) -> GradientsChecked:
-    values, places = _training_values(request)
+    values, places = _training_values(request, report)
     with installed(request, places) as (installation, scratch):
         checked = native.check_gradients(installation, values, workdir=scratch, seed=request.seed)
     return GradientsChecked(checked.total, checked.failed, (), checked.words)

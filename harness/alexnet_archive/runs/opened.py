@@ -13,9 +13,10 @@ from alexnet_archive import checkpoints
 from alexnet_archive.checkpoints import Checkpoint, run_folder_name
 from alexnet_archive.engines.reference import ReferenceEngine
 from alexnet_archive.errors import UserInputError
-from alexnet_archive.runs.data import Data, open_data
+from alexnet_archive.runs.data import Data, complete_data_options, open_data
+from alexnet_archive.runs.fitting import border_for
 from alexnet_archive.runs.layers import Layers, build_layers, sound_layers, stored_layers
-from alexnet_archive.runs.locate import suggested_border
+from alexnet_archive.runs.locate import locate_definition
 from alexnet_archive.runs.request import Request
 from alexnet_archive.training import merge
 
@@ -61,8 +62,8 @@ def open_run(request: Request, *, training: bool = True) -> OpenedRun:
     values, notices = merge(request.given(), checkpoint.options if checkpoint else None)
     if checkpoint is None and not values["layer_def"]:
         raise UserInputError("no network was named", remedy="name one with --layers, or go on with --resume")
-    if checkpoint is None and request.crop_border is None:
-        values["crop_border"] = suggested_border(values["layer_def"])
+    if checkpoint is None:
+        notices += fit_border(values, request)
     seed = fresh_seed(request.seed, checkpoint)
     data = open_data(values, seed=seed, training=training and not values["test_only"])
     with sound_layers(checkpoint):
@@ -73,6 +74,20 @@ def open_run(request: Request, *, training: bool = True) -> OpenedRun:
             layers = stored_layers(values, data.shape, checkpoint, typed=typed, lenient=request.lenient)
         engine = start_reference(layers, values, seed)
     return OpenedRun(request, values, checkpoint, seed, data, engine, notices + layers.notices + _advice(request, checkpoint))
+
+
+def fit_border(values: dict[str, Any], request: Request) -> list[str]:
+    """Set the crop border of a new run by its network and its data (`choose_border`); what the user should know of it.
+
+    Raises LayerFileError where no border makes the pictures fit, or the one that was given does not.
+    """
+    folder, provider, dummy = complete_data_options(values)
+    if dummy or folder is None:
+        return []
+    definition = locate_definition(values["layer_def"])
+    choice = border_for(definition, folder, provider, given=request.crop_border, lenient=request.lenient)
+    values["crop_border"] = choice.border
+    return [choice.why] if choice.why else []
 
 
 def _advice(request: Request, checkpoint: Checkpoint | None) -> list[str]:

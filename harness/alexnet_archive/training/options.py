@@ -134,7 +134,13 @@ TABLE: tuple[RunOption, ...] = (
     RunOption("mini", "minibatch_size", INT, 128, "cases in a minibatch", "minibatch", least=1),
     RunOption("wupdate-freq", "wupdate_freq", INT, 1, "update the weights every so many minibatches", least=1),
     RunOption(
-        "crop-border", "crop_border", INT, 4, "pixels cropped per side by cropping providers", set_once=True, group="data"
+        "crop-border",
+        "crop_border",
+        INT,
+        4,
+        "pixels cropped per side by cropping providers; another where the network refuses such crops",
+        set_once=True,
+        group="data",
     ),
     RunOption(
         "color-noise",

@@ -28,7 +28,7 @@ def draw(name: str, params: str | None, minibatch: int, out: Path, as_json: bool
     from alexnet_archive.exhibit.figures import save_figure
     from alexnet_archive.exhibit.network import network_figure
 
-    found = inspect(name, params, values)
+    found, read_for = inspect(name, params, values)
     network = found.network
     save_figure(network_figure(network, minibatch=minibatch, broken=found.broken, faulty=found.faulty), out)
     facts = {"picture": str(out), "layers": len(network.layers)}
@@ -36,5 +36,5 @@ def draw(name: str, params: str | None, minibatch: int, out: Path, as_json: bool
         fail_with(found.error, facts)
         emit_json(facts)
         return
-    click.echo(f"{network.name}: {out}")
+    click.echo(f"{read_for}\n{network.name}: {out}")
     fail_with(found.error)

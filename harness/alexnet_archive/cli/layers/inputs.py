@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +13,16 @@ from alexnet_archive.cli.shared import option
 from alexnet_archive.errors import LayerFileError, UserInputError
 
 if TYPE_CHECKING:
-    from alexnet_archive.layerdefs import DataShape, Inspection
+    from alexnet_archive.layerdefs import Inspection
+    from alexnet_archive.runs import Input
 
-IMAGENET_SIDE, IMAGENET_CLASSES, DEFAULT_BORDER = 224, 1000, 4
 PATH = click.Path(path_type=Path)
 NAME = click.argument("name")
 PARAMS = click.argument("params", required=False)
-GPUS_HELP, BORDER_HELP = "GPUs of the run  [default: as many as the file uses]", "border a crop loses, with --data"
+GPUS_HELP = "GPUs of the run  [default: as many as the file uses]"
+BORDER_HELP = "border a crop loses, with --data  [default: 4, or what the definition needs]"
+SIDE_HELP = "side of the (cropped) picture it sees  [default: as the definition has it]"
+CLASSES_HELP = "number of classes  [default: as the definition has it]"
 
 
 def input_options(function: Callable[..., None]) -> Callable[..., None]:
@@ -31,59 +35,61 @@ def input_options(function: Callable[..., None]) -> Callable[..., None]:
                 "--init-module", multiple=True, type=PATH, metavar="FILE", help="Python file of initialisers", group="network"
             ),
             option(
-                "--image-size", type=click.IntRange(1), metavar="N", help="side of the (cropped) picture it sees", group="data"
+                "--image-size", type=click.IntRange(1), metavar="N", help=SIDE_HELP, group="data"
             ),
-            option("--classes", type=click.IntRange(1), metavar="N", help="number of classes", group="data"),
+            option("--classes", type=click.IntRange(1), metavar="N", help=CLASSES_HELP, group="data"),
             option(
                 "--dims", multiple=True, metavar="IDX=ROWS", help="rows of a data matrix, e.g. 1=1000; repeatable", group="data"
             ),
             option("--data", type=PATH, metavar="DIR", help="sizes, classes and class tree of a data folder", group="data"),
-            option("--crop-border", default=DEFAULT_BORDER, show_default=True, metavar="N", help=BORDER_HELP, group="data"),
+            option("--crop-border", type=click.IntRange(0), metavar="N", help=BORDER_HELP, group="data"),
         ]
     ):
         function = one(function)
     return function
 
 
-def data_shape(definition: Path, values: dict[str, Any]) -> DataShape:
-    """From a data folder, from the options, from what our own net says, else 224x224x3 and 1000 classes."""
-    from alexnet_archive.layerdefs import DataShape, cropped_shape, net_facts
+def input_of(definition: Path, values: dict[str, Any]) -> Input:
+    """From a data folder, from the options, else from the definition itself; rows of --dims beside it."""
+    from alexnet_archive import runs
 
+    found = runs.input_of(
+        definition, data=values["data"], image_size=values["image_size"], classes=values["classes"],
+        crop_border=values["crop_border"], lenient=values["lenient"],
+    )  # fmt: skip
     if values["data"]:
-        from alexnet_archive import batches
-        from alexnet_archive.runs import data_shape as shape_of
-
-        name = batches.read_meta(values["data"]).get("dp_type") or "inet-lr-cropped-jpeg"
-        options = batches.ProviderOptions(crop_border=values["crop_border"])
-        return shape_of(batches.open_provider(name, values["data"], None, test=True, options=options))
-    facts = net_facts(definition)
-    side = values["image_size"] or (facts.inner_size if facts else IMAGENET_SIDE)
-    classes = values["classes"] or (facts.classes if facts else IMAGENET_CLASSES)
-    shape = cropped_shape(side, classes, facts.channels if facts else 3)
-    dims = dict(shape.dims)
+        return found
+    dims = dict(found.shape.dims)
     for text in values["dims"]:
         index, _, rows = text.partition("=")
         if not (index.isdecimal() and rows.isdecimal()):
             raise UserInputError("--dims wants IDX=ROWS", found=text, expected="for example 1=1000")
         dims[int(index)] = int(rows)
-    return DataShape(dims, shape.num_classes)
+    return replace(found, shape=replace(found.shape, dims=dims))
 
 
-def inspect(name: str, params: str | None, values: dict[str, Any]) -> Inspection:
-    """The definition NAME as far as it can be read, with its parameter file where one is given or lies beside it."""
+def inspect(name: str, params: str | None, values: dict[str, Any]) -> tuple[Inspection, Input]:
+    """The definition NAME as far as it can be read, with its parameter file where one is given or lies beside it.
+
+    And what it was read for.
+    """
     from alexnet_archive.layerdefs import find_parameters, inspect_network
-    from alexnet_archive.runs import locate_definition, locate_parameters
+    from alexnet_archive.runs import class_remedy, locate_definition, locate_parameters
 
     definition = locate_definition(name)
     parameters = locate_parameters(definition, params) if params else find_parameters(definition)
-    return inspect_network(
+    read_for = input_of(definition, values)
+    found = inspect_network(
         definition,
         parameters,
-        data_shape(definition, values),
+        read_for.shape,
         num_gpus=values["gpus"],
         lenient=values["lenient"],
         init_modules=values["init_module"],
     )
+    if found.error is not None:
+        found.error.remedy = class_remedy(definition, read_for.shape) or found.error.remedy
+    return found, read_for
 
 
 def fail_with(error: LayerFileError | None, partial: dict[str, Any] | None = None) -> None:

@@ -26,7 +26,9 @@ def check(name: str, params: str | None, as_json: bool, **values: Any) -> None:
     PARAMS is looked for beside the definition when left out. Remarks marked X are accepted by the 2012 parser and fail
     later; W is advice.
     """
-    found = inspect(name, params, values)
+    found, read_for = inspect(name, params, values)
+    if found.error is not None and not as_json:
+        click.echo(str(read_for), err=True)
     fail_with(found.error)
     network = found.network
     hazards = [note for note in network.notes if note.kind == "X"]
@@ -42,12 +44,14 @@ def check(name: str, params: str | None, as_json: bool, **values: Any) -> None:
                 "layers": len(network.layers),
                 "gpus": network.num_gpus,
                 "parameters_read": network.has_parameters,
+                "read_for": str(read_for),
                 "notes": [vars(note) for note in network.notes],
             }
         )
         return
     for note in network.notes:
         click.echo(f"{note.kind} {note}")
+    click.echo(str(read_for))
     missing = "" if network.has_parameters else "; no parameter file was read"
     click.echo(f"{network.name}: {len(network.layers)} layers on {network.num_gpus} GPU(s), accepted{missing}")
     if hazards:
@@ -69,7 +73,7 @@ def show(name: str, params: str | None, minibatch: int, as_json: bool, **values:
 
     Of a file with problems, what can be read is tabulated, the broken layers are marked, and the command fails.
     """
-    found = inspect(name, params, values)
+    found, read_for = inspect(name, params, values)
     summary = found.network.summary(minibatch)
     if found.error is not None:
         summary["broken"] = [vars(layer) for layer in found.broken]
@@ -79,6 +83,7 @@ def show(name: str, params: str | None, minibatch: int, as_json: bool, **values:
         fail_with(found.error, summary)
         emit_json(summary)
         return
+    click.echo(str(read_for))
     _print_tables(summary)
     fail_with(found.error)
 
