@@ -1,14 +1,14 @@
 # Thin: each target is one line of real work. The first use sets up .venv, later ones are fast.
 PYTHON ?= python3
 BIN := .venv/bin
-EXTRAS := demo,build,imagenet,export,cluster,test
+EXTRAS := demo,build,imagenet,export,cluster,lessons,test
 WORKERS ?= auto
 # The GPU targets may run in an interpreter that has what they need already (GPU_PYTHON=python3): then nothing is installed.
 GPU_PYTHON ?= $(BIN)/python
 GPU_WORKERS ?= 4
 OWN_PYTHON := $(filter $(BIN)/python,$(GPU_PYTHON))
 
-.PHONY: demo test test-containers test-gpu bench bench-convert bench-native bench-gpu lint python2 setup setup-bench clean docs
+.PHONY: demo test test-containers test-gpu bench bench-convert bench-native bench-gpu lint python2 setup setup-bench clean docs lessons
 
 setup: .venv/.ready
 
@@ -60,6 +60,9 @@ bench-native: setup-bench
 
 bench-gpu: $(if $(OWN_PYTHON),setup-bench)
 	PYTHONPATH=$(CURDIR)/harness:$$PYTHONPATH $(GPU_PYTHON) -m tests.bench.gpu
+
+lessons: setup
+	mkdir -p build/lessons && cp lessons/[0-9]*.md build/lessons && $(BIN)/jupytext --to notebook build/lessons/*.md
 
 lint: setup
 	$(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports
