@@ -1,7 +1,7 @@
 # Thin: each target is one line of real work. The first use sets up .venv, later ones are fast.
 PYTHON ?= python3
 BIN := .venv/bin
-EXTRAS := demo,build,imagenet,export,cluster,docs,test
+EXTRAS := demo,build,imagenet,export,cluster,docs,lessons,test
 WORKERS ?= auto
 # EXHAUSTIVE=1 runs every variant of every test, as continuous integration does; SEARCH=SEED draws other examples for property tests.
 EXHAUSTIVE ?=
@@ -11,7 +11,7 @@ GPU_PYTHON ?= $(BIN)/python
 GPU_WORKERS ?= 4
 OWN_PYTHON := $(filter $(BIN)/python,$(GPU_PYTHON))
 
-.PHONY: demo test test-containers test-gpu bench bench-convert bench-native bench-gpu lint python2 setup setup-bench clean docs docs-site
+.PHONY: demo test test-containers test-gpu bench bench-convert bench-native bench-gpu lint python2 setup setup-bench clean docs docs-site lessons
 
 setup: .venv/.ready
 
@@ -63,6 +63,9 @@ bench-native: setup-bench
 
 bench-gpu: $(if $(OWN_PYTHON),setup-bench)
 	PYTHONPATH=$(CURDIR)/harness:$$PYTHONPATH $(GPU_PYTHON) -m tests.bench.gpu
+
+lessons: setup
+	mkdir -p build/lessons && cp lessons/[0-9]*.md build/lessons && $(BIN)/jupytext --to notebook build/lessons/*.md
 
 lint: setup
 	$(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports
