@@ -31,7 +31,7 @@ def page(folder: Path) -> str:
     if not found:
         return f"# Lessons\n\n{MADE}\n\n{NONE}\n"
     rows = "\n".join(f"- [{title}](../lessons/{path.name})" for title, path in found)
-    contents = "\n".join(f"../lessons/{path.stem}" for _, path in found)
+    contents = "\n".join(["../lessons/README", *(f"../lessons/{path.stem}" for _, path in found)])
     toctree = "```{toctree}\n:hidden:\n\n" + contents + "\n```"
     return f"# Lessons\n\n{MADE}\n\n{INTRODUCTION}\n\n{rows}\n\n{toctree}\n"
 
