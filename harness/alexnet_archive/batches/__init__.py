@@ -7,6 +7,7 @@ from alexnet_archive.batches.codec import PictureError
 from alexnet_archive.batches.provider import Batch, Provider, ProviderOptions
 from alexnet_archive.batches.providers import PROVIDERS, open_provider
 from alexnet_archive.batches.store import (
+    META_NAME,
     batch_numbers,
     batch_path,
     numbers_by_role,
@@ -19,6 +20,7 @@ from alexnet_archive.batches.store import (
 )
 
 __all__ = [
+    "META_NAME",
     "PROVIDERS",
     "Batch",
     "PictureError",

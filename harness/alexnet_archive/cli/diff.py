@@ -53,7 +53,7 @@ def source(flavour: str, as_json: bool) -> None:
     type=click.Path(path_type=Path),
     default=None,
     metavar="PATH",
-    help="data folder [default: synthetic pictures]",
+    help="data folder, or photographs for the built-in ones [default: synthetic pictures]",
     group="data",
 )
 @option(
@@ -135,7 +135,10 @@ def behaviour(a: str, b: str, html: Path | None, keep: Path | None, as_json: boo
     given["updates"] = _counts(given["updates"])
     given["boards"] = _counts(given["boards"]) if given["boards"] else []
     with progress_bar("comparing") as bar:
-        result = compare_engines(a, b, CaseRequest(**given), keep=keep, step=lambda text: bar(0, None, text))
+        result = compare_engines(
+            a, b, CaseRequest(**given), keep=keep, step=lambda text: bar(0, None, text),
+            say=lambda text: click.echo(f"note: {text}", err=True),
+        )  # fmt: skip
     if html is not None:
         write_behaviour_page(html, result.facts())
     if as_json:

@@ -22,7 +22,14 @@ from alexnet_archive.errors import UserInputError
     group="network",
     help="the run, where the argument names the page: exhibit page.html --checkpoint RUN",
 )
-@option("--data", "data_path", default=None, metavar="PATH", help="folder of batch files for the predictions", group="data")
+@option(
+    "--data",
+    "data_path",
+    default=None,
+    metavar="PATH",
+    help="folder of batch files for the predictions, or photographs for the built-in ones",
+    group="data",
+)
 @option("--title", default="A network of 2012", show_default=True, metavar="TEXT", help="heading of the page", group="output")
 @out_option(None, "page to write")
 @json_option("print where the page lies as JSON")
@@ -34,7 +41,7 @@ def exhibit(run: Path, checkpoint: Path | None, data_path: str | None, title: st
         raise UserInputError("name a run and a page", expected="exhibit RUN --out PAGE, or exhibit PAGE --checkpoint RUN")
     source, target = (run, out) if out is not None else (checkpoint, run)
     assert source is not None and target is not None
-    page = exhibit_run(source, target, data=data_path, title=title)
+    page = exhibit_run(source, target, data=data_path, title=title, say=lambda text: click.echo(f"note: {text}", err=True))
     if as_json:
         emit_json({"page": str(page), "bytes": page.stat().st_size})
     else:

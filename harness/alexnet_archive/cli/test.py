@@ -40,7 +40,12 @@ RUN = click.Path(path_type=Path)
     "--params", "--layer-params", "layer_params", default=None, metavar="PATH", help="layer parameter file", group="network"
 )
 @option(
-    "--data", "data_path", default=None, metavar="PATH", help="folder of batch files (default: the checkpoint's)", group="data"
+    "--data",
+    "data_path",
+    default=None,
+    metavar="PATH",
+    help="folder of batch files, or photographs for the built-in ones (default: the checkpoint's)",
+    group="data",
 )
 @option("--data-provider", "dp_type", default=None, metavar="NAME", help="how batch files are read", group="data")
 @option("--test-range", "test_batch_range", default=None, metavar="A-B", help="batch numbers, such as 2000-2048", group="data")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from alexnet_archive import training
@@ -25,6 +25,7 @@ from alexnet_archive.errors import UserInputError
 from alexnet_archive.runs.data import DEFAULT_PROVIDER
 from alexnet_archive.runs.fitting import border_for, input_of
 from alexnet_archive.runs.locate import locate_definition, locate_parameters
+from alexnet_archive.runs.sources import PHOTOGRAPHS, photographs_for
 
 SIDES = "reference, native, or native:FLAVOUR[:TOOLCHAIN] such as native:cuda:cuda-12.4"
 
@@ -53,12 +54,14 @@ class CaseRequest:
 
 
 def compare_engines(
-    a: str, b: str, request: CaseRequest, *, keep: Path | None = None, step: Callable[[str], None] = lambda text: None
-) -> Behaviour:
+    a: str, b: str, request: CaseRequest, *, keep: Path | None = None, step: Callable[[str], None] = lambda text: None,
+    say: Callable[[str], None] = lambda text: None,
+) -> Behaviour:  # fmt: skip
     """Run A and B (see `SIDES`) on the same definition, weights, batches and seed; compare item by item.
 
-    Data and checkpoints stay in `keep` when it is given. Raises UserInputError for a side that does not exist, BuildError
-    for one that has not been built, and what opening a network raises.
+    Data and checkpoints stay in `keep` when it is given; `step` hears what is being computed, `say` what the user should know
+    of the data. Raises UserInputError for a side that does not exist, BuildError for one that has not been built, and what
+    opening a network raises.
     """
     with tempfile.TemporaryDirectory(prefix="alexnet-archive-") as scratch:
         folder = (keep or Path(scratch)).absolute()
@@ -66,7 +69,7 @@ def compare_engines(
         sides = open_side(a, folder), open_side(b, folder)
         if sides[0].name == sides[1].name:
             sides[1].name += " again"
-        return compare_behaviour(open_case(folder, request), *sides, step=step)
+        return compare_behaviour(open_case(folder, request, say), *sides, step=step)
 
 
 def open_side(text: str, folder: Path) -> Side:
@@ -90,8 +93,10 @@ def _start_reference(layers: LayerDicts, case: Case) -> Engine:
     return ReferenceEngine(layers, num_gpus=case.num_gpus, minibatch=case.minibatch, seed=case.seed)
 
 
-def open_case(folder: Path, request: CaseRequest) -> Case:
+def open_case(folder: Path, request: CaseRequest, say: Callable[[str], None] = lambda text: None) -> Case:
     """The case that the request describes, written below `folder`."""
+    if str(request.data) == PHOTOGRAPHS:
+        request = replace(request, data=photographs_for(request.layers, None, request.crop_border, say))
     definition = locate_definition(str(request.layers))
     parameters = locate_parameters(definition, str(request.params))
     if request.data is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,15 +14,22 @@ if TYPE_CHECKING:
     from alexnet_archive.exhibit.page import Picture
 
 
-def exhibit_run(checkpoint_path: Path, out: Path, *, data: str | Path | None, title: str, keep: Path | None = None) -> Path:
+def exhibit_run(
+    checkpoint_path: Path, out: Path, *, data: str | Path | None, title: str, keep: Path | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> Path:  # fmt: skip
     """Draw what the checkpoint allows and write the page; figures also stay in `keep` when given. Returns `out`.
 
-    What cannot be drawn is left out, and the page says why; only predictions on a `data` that was named must work.
+    `data` may be `photographs`, the built-in ones; `say` is told so. What cannot be drawn is left out, and the page says
+    why; only predictions on a `data` that was named must work.
     Raises CheckpointError, UnsafePickleError, WriteError.
     """
     from alexnet_archive import checkpoints
     from alexnet_archive.exhibit import page, run
+    from alexnet_archive.runs.sources import PHOTOGRAPHS, photographs_for
 
+    if str(data) == PHOTOGRAPHS:
+        data = photographs_for(None, checkpoint_path, None, say)
     checkpoint = checkpoints.load(checkpoint_path)
     with tempfile.TemporaryDirectory(prefix="alexnet-archive-") as scratch:
         pictures, absent = draw_figures(checkpoint, checkpoint_path, keep or Path(scratch), data)

@@ -15,6 +15,7 @@ from alexnet_archive.errors import UserInputError
 from alexnet_archive.runs.events import Report, Stop, ignore, never
 from alexnet_archive.runs.request import EngineChoice, Request
 from alexnet_archive.runs.results import GradientsChecked, TestResult, Trained
+from alexnet_archive.runs.sources import with_data
 
 
 class Verbs(Protocol):
@@ -45,9 +46,10 @@ def verbs_of(engine: EngineChoice) -> Verbs:
 def train(request: Request, report: Report = ignore, stop: Stop = never) -> Trained:
     """Train to the last epoch, or until `stop` answers True, which is asked after every minibatch (natively every batch).
 
+    Without a data folder one is looked for, and at last the built-in photographs are taken (`sources.with_data`).
     Raises NonFiniteError when a cost becomes NaN or infinite, WriteError when a checkpoint cannot be kept.
     """
-    return verbs_of(request.engine).train(request, report, stop)
+    return verbs_of(request.engine).train(with_data(request, report), report, stop)
 
 
 def test(request: Request, report: Report = ignore, views: int | None = None) -> TestResult:
@@ -57,7 +59,7 @@ def test(request: Request, report: Report = ignore, views: int | None = None) ->
     """
     if request.engine.native:
         _needs_checkpoint(request)
-    return verbs_of(request.engine).test(request, report, views)
+    return verbs_of(request.engine).test(with_data(request, report), report, views)
 
 
 def features(request: Request, layers: Sequence[str], report: Report = ignore) -> dict[str, Array]:

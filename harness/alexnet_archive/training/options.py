@@ -74,7 +74,17 @@ TABLE: tuple[RunOption, ...] = (
         value="NET",
     ),
     RunOption("layer-params", "layer_params", STRING, "", "layer parameter file", "params", group="network", value="PATH"),
-    RunOption("data-path", "data_path", STRING, "", "folder of batch files", "data", group="data", value="PATH"),
+    RunOption(
+        "data-path",
+        "data_path",
+        STRING,
+        "",
+        "folder of batch files, or photographs for the built-in ones (default: ALEXNET_ARCHIVE_DATA, batches or data here, "
+        "the photographs)",
+        "data",
+        group="data",
+        value="PATH",
+    ),
     RunOption(
         "data-provider",
         "dp_type",
