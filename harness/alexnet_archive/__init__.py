@@ -8,8 +8,7 @@ whom are in the map of docs/inside.md; the rule is enforced by import-linter. `_
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
+from alexnet_archive.lazy import getter
 
 __version__ = "0.1.0"
 
@@ -30,17 +29,11 @@ _PLACES = {
     "runs.request": ("EngineChoice", "Request"),
     "runs.results": ("Classified", "GradientsChecked", "TestResult", "Trained"),
 }  # fmt: skip
-_MODULE_OF = {name: module for module, names in _PLACES.items() for name in names}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+__getattr__ = getter(__name__, _PLACES)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_MODULE_OF})
+    return sorted({*globals(), *__all__})
 
 
 __all__ = [

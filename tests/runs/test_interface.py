@@ -44,7 +44,7 @@ def test_the_types_that_checkers_see_are_the_names_that_programs_get() -> None:
         for alias in node.names
     }
     assert sorted(typed) == OFFERED
-    assert {name: f"alexnet_archive.{module}" for name, module in aa._MODULE_OF.items()} == typed
+    assert {name: f"alexnet_archive.{module}" for module, names in aa._PLACES.items() for name in names} == typed
 
 
 def test_importing_the_package_loads_neither_numpy_nor_click() -> None:

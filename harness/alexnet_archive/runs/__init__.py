@@ -7,8 +7,9 @@ that the command line starts fast.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from alexnet_archive.lazy import getter
 
 if TYPE_CHECKING:
     from alexnet_archive.runs.comparison import SIDES, CaseRequest, compare_engines
@@ -59,13 +60,7 @@ _PLACES = {
     "results": ("Classified", "GradientsChecked", "TestResult", "Trained"),
     "verbs": ("check_gradients", "features", "test", "train"),
 }  # fmt: skip
-_MODULE_OF = {name: module for module, names in _PLACES.items() for name in names}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+__getattr__ = getter(__name__, _PLACES)
 
 
 __all__ = [
