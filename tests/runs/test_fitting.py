@@ -144,6 +144,9 @@ def test_other_classes_than_the_net_has_come_with_a_way(tmp_path: Path, capsys: 
     code, _, err = told(capsys, "train", "--layers", definition, "--data", folder, "--save", tmp_path / "runs")
     assert code == LayerFileError.exit_code and "partialSum" not in err
     assert "1000 classes and the data have 16" in err and "outputs=16" in err
+    with pytest.raises(LayerFileError, match="differ in classes") as released:
+        native.fresh_values(Request(layers=definition, data=folder), lambda event: None)
+    assert "outputs=16" in str(released.value.remedy)
     words = re.search(r"`alexnet-archive (layers new [^`]*)`", err)
     assert words is not None
     assert told(capsys, *words[1].split(), "--out", tmp_path)[0] == 0
@@ -190,6 +193,8 @@ def test_the_rule_where_the_definition_leaves_a_choice(tmp_path: Path) -> None:
     assert 224 in accepted
     assert input_of(tmp_path / "mine.cfg").shape == layerdefs.cropped_shape(224, 20)
     assert input_of(tmp_path / "mine.cfg", image_size=56).shape == layerdefs.cropped_shape(56, 20)
+    refused = input_of(net(tmp_path, classes=10), image_size=100)
+    assert refused.shape == layerdefs.cropped_shape(100, 10) and "224-227" in refused.why
     near = input_of(tmp_path / "mine.cfg", side=19)
     assert near.shape == layerdefs.cropped_shape(16, 20) and "nearest to 19" in near.why
 

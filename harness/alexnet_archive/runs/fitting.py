@@ -141,11 +141,15 @@ def input_of(
         return Input(cropped_shape(image_size, classes), "as given")
     fitting = Fitting(definition, lenient=lenient)
     chosen = image_size or fitting.side(side)
-    counts = fitting.classes(chosen) if chosen else ()
+    at = chosen if chosen and fitting.accepts(chosen) else fitting.side(side)  # a refused side says nothing of the classes
+    counts = fitting.classes(at) if at else ()
     wanted = classes or (max(counts) if counts else most)
     if not counts and counts is not None:
         return Input(cropped_shape(image_size or side, wanted), "no side is accepted, so these are assumed")
-    why = "as the definition has it" if chosen == side or image_size else f"the side nearest to {side} that it accepts"
+    if at != chosen:
+        why = f"the size as given, of which the definition accepts {ranges(fitting.sides())}"
+    else:
+        why = "as the definition has it" if chosen == side or image_size else f"the side nearest to {side} that it accepts"
     return Input(cropped_shape(chosen or side, wanted), why)
 
 
@@ -155,6 +159,17 @@ def _input_of_data(definition: Path, data: Path, crop_border: int | None, lenien
     options = batches.ProviderOptions(crop_border=choice.border)
     with batches.open_provider(name, data, None, test=True, options=options) as provider:
         return Input(data_shape(provider), choice.why or f"the data in {data}")
+
+
+def require_classes(definition: Path, folder: Path, provider: str, border: int) -> None:
+    """Raises LayerFileError where a definition has units for other numbers of classes than cropped data have."""
+    side, names = stored_side(folder, provider), batches.read_meta(folder).get("label_names")
+    if side is None or names is None:
+        return
+    shape = cropped_shape(side - 2 * border, len(names))
+    remedy = class_remedy(definition, shape)
+    if remedy:
+        raise LayerFileError("the network and the data differ in classes", path=definition, found=len(names), remedy=remedy)
 
 
 def class_remedy(definition: str | Path, shape: DataShape) -> str | None:

@@ -16,6 +16,7 @@ from alexnet_archive.engines.base import Array
 from alexnet_archive.errors import Interrupted, UserInputError
 from alexnet_archive.files import make_folder
 from alexnet_archive.runs.events import BatchTested, Event, Finished, Notice, Report, Started, Stop, Stopped, from_native
+from alexnet_archive.runs.fitting import require_classes
 from alexnet_archive.runs.locate import locate_definition, locate_parameters
 from alexnet_archive.runs.opened import fit_border, fresh_seed, net_name
 from alexnet_archive.runs.places import open_installation
@@ -37,6 +38,8 @@ def fresh_values(request: Request, report: Report) -> dict[str, Any]:
     values["save_path"] = values["save_path"] or "."
     for notice in fit_border(values, request):
         report(Notice(notice))
+    if values["data_path"]:
+        require_classes(definition, Path(values["data_path"]), values["dp_type"], values["crop_border"])
     return {name: value for name, value in values.items() if given.get(name) is not None or value != BY_NAME[name].default}
 
 
