@@ -171,6 +171,7 @@ def batch_probabilities(request: Request, views: int) -> tuple[Array, Array, lis
 
 def features(request: Request, layers: Sequence[str], report: Report) -> dict[str, Array]:
     values = request.given()
+    values.pop("test_only", None)  # of convnet.py; shownet.py only looks
     file = checkpoints.newest(Path(values.pop("load_file")))
     found: dict[str, Array] = {}
     with installed(request, remembered({**values, "load_file": str(file)})) as (installation, scratch):
