@@ -232,6 +232,9 @@ def test_the_interface_offers_both_engines_alike(root: Path, data: Path, net: Pa
     np.testing.assert_allclose(ours.costs["logprob"][0], theirs.costs["logprob"][0], rtol=2e-3)
     a, b = aa.features(trained.folder, "fc4"), aa.features(trained.folder, "fc4", engine="native")
     assert a["fc4"].shape == b["fc4"].shape == (80, 4)
-    np.testing.assert_allclose(a["fc4"], b["fc4"], atol=0.02 * np.abs(a["fc4"]).max())
+    # Each engine decodes these noisy JPEGs with a library of its own, which moves single units by up to 3 % of the largest;
+    # on the same pixels the two agree within rounding (`diff behaviour` below). Another layer or order would not correlate.
+    np.testing.assert_allclose(a["fc4"], b["fc4"], atol=0.05 * np.abs(a["fc4"]).max())
+    assert np.corrcoef(a["fc4"].ravel(), b["fc4"].ravel())[0, 1] > 0.999
     with pytest.raises(UserInputError, match="cannot count checkpoints"):
         aa.train(resume=trained.folder, epochs=2, keep=2, engine="native")

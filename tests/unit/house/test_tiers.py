@@ -17,7 +17,8 @@ SOME = "tests/unit/companion/test_core_conformance.py"
 
 def clean() -> dict[str, str]:
     """The environment of a user's shell, also where these tests run under make."""
-    return {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "SEARCH", "EXHAUSTIVE", EXHAUSTIVE)}
+    of_make = ("MAKEFLAGS", "MFLAGS", "SEARCH", "EXHAUSTIVE", EXHAUSTIVE)
+    return {name: value for name, value in os.environ.items() if name not in of_make}
 
 
 def dry_run(root: Path, *words: str) -> str:
