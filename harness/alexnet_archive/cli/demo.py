@@ -35,8 +35,8 @@ def demo(out: Path, epochs: int, seed: int, as_json: bool) -> None:
     from alexnet_archive import runs
 
     started = time.perf_counter()
-    with progress_bar("photographs", unit="classes") as cutting, progress_bar("converting", unit="pictures") as converting:
-        data = runs.photographs(out, seed=seed, cutting=cutting, converting=converting)
+    with progress_bar("photographs") as bar:
+        data = runs.photographs(out, seed=seed, watch=bar)
     click.echo(f"data: {data} ({time.perf_counter() - started:.1f} s)", err=as_json)
     with shared.polite_stop() as stop, progress_bar("training", unit="minibatches") as bar:
 

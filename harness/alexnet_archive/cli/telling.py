@@ -37,14 +37,16 @@ def print_transfers(transfers: tuple[Transfer, ...] | None) -> None:
         click.echo(f"  {t.layer:16} {t.direction:8} {ends:16} {t.bytes:>12,} bytes")
 
 
-def tell_test(event: Event, as_json: bool, bar: ProgressCallback = lambda done, total, text: None) -> None:
-    """A test while it goes on: the release's own line for each batch, notices on standard error."""
-    from alexnet_archive import runs
+def tell_passing(event: Event, as_json: bool, bar: ProgressCallback = lambda done, total, text: None) -> None:
+    """What no log keeps: progress, notices on standard error, an estimate, the release's own line for each tested batch."""
+    from alexnet_archive import runs, training
 
     if isinstance(event, runs.Progress):
         bar(event.done, event.total, "")
     elif isinstance(event, runs.Notice):
         click.echo(f"note: {event.text}", err=True)
+    elif isinstance(event, runs.Estimated) and not as_json:
+        click.echo(f"about {training.duration(event.seconds)} to go, by the first {event.minibatches} minibatches")
     elif isinstance(event, runs.BatchTested) and not as_json:
         # The Python repr of (sums per cost, cases), nothing after it (python-and-data section 2.4).
         costs = {name: list(values) for name, values in event.result.costs.items()}

@@ -17,7 +17,7 @@ from alexnet_archive.cli.shared import (
     out_option,
     progress_bar,
 )
-from alexnet_archive.cli.telling import print_test, print_transfers, tell_test
+from alexnet_archive.cli.telling import print_test, print_transfers, tell_passing
 
 if TYPE_CHECKING:
     from alexnet_archive.runs import Event
@@ -73,7 +73,7 @@ def test(
     with progress_bar("testing", unit="batches") as bar:
 
         def report(event: Event) -> None:
-            tell_test(event, as_json, bar)
+            tell_passing(event, as_json, bar)
 
         result = runs.test(request, report, views)
     print_test(result, as_json)

@@ -22,7 +22,7 @@ from alexnet_archive.cli.shared import (
     option,
     progress_bar,
 )
-from alexnet_archive.cli.telling import event_lines, print_test, print_transfers, tell_test
+from alexnet_archive.cli.telling import event_lines, print_test, print_transfers, tell_passing
 from alexnet_archive.errors import UserInputError
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def run_options(function: Callable[..., None]) -> Callable[..., None]:
         spellings = [f"--{one.spelling}"] if one.spelling else []
         spellings.append(f"-{one.letter}" if len(one.letter) == 1 else f"--{one.letter}")
         text = one.description + ("" if one.default in ("", [], 0) else f" [default: {one.default}]")
-        function = option(*spellings, one.name, default=None, metavar=one.value, help=text, group=one.group)(function)
+        function = option(*spellings, one.name, default=None, metavar=one.shown, help=text, group=one.group)(function)
     return function
 
 
@@ -100,7 +100,7 @@ def train(
     if request.check_grads:
         _check_gradients(request, as_json)
     elif request.test_only:
-        print_test(runs.test(request, lambda event: tell_test(event, as_json)), as_json)
+        print_test(runs.test(request, lambda event: tell_passing(event, as_json)), as_json)
     else:
         trained = _train(request, log_file, as_json)
         if transfers and not as_json:
@@ -138,13 +138,8 @@ def reporter(log: JsonLog | None, as_json: bool, bar: ProgressCallback, common: 
     from alexnet_archive import runs, training
 
     def report(event: Event) -> None:
-        if isinstance(event, runs.Progress):
-            bar(event.done, event.total, "")
-        elif isinstance(event, runs.Notice):
-            click.echo(f"note: {event.text}", err=True)
         if not isinstance(event, runs.RECORDED):
-            if isinstance(event, runs.Estimated) and not as_json:
-                click.echo(f"about {training.duration(event.seconds)} to go, by the first {event.minibatches} minibatches")
+            tell_passing(event, as_json, bar)
             return
         if log:
             log.write(event)
@@ -161,7 +156,7 @@ def _check_gradients(request: Request, as_json: bool) -> None:
     """The 2012 gradient check; unlike the release it ends with a failing exit status when a matrix fails."""
     from alexnet_archive import runs
 
-    checked = runs.check_gradients(request, lambda event: tell_test(event, as_json))
+    checked = runs.check_gradients(request, lambda event: tell_passing(event, as_json))
     if as_json:
         emit_json([vars(check) for check in checked.matrices] or {"total": checked.total, "failed": checked.failed})
     else:

@@ -3,40 +3,33 @@
 from __future__ import annotations
 
 import shutil
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from alexnet_archive.batches import photographs as bundled
-from alexnet_archive.batches.convert import ConvertOptions, convert
 from alexnet_archive.errors import UserInputError
 from alexnet_archive.files import make_folder, write_text
 from alexnet_archive.runs.events import Report, Stop, ignore, never
 from alexnet_archive.runs.pages import exhibit_run
 from alexnet_archive.runs.request import Request
 from alexnet_archive.runs.results import TestResult, Trained
+from alexnet_archive.runs.sources import SEED, Watch, render
 from alexnet_archive.runs.verbs import test, train
 
-SEED = 2012
-EPOCHS = 10
 SIZE, BORDER = 64, 4
 MARKER = ".alexnet-archive-demo"
 FILLED = ("pictures", "batches", "runs", "index.html", "cost.png", "filters.png", "predictions.png")
 """What a demo writes into its folder, and therefore replaces."""
 
-Watch = Callable[[int, int | None, str], None]
 TITLE = "A two-column network of 2012, trained on photographs"
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A demo that ended: its training, the test over its whole range, its page, and the seconds of it all."""
+    """A demo that ended: its training, the test over its whole range, its page."""
 
     trained: Trained
     tested: TestResult
     page: Path
-    seconds: float
 
     @property
     def top1_error(self) -> float:
@@ -57,14 +50,7 @@ def claim(out: Path) -> None:
     write_text(marker, "This folder was filled by `alexnet-archive demo`, which replaces what it finds here.\n")
 
 
-def photographs(
-    out: str | Path,
-    *,
-    seed: int = SEED,
-    workers: int | None = None,
-    cutting: Watch = lambda *_: None,
-    converting: Watch = lambda *_: None,
-) -> Path:
+def photographs(out: str | Path, *, seed: int = SEED, workers: int | None = None, watch: Watch = lambda *_: None) -> Path:
     """The demo's data in `out`: crops of sixteen photographs as JPEGs in `pictures/`, as batch files in `batches/`.
 
     Pictures are 64 pixels square, for training, validation (batches from 2000) and test. Takes a folder that an earlier
@@ -77,8 +63,7 @@ def photographs(
     for folder in (pictures, data):
         if folder.exists():
             shutil.rmtree(folder)
-    bundled.write_crops(pictures, size=SIZE, plan=bundled.CropPlan(seed=seed), progress=cutting)
-    convert(pictures, data, ConvertOptions(size=SIZE, seed=seed, workers=workers), progress=converting)
+    render(pictures, data, SIZE, seed=seed, workers=workers, watch=watch)
     return data
 
 
@@ -86,7 +71,6 @@ def demonstrate(
     out: Path, data: Path, *, epochs: int, seed: int, report: Report = ignore, stop: Stop = never
 ) -> Shown | Trained:
     """Train the demo's net on `data`, test it, make its page in `out`; the training alone when it was stopped."""
-    started = time.perf_counter()
     for old in out.glob("runs/ConvNet__*"):
         shutil.rmtree(old)
     wanted = Request(
@@ -99,4 +83,4 @@ def demonstrate(
     assert trained.folder is not None
     tested = test(Request(resume=trained.folder))
     page = exhibit_run(trained.folder, out / "index.html", data=data, title=TITLE, keep=out)
-    return Shown(trained, tested, page, time.perf_counter() - started)
+    return Shown(trained, tested, page)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from alexnet_archive.training.events import BatchTrained, Costs, Finished, Saved, Stopped, Tested
 from alexnet_archive.training.testing import BatchTested
@@ -77,7 +77,7 @@ Recorded = Started | BatchTrained | Tested | Saved | Stopped | Finished
 Event = Recorded | BatchTested | Progress | Estimated | Notice
 Report = Callable[[Event], None]
 Stop = Callable[[], bool]
-RECORDED = (Started, BatchTrained, Tested, Saved, Stopped, Finished)
+RECORDED: tuple[type, ...] = get_args(Recorded)
 
 
 def ignore(event: Event) -> None:

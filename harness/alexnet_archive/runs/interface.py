@@ -28,6 +28,7 @@ from alexnet_archive.runs.fitting import input_of
 from alexnet_archive.runs.locate import locate_definition, locate_parameters
 from alexnet_archive.runs.request import EngineChoice, Request, as_range
 from alexnet_archive.runs.results import Classified, GradientsChecked, TestResult, Trained
+from alexnet_archive.runs.sources import SEED
 
 
 def read_definition(
@@ -67,7 +68,7 @@ def shape_table(network: Network, minibatch: int = 128) -> list[dict[str, Any]]:
     return rows
 
 
-def demo_data(out: str | Path, *, seed: int = demo_of.SEED) -> Path:
+def demo_data(out: str | Path, *, seed: int = SEED) -> Path:
     """Make the demo's data in `out`: crops, 64 pixels square, of sixteen photographs bundled with scikit-image (extra `demo`).
 
     Returns the folder of batch files: training from 1, validation from 2000, test from 3000. Needs no network. Raises

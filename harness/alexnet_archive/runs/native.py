@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from alexnet_archive import batches, checkpoints
+from alexnet_archive.checkpoints import Checkpoint
 from alexnet_archive.engines import native
 from alexnet_archive.engines.base import Array
 from alexnet_archive.errors import Interrupted, UserInputError
@@ -56,9 +57,8 @@ def folders_of(values: Mapping[str, Any]) -> tuple[list[Path], list[Path]]:
     return read, write
 
 
-def remembered(values: dict[str, Any]) -> dict[str, Any]:
-    """Paths that a checkpoint remembers and the release will open, so that a container can see them."""
-    stored = checkpoints.load(Path(values["load_file"])).options
+def remembered(values: dict[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
+    """With the paths that a checkpoint's `stored` options name and the release will open, so that a container sees them."""
     names = ("data_path", "layer_def", "layer_params")
     return {**{n: stored.get(n) for n in names if stored.get(n) and Path(stored[n]).exists()}, **values}
 
@@ -78,9 +78,9 @@ def installed(request: Request, places: Mapping[str, Any], more: Sequence[Path] 
 def train(request: Request, report: Report, stop: Stop) -> Trained:
     # Never the checkpoint's seed: the release draws anew when it goes on, and the same numbers must not come twice.
     request = request.replace(seed=fresh_seed(request.seed, None))
-    values, places = _training_values(request, report)
+    values, places, stored = _training_values(request, report)
     with installed(request, places) as (installation, scratch):
-        report(started_event(request, places))
+        report(started_event(request, places, stored))
 
         def hear(event: native.Event) -> None:
             report(from_native(event, lambda run: native.saved_folder(values, run, scratch)))
@@ -93,19 +93,19 @@ def train(request: Request, report: Report, stop: Stop) -> Trained:
     return _ended(folder, request.seed, False, report)
 
 
-def _training_values(request: Request, report: Report) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(what the release is given, and with it what it will find in the checkpoint)."""
+def _training_values(request: Request, report: Report) -> tuple[dict[str, Any], dict[str, Any], Checkpoint | None]:
+    """(what the release is given, with it what it will find in the checkpoint, the checkpoint it goes on from)."""
     if not request.resume:
         values = fresh_values(request, report)
-        return values, values
-    values = request.given()
-    values["load_file"] = str(checkpoints.newest(Path(values["load_file"])).parent)
-    return values, remembered(values)
+        return values, values, None
+    stored = checkpoints.load(checkpoints.newest(Path(request.resume)))
+    assert stored.path is not None
+    values = {**request.given(), "load_file": str(stored.path.parent)}
+    return values, remembered(values, stored.options), stored
 
 
-def started_event(request: Request, places: Mapping[str, Any]) -> Started:
+def started_event(request: Request, places: Mapping[str, Any], stored: Checkpoint | None) -> Started:
     """What is known before the release speaks: it names its run directory only when it saves."""
-    stored = checkpoints.load(Path(request.resume)) if request.resume else None
     values, _ = merge(request.given(), stored.options if stored else None)
     values |= {name: value for name, value in places.items() if name in values}
     numbers = list(values["train_batch_range"]) or [1]
@@ -141,7 +141,8 @@ def test(request: Request, report: Report, views: int | None = None) -> TestResu
     asked = bool(values.pop("multiview_test", 0)) if views is None else views > 1
     tested: list[BatchTested] = []
 
-    with installed(request, remembered({**values, "load_file": str(checkpoint)})) as (installation, scratch):
+    places = remembered({**values, "load_file": str(checkpoint)}, checkpoints.load(checkpoint).options)
+    with installed(request, places) as (installation, scratch):
 
         def hear(event: native.Event) -> None:
             ours: Event = from_native(event, Path)
@@ -161,7 +162,8 @@ def batch_probabilities(request: Request, views: int) -> tuple[Array, Array, lis
     checkpoint = checkpoints.load(Path(request.resume))
     place, number = Path(request.data), request.test_range[0]
     file = checkpoints.newest(Path(request.resume))
-    with installed(request, remembered({"load_file": str(file), "data_path": str(place)})) as (installation, scratch):
+    places = remembered({"load_file": str(file), "data_path": str(place)}, checkpoint.options)
+    with installed(request, places) as (installation, scratch):
         table = native.probabilities(installation, file, place, number, workdir=scratch, views=views)
     options = batches.ProviderOptions(crop_border=int(checkpoint.options.get("crop_border") or 0))
     provider = str(request.provider or checkpoint.options.get("dp_type"))
@@ -174,7 +176,8 @@ def features(request: Request, layers: Sequence[str], report: Report) -> dict[st
     values.pop("test_only", None)  # of convnet.py; shownet.py only looks
     file = checkpoints.newest(Path(values.pop("load_file")))
     found: dict[str, Array] = {}
-    with installed(request, remembered({**values, "load_file": str(file)})) as (installation, scratch):
+    places = remembered({**values, "load_file": str(file)}, checkpoints.load(file).options)
+    with installed(request, places) as (installation, scratch):
         for name in layers:  # the release writes one layer a process
             place = scratch / name
             make_folder(place)
@@ -184,7 +187,7 @@ def features(request: Request, layers: Sequence[str], report: Report) -> dict[st
 
 
 def check_gradients(request: Request, report: Report) -> GradientsChecked:
-    values, places = _training_values(request, report)
+    values, places, _ = _training_values(request, report)
     with installed(request, places) as (installation, scratch):
         checked = native.check_gradients(installation, values, workdir=scratch, seed=request.seed)
     return GradientsChecked(checked.total, checked.failed, (), checked.words)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,16 +12,7 @@ from alexnet_archive import training
 from alexnet_archive.engines.base import Array, LayerDicts
 from alexnet_archive.engines.reference.graph import Transfer
 from alexnet_archive.errors import UserInputError
-from alexnet_archive.runs.events import (
-    Estimated,
-    Event,
-    Notice,
-    Progress,
-    Report,
-    Started,
-    Stop,
-    Stopped,
-)
+from alexnet_archive.runs.events import Estimated, Notice, Progress, Report, Started, Stop, Stopped
 from alexnet_archive.runs.opened import OpenedRun, open_run
 from alexnet_archive.runs.request import Request
 from alexnet_archive.runs.results import GradientsChecked, MatrixChecked, TestResult, Trained
@@ -126,8 +116,7 @@ class _Clock:
         if not self.said and (self.ticks == MEASURED or done == total):
             self.said = True
             each = (now - self.begun) / self.ticks
-            left = math.ceil(self.batches * total - done)
-            self.report(Estimated(max(0.0, each * left), self.ticks))
+            self.report(Estimated(max(0.0, each * (self.batches * total - done)), self.ticks))
 
 
 def test(request: Request, report: Report, views: int | None = None) -> TestResult:
@@ -234,6 +223,3 @@ def check_gradients(request: Request, report: Report) -> GradientsChecked:
         found = run.engine.gradient_check(provider.next().matrices)
     rows = tuple(MatrixChecked(check.matrix, check.error, check.passed) for check in found.checks)
     return GradientsChecked(len(rows), len(found.failed), rows)
-
-
-__all__ = ["Event", "batch_probabilities", "check_gradients", "features", "probabilities", "test", "train"]

@@ -27,6 +27,7 @@ SEED = 2012
 LOUD = "SIXTEEN PHOTOGRAPHS, NOT IMAGENET: crops of the pictures bundled with scikit-image, a class each"
 
 Say = Callable[[str], None]
+Watch = Callable[[int, int | None, str], None]
 
 
 def with_data(request: Request, report: Report) -> Request:
@@ -118,6 +119,17 @@ def _side_of_checkpoint(path: Path) -> int:
     return inner + 2 * int(DEFAULT_BORDER if border is None else border)
 
 
+def render(
+    pictures: Path, data: Path, side: int, *, seed: int = SEED, workers: int | None = None, watch: Watch = lambda *_: None
+) -> None:
+    """Crops of the photographs, `side` pixels square, as JPEGs below `pictures` and as batch files in `data`.
+
+    `workers` processes convert (None: one for each core). Needs the extra `demo`.
+    """
+    photographs.write_crops(pictures, size=side, plan=photographs.CropPlan(seed=seed), progress=watch)
+    convert(pictures, data, ConvertOptions(size=side, seed=seed, workers=workers), progress=watch)
+
+
 def rendered(side: int, say: Say) -> Path:
     """The data folder with the photographs at `side` pixels, from the cache, or made there; whole or not at all."""
     folder = paths.cache() / PHOTOGRAPHS / f"{side}-pixels"
@@ -127,10 +139,9 @@ def rendered(side: int, say: Say) -> Path:
     say(f"rendering them once, {side} pixels square, into {folder}")
     make_folder(folder.parent)
     with tempfile.TemporaryDirectory(prefix=".making-", dir=folder.parent) as scratch:
-        pictures, data = Path(scratch) / "pictures", Path(scratch) / "batches"
-        photographs.write_crops(pictures, size=side, plan=photographs.CropPlan(seed=SEED))
+        data = Path(scratch) / "batches"
         # One process: a caller's script shall not be read again by workers.
-        convert(pictures, data, ConvertOptions(size=side, seed=SEED, workers=1))
+        render(Path(scratch) / "pictures", data, side, workers=1)
         try:
             data.rename(folder)
         except OSError as error:

@@ -17,13 +17,19 @@ LONGEST_RANGE = 1_000_000
 """Batches in a range; more is a slip of the finger that would fill the memory."""
 
 
+SHOWN = {
+    OptionType.INT: "INT", OptionType.BOOL: "0|1", OptionType.FLOAT: "FLOAT", OptionType.STRING: "TEXT",
+    OptionType.RANGE: "A-B", OptionType.INT_LIST: "N,...", OptionType.STRING_LIST: "NAME,...",
+}  # fmt: skip
+
+
 @dataclass(frozen=True)
 class RunOption:
     """One option: the release's spelling and name, ours, type, default, and whether a resume may change it.
 
     `least` is the smallest number accepted. What is not `inherited` belongs to one call: a resume does not take it from
     the checkpoint, which may come from another machine and name its folders (section 8). Help lists it under `group`
-    and shows `value` as what is typed.
+    and shows `value` as what is typed, where the type alone does not say it.
     """
 
     letter: str
@@ -36,7 +42,12 @@ class RunOption:
     least: float | None = None
     inherited: bool = True
     group: str = "run"
-    value: str = "INT"
+    value: str = ""
+
+    @property
+    def shown(self) -> str:
+        """What is typed after the option, as help shows it."""
+        return self.value or SHOWN[self.kind]
 
     def parse(self, value: Any) -> Any:
         """The stored form of what was typed or of what a checkpoint holds; raises UserInputError naming the option."""
@@ -94,28 +105,12 @@ TABLE: tuple[RunOption, ...] = (
         group="data",
         value="NAME",
     ),
-    RunOption(
-        "train-range",
-        "train_batch_range",
-        OptionType.RANGE,
-        [],
-        "training batch numbers, such as 1-10",
-        group="data",
-        value="A-B",
-    ),
-    RunOption(
-        "test-range",
-        "test_batch_range",
-        OptionType.RANGE,
-        [],
-        "test batch numbers, such as 2000-2048",
-        group="data",
-        value="A-B",
-    ),
+    RunOption("train-range", "train_batch_range", OptionType.RANGE, [], "training batch numbers, such as 1-10", group="data"),
+    RunOption("test-range", "test_batch_range", OptionType.RANGE, [], "test batch numbers, such as 2000-2048", group="data"),
     RunOption("epochs", "num_epochs", INT, 50000, "last epoch", least=1),
     RunOption("test-freq", "testing_freq", INT, 50, "test and save every so many training batches", least=1),
-    RunOption("test-one", "test_one", BOOL, 1, "each test uses one batch, cycling through the range", value="0|1"),
-    RunOption("test-only", "test_only", BOOL, 0, "run one test pass and stop", inherited=False, value="0|1"),
+    RunOption("test-one", "test_one", BOOL, 1, "each test uses one batch, cycling through the range"),
+    RunOption("test-only", "test_only", BOOL, 0, "run one test pass and stop", inherited=False),
     RunOption("save-path", "save_path", STRING, "", "parent folder of run directories", "save", group="output", value="PATH"),
     RunOption(
         "max-filesize",
@@ -127,7 +122,7 @@ TABLE: tuple[RunOption, ...] = (
         group="output",
         value="MB",
     ),
-    RunOption("zip-save", "zip_save", BOOL, 0, "compressed checkpoints", group="output", value="0|1"),
+    RunOption("zip-save", "zip_save", BOOL, 0, "compressed checkpoints", group="output"),
     RunOption(
         "num-gpus",
         "num_gpus",
@@ -138,9 +133,7 @@ TABLE: tuple[RunOption, ...] = (
         least=0,
         group="network",
     ),
-    RunOption(
-        "gpu", "gpu", OptionType.INT_LIST, [], "device ordinals, such as 0,1 (native engine)", group="engine", value="N,..."
-    ),
+    RunOption("gpu", "gpu", OptionType.INT_LIST, [], "device ordinals, such as 0,1 (native engine)", group="engine"),
     RunOption("mini", "minibatch_size", INT, 128, "cases in a minibatch", "minibatch", least=1),
     RunOption("wupdate-freq", "wupdate_freq", INT, 1, "update the weights every so many minibatches", least=1),
     RunOption(
@@ -153,26 +146,11 @@ TABLE: tuple[RunOption, ...] = (
         group="data",
     ),
     RunOption(
-        "color-noise",
-        "color_noise",
-        FLOAT,
-        0.0,
-        "coefficient of the colour noise while training",
-        least=0,
-        group="data",
-        value="FLOAT",
+        "color-noise", "color_noise", FLOAT, 0.0, "coefficient of the colour noise while training", least=0, group="data"
     ),
-    RunOption("pca-noise", "pca_noise", FLOAT, 0.0, "accepted and unused, as in the release", group="data", value="FLOAT"),
-    RunOption(
-        "scalar-mean",
-        "scalar_mean",
-        FLOAT,
-        0.0,
-        "non-zero: subtract one mean instead of the mean image",
-        group="data",
-        value="FLOAT",
-    ),
-    RunOption("multiview-test", "multiview_test", BOOL, 0, "average test predictions over crops and flips", value="0|1"),
+    RunOption("pca-noise", "pca_noise", FLOAT, 0.0, "accepted and unused, as in the release", group="data"),
+    RunOption("scalar-mean", "scalar_mean", FLOAT, 0.0, "non-zero: subtract one mean instead of the mean image", group="data"),
+    RunOption("multiview-test", "multiview_test", BOOL, 0, "average test predictions over crops and flips"),
     RunOption("test-out", "test_out", STRING, "", "folder for prediction files", inherited=False, group="output", value="PATH"),
     RunOption(
         "logreg-name",
@@ -183,26 +161,12 @@ TABLE: tuple[RunOption, ...] = (
         group="output",
         value="NAME",
     ),
-    RunOption("conserve-mem", "conserve_mem", BOOL, 0, "free buffers after the backward pass", group="engine", value="0|1"),
-    RunOption("check-grads", "check_grads", BOOL, 0, "numerical gradient check, then stop", inherited=False, value="0|1"),
+    RunOption("conserve-mem", "conserve_mem", BOOL, 0, "free buffers after the backward pass", group="engine"),
+    RunOption("check-grads", "check_grads", BOOL, 0, "numerical gradient check, then stop", inherited=False),
     RunOption(
-        "conv-to-local",
-        "conv_to_local",
-        OptionType.STRING_LIST,
-        [],
-        "turn conv layers into local ones",
-        group="network",
-        value="NAME,...",
+        "conv-to-local", "conv_to_local", OptionType.STRING_LIST, [], "turn conv layers into local ones", group="network"
     ),
-    RunOption(
-        "unshare-weights",
-        "unshare_weights",
-        OptionType.STRING_LIST,
-        [],
-        "decouple shared matrices",
-        group="network",
-        value="NAME,...",
-    ),
+    RunOption("unshare-weights", "unshare_weights", OptionType.STRING_LIST, [], "decouple shared matrices", group="network"),
 )
 BY_NAME = {option.name: option for option in TABLE}
 
