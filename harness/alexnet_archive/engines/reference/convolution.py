@@ -159,24 +159,27 @@ class Convolution(Windowed):
         self.weights[index].contribute(total, scale, checking)
 
     def _correlation(self, source: Matrix, g: Matrix, grid: Grid, total: Matrix) -> None:
-        """total (C·F², K) ← Σ windows · gᵀ over modules and cases, in PARTIAL_SUMS sums added in order."""
+        """total (C·F², K) ← Σ windows · gᵀ over modules and cases, in PARTIAL_SUMS sums added in order.
+
+        The many rows come first: BLAS is up to twice as fast so as with the few filters first.
+        """
         blocks = list(grid.blocks(source.shape[0], source.shape[-1]))
         count = min(PARTIAL_SUMS, len(blocks))
-        partial: list[Matrix] = [np.empty((len(g), total.shape[0]), total.dtype) for _ in range(count)]
+        partial: list[Matrix] = [np.empty((total.shape[0], len(g)), total.dtype) for _ in range(count)]
 
         def run(k: int) -> None:
             mine = range(k * len(blocks) // count, (k + 1) * len(blocks) // count)
             for b in mine:
                 sent = part_of(g, blocks[b]).reshape(len(g), -1)
                 out = partial[k] if b == mine[0] else self.context.scratch("product", partial[k].shape)
-                np.matmul(sent, self.windows(source, grid, blocks[b]).T, out=out)
+                np.matmul(self.windows(source, grid, blocks[b]), sent.T, out=out)
                 if out is not partial[k]:
                     np.add(partial[k], out, out=partial[k])
 
         self.context.workers.each(run, count)
         for other in partial[1:]:
             partial[0] += other
-        total[...] = partial[0].T
+        total[...] = partial[0]
 
     def bias_gradient(self, gradient: Matrix) -> Matrix:
         """Per filter and module, or summed over modules too when biases are shared (divided by cases only)."""

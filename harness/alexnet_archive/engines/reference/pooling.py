@@ -99,8 +99,9 @@ class Pool(Layer):
                 t[a:b] = 0
             sent = g[a:b] * share if self.kind == "avg" else g[a:b]
             for seen, pixels in self._taps():
-                place = t[a:b][pixels]
-                hit = True if self.kind == "avg" else x[a:b][pixels] == y[a:b][seen]
-                np.add(place, sent[seen], out=place, where=hit)
+                place, given = t[a:b][pixels], sent[seen]
+                if self.kind != "avg":  # times one or zero: NumPy adds under a mask four times slower
+                    given = np.multiply(given, x[a:b][pixels] == y[a:b][seen], out=self.context.scratch("sent", given.shape))
+                np.add(place, given, out=place)
 
         self.context.workers.ranges(chunk, self.channels, self._chunks(cases))
