@@ -12,7 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,10 +103,10 @@ _ENTRY = re.compile(
 )
 
 
-def resources(source: Path, architecture: str, folder: Path) -> list[Kernel]:
+def resources(source: Path, architecture: str, folder: Path, options: Sequence[str] = ()) -> list[Kernel]:
     """Compile one unit of the companion for e.g. sm_90 and read the compiler's resource report. Needs nvcc alone."""
     companion = paths.companion()
-    command = ["nvcc", "-std=c++14", "-O3", f"-arch={architecture}", "-Xptxas=-v", f"-I{companion / 'include'}"]
+    command = ["nvcc", *options, "-std=c++14", "-O3", f"-arch={architecture}", "-Xptxas=-v", f"-I{companion / 'include'}"]
     command += [f"-I{companion / 'common'}", "-c", str(source), "-o", str(folder / f"{source.stem}.{architecture}.o")]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-4000:]

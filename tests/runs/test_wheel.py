@@ -18,10 +18,11 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = Path(__file__).resolve().parents[2]
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", str(folder), str(root)], check=True)
-    subprocess.run([sys.executable, "-m", "venv", str(folder / "env")], check=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder / "env")], check=True)
     python = folder / "env" / "bin" / "python"
     (wheel,) = folder.glob("*.whl")
-    subprocess.run([str(python), "-m", "pip", "--quiet", "--disable-pip-version-check", "install", str(wheel)], check=True)
+    # Compiling every module of every dependency would take longer than all else here.
+    subprocess.run([*pip, "--python", str(python), "install", "--no-compile", str(wheel)], check=True)
     return folder / "env" / "bin" / "alexnet-archive"
 
 
