@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -198,12 +199,15 @@ REINSTALL = "install the package again; if this stays, it is a fault of this pro
 
 
 def examine() -> list[Check]:
-    """Every check's outcome; one that breaks is reported as missing with what it said."""
-    results: list[Check] = []
-    for check in CHECKS:
+    """Every check's outcome, all asked at once, since most of them wait for another program; one that breaks is reported as
+    missing with what it said."""
+
+    def outcome(check: Callable[[], Check | tuple[Check, ...]]) -> tuple[Check, ...]:
         try:
             found = check()
-            results += [found] if isinstance(found, Check) else found
+            return (found,) if isinstance(found, Check) else found
         except Exception as error:  # a report must come out whatever this machine is like
-            results.append(Check(check.__name__.removeprefix("check_"), False, f"{type(error).__name__}: {error}", REINSTALL))
-    return results
+            return (Check(check.__name__.removeprefix("check_"), False, f"{type(error).__name__}: {error}", REINSTALL),)
+
+    with ThreadPoolExecutor(len(CHECKS)) as pool:
+        return [one for found in pool.map(outcome, CHECKS) for one in found]
