@@ -25,7 +25,10 @@ from alexnet_archive.archive.staging import CHUNK, Limits, Stager, chunks_of, re
 from alexnet_archive.errors import AcquireError
 
 MAGIC = ((b"PK\x03\x04", "zip"), (b"PK\x05\x06", "zip"), (b"\x1f\x8b", "tar"), (b"\xfd7zXZ\0", "tar"), (b"BZh", "tar"))
-DAMAGE = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile, RuntimeError)
+DAMAGE = (
+    OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile, RuntimeError,
+    IndexError,  # a thirteenth month
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

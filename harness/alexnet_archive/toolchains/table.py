@@ -133,33 +133,49 @@ def _refuse(message: str, path: Path, **facts: Any) -> ToolchainError:
     return ToolchainError(message, path=path, remedy="correct the table", **facts)
 
 
-_KEYS: dict[str, tuple[set[str], set[str]]] = {
-    # section: (required keys, optional keys)
-    "": ({"format", "architecture", "image", "python", "suite", "common", "toolchain", "cuda"}, set()),
-    "image": ({"title", "source", "licences"}, set()),
-    "python": ({"version", "suite", "wheels", "packages", "installer"}, set()),
-    "common": ({"packages", "omit", "keep"}, set()),
-    "cuda": ({"omit", "keep", "remove"}, set()),
-    "suite": ({"debian", "base", "python"}, set()),
-    "toolchain": (
-        {"suite", "compiler", "packages", "flavours", "sm", "purpose"},
-        {"cuda", "wheels", "components"},
-    ),
-}
+# What a value is, by the words of an error.
+TEXT, TEXTS, NUMBER, NUMBERS, SWITCH = "a text", "a list of texts", "a whole number", "a list of whole numbers", "true or false"
+SECTION = "a table of keys"
+_KEYS: dict[str, dict[str, str]] = {
+    "": {
+        "format": NUMBER, "architecture": TEXT, "image": SECTION, "python": SECTION, "suite": SECTION, "common": SECTION,
+        "toolchain": SECTION, "cuda": SECTION,
+    },
+    "image": {"title": TEXT, "source": TEXT, "licences": TEXT},
+    "python": {"version": TEXT, "suite": TEXT, "wheels": TEXTS, "packages": TEXTS, "installer": TEXTS},
+    "common": {"packages": TEXTS, "omit": TEXTS, "keep": TEXTS},
+    "cuda": {"omit": TEXTS, "keep": TEXTS, "remove": TEXTS},
+    "suite": {"debian": NUMBER, "base": TEXT, "python": SWITCH},
+    "toolchain": {
+        "suite": TEXT, "compiler": TEXT, "packages": TEXTS, "flavours": TEXTS, "sm": NUMBERS, "purpose": TEXT, "cuda": TEXT,
+        "wheels": TEXTS, "components": TEXTS,
+    },
+}  # fmt: skip
+_OPTIONAL = {"toolchain": {"cuda", "wheels", "components"}}
+
+
+def _is(value: Any, kind: str) -> bool:
+    if kind in (TEXTS, NUMBERS):
+        return isinstance(value, list) and all(_is(one, TEXT if kind == TEXTS else NUMBER) for one in value)
+    types: dict[str, type] = {TEXT: str, NUMBER: int, SWITCH: bool, SECTION: dict}
+    return isinstance(value, types[kind]) and (kind != NUMBER or not isinstance(value, bool))
 
 
 def _keys(section: str, label: str, values: Any, path: Path) -> dict[str, Any]:
-    required, optional = _KEYS[section]
+    known = _KEYS[section]
     if not isinstance(values, dict):
         raise _refuse(f"[{label}] is not a table of keys", path, found=type(values).__name__)
-    for key in values:
-        if key not in required | optional:
-            near = difflib.get_close_matches(key, required | optional, n=1)
+    for key, value in values.items():
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise _refuse(f"unknown key {key!r} in [{label or 'top level'}]{hint}", path, found=key)
-    missing = sorted(required - set(values))
+        if not _is(value, known[key]):
+            raise _refuse(f"{key} in [{label or 'top level'}] is not {known[key]}", path, expected=known[key], found=value)
+    missing = sorted(known.keys() - _OPTIONAL.get(section, set()) - values.keys())
     if missing:
-        raise _refuse(f"[{label or 'top level'}] lacks {', '.join(missing)}", path, expected=", ".join(sorted(required)))
+        expected = ", ".join(sorted(known.keys() - _OPTIONAL.get(section, set())))
+        raise _refuse(f"[{label or 'top level'}] lacks {', '.join(missing)}", path, expected=expected)
     return values
 
 
@@ -171,8 +187,8 @@ def _row(name: str, raw: Any, suites: dict[str, Suite], path: Path) -> Toolchain
     if not flavours or not set(flavours) <= set(FLAVOURS):
         raise _refuse(f"toolchain {name} has unknown flavours", path, expected=", ".join(FLAVOURS), found=flavours)
     sm = tuple(values["sm"])
-    if list(sm) != sorted(set(sm)) or not all(isinstance(number, int) for number in sm):
-        raise _refuse(f"the sm numbers of {name} are not ascending whole numbers", path, found=sm)
+    if list(sm) != sorted(set(sm)):
+        raise _refuse(f"the sm numbers of {name} are not ascending", path, found=sm)
     if bool(sm) != ("cuda" in flavours) or bool(sm) != ("cuda" in values):
         raise _refuse(f"toolchain {name}: cuda, sm and the flavour cuda come together or not at all", path)
     return Toolchain(

@@ -265,6 +265,14 @@ def test_an_encrypted_zip_is_told(tmp_path: Path) -> None:
         archive.acquire(str(source), first_seen=True)
 
 
+def test_a_zip_with_a_thirteenth_month_is_refused(tmp_path: Path) -> None:
+    source = tmp_path / "odd.zip"
+    with zipfile.ZipFile(source, "w") as packed:
+        packed.writestr(zipfile.ZipInfo("a.txt", (2012, 13, 1, 0, 0, 0)), b"a")
+    with pytest.raises(AcquireError, match="damaged"):
+        archive.acquire(str(source), first_seen=True)
+
+
 def test_what_is_no_source_is_told(tmp_path: Path, acquired: Path) -> None:
     (tmp_path / "notes.txt").write_text("hello")
     for source, told in (

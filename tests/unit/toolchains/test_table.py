@@ -33,6 +33,10 @@ def test_the_five_rows_and_their_gpus(table: Table) -> None:
         ('flavours = ["cpu"]', 'flavours = ["gpu"]', ["unknown flavours"]),
         ('cuda = "11.8"\n', "", ["come together"]),
         ("format = 1", "format = [", ["no TOML"]),
+        ("format = 1", "format = true", ["format in [top level] is not a whole number"]),
+        ('flavours = ["cpu"]', 'flavours = "cpu"', ["flavours in [toolchain.cpu] is not a list of texts"]),
+        ("sm = [50, 52,", 'sm = ["50", 52,', ["sm in [toolchain.cuda-12.4] is not a list of whole numbers"]),
+        ('compiler = "g++-11"', "compiler = 11", ["compiler in [toolchain.cuda-11.8] is not a text"]),
         ('[python]\nversion = "2.7"\nsuite = "bullseye"', '[python]\nversion = "2.7"\nsuite = "trixie"', ["no Python 2.7"]),
     ],
 )
