@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from alexnet_archive.engines.reference.graph import Transfer
     from alexnet_archive.runs import Changed, Event, Started, TestResult
 
+LISTED = 4
+"""Layers that a line names; a log has all of them."""
+
 
 def print_test(result: TestResult, as_json: bool) -> None:
     """The means of a test, after its batches were printed as they came."""
@@ -79,7 +82,9 @@ def change_line(event: Changed) -> str:
 
     to = ",".join(map(number_text, event.to))
     before = "" if event.before is None else f"{number_text(event.before)} "
-    layers = f" for {', '.join(event.layers)}" if event.layers else ""
+    named, rest = event.layers[:LISTED], len(event.layers) - LISTED
+    shown = (*named, f"{rest} more") if rest > 0 else named
+    layers = f" for {', '.join(shown)}" if shown else ""
     at = f"epoch {event.epoch}, batch {event.batch}"
     return f"changed before {at}: {event.quantity} {before}-> {to}{layers}; {event.parameters} holds from here on"
 

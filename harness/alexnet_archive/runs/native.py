@@ -87,11 +87,13 @@ def train(request: Request, report: Report, stop: Stop) -> Trained:
         _tell_frozen(places, report)
         with installed(request, places) as (installation, scratch):
             started = started_event(request, places, stored)
-            report(started)
+            report(replace(started, folder=course.folder) if course else started)
+            folder = None
             for leg in legs_of(values, course, started.seed, started.epochs):
                 for change in leg.changes:
                     report(change)
-                folder, stopped = _train_leg(installation, leg, scratch, report, stop)
+                saved, stopped = _train_leg(installation, leg, scratch, report, stop)
+                folder = saved or folder
                 if stopped or (leg.until and stop()):
                     return _ended(folder, request.seed, True, report)
     return _ended(folder, request.seed, False, report)

@@ -112,7 +112,7 @@ def _entry_lines(entry: Change, timed: bool) -> Iterable[tuple[str, str]]:
 
 def _quoted(text: str) -> str:
     """A basic string of TOML in plain ASCII."""
-    return json.dumps(text).replace("\x7f", "\\u007f")
+    return "".join(c if " " <= c <= "~" else f"\\U{ord(c):08x}" for c in json.dumps(text, ensure_ascii=False))
 
 
 def read_course(path: Path) -> Course:

@@ -51,5 +51,5 @@ def still(rates: Rates) -> str:
     if len(frozen) == len(rates) and not any(biases > 0 for _, biases in rates.values()):
         return "EVERY LEARNING RATE IS 0: nothing will be learnt"
     biased = [name for name in frozen if rates[name][1] > 0]
-    also = "" if not biased else f" (the biases of {', '.join(biased)} will, by epsB)"
-    return f"epsW is 0 for {', '.join(frozen)}: their weights will not change{also}"
+    also = "" if not biased else f"; the biases of {', '.join(biased)} will"
+    return f"epsW is 0 for {', '.join(frozen)}: the weights there will not change{also}"
