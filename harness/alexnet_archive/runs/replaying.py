@@ -200,7 +200,7 @@ def _unfollowed(history: History) -> list[str]:
     for item in (*history.start, *history.changes):
         when = "" if item.order == 0 or item.epoch is None else f" at epoch {item.epoch.text}"
         if item.quantity == "data":
-            said.append(f"the run was trained on {item.to}{when}; data are not switched here: --data names them")
+            said.append(f"not followed: data switched to {item.to}{when}" if item.order else f"it was trained on {item.to}")
         elif item.quantity == "other" and item.order:
             said.append(f"not followed: {item.remark} {item.from_} -> {item.to}{when}; a run keeps what it began with")
         elif item.quantity == "init" and item.order:

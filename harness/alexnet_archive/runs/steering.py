@@ -152,7 +152,7 @@ def _course(
     """The course that was asked for; with a replay also the last epoch of its run, where none was asked for."""
     if request.steps:
         course = read_course(Path(request.steps))
-        report(Notice(f"steps of {request.steps}{f' ({course.about})' if course.about else ''}: {_summary(course)}"))
+        report(Notice(f"steps of {request.steps}{f' ({course.about})' if course.about else ''}: {_summary(course.changes)}"))
         return course, request
     found = replaying.replay(
         replaying.followable(name), base, numbers, begun=bool(request.resume),
@@ -162,20 +162,20 @@ def _course(
         request = request.replace(epochs=found.epochs)
     to = "" if found.epochs is None else f"; the run of 2012 went to epoch {found.epochs}"
     report(Notice(
-        f"REPLAY OF 2012: run {name} is followed as its notes tell it, from its start values: {_summary(found.course)}{to}. "
-        "--as-filed takes the parameter file as it stands"
+        f"REPLAY OF 2012: run {name} is followed as its notes tell it, from its start values: "
+        f"{_summary(found.course.changes)}{to}. --as-filed takes the parameter file as it stands"
     ))  # fmt: skip
     for notice in found.notices:
         report(Notice(f"run {name}: {notice}"))
     return found.course, request
 
 
-def _summary(course: Course) -> str:
-    epochs = list(dict.fromkeys(str(change.epoch) for change in course.changes))
+def _summary(changes: Sequence[Change]) -> str:
+    epochs = list(dict.fromkeys(str(change.epoch) for change in changes))
     if not epochs:
         return "no changes after the start"
     listed = epochs[0] if len(epochs) == 1 else f"{', '.join(epochs[:-1])} and {epochs[-1]}"
-    count = len(course.changes)
+    count = len(changes)
     return f"{count} change{'s' if count > 1 else ''} at epoch{'s' if len(epochs) > 1 else ''} {listed}"
 
 
@@ -249,6 +249,10 @@ def _resumed(
                     f"this run follows a course, which --{name} would contradict", found=f"--{name} {given}",
                     remedy=f"leave --{name} out, add --as-filed to end the course here, or name another with --steps",
                 )  # fmt: skip
+        course = running.followed.course
+        left = running.followed.left(position)
+        about = f" ({course.about})" if course.about else ""
+        report(Notice(f"the run goes on with its course{about}: {_summary(left) if left else 'no changes are left'}"))
         return request, running
     base = _standing_parameters(request, values, checkpoint, running)
     course, request = _course(request, request.replay or "", base, numbers, report)

@@ -90,6 +90,11 @@ class Followed:
             return ()
         return tuple(move for move in self.moves if move.place == (position.epoch, position.batch))
 
+    def left(self, position: Position) -> tuple[Change, ...]:
+        """The changes that are not behind a position."""
+        behind = self.places[: self.taken(position)]
+        return tuple(c for c, move in zip(self.course.changes, self.moves, strict=True) if move.place not in behind)
+
     def upcoming(self, position: Position, epochs: int) -> list[Place]:
         """The places from a position on, itself included, up to the last of `epochs`."""
         return [place for place in self.places if not self._before(place, position) and place[0] <= epochs]

@@ -69,8 +69,8 @@ def test_every_net_of_ours_reads_the_same_from_what_is_written(tmp_path: Path) -
     st.one_of(
         st.binary(max_size=120),
         st.lists(
-            st.sampled_from(["[a]", "[DEFAULT]", "[ b ]", "x=1 ; c", "x : y;z ; w", " more", "# c", "epsW=0.1", 'k=""', "rem x=2",
-                             "k=%(x)s", "", "\xe9=\xff", "k=;", " ;", "k=a\r"]), max_size=14,
+            st.sampled_from(["[a]", "[DEFAULT]", "[ b ]", "x=1 ; c", "x : y;z ; w", " more", "# c", "epsW=0.1", 'k=""',
+                             "rem x=2", "k=%(x)s", "", "\xe9=\xff", "k=;", " ;", "k=a\r"]), max_size=14,
         ).map(lambda lines: "\n".join(lines).encode("latin-1")),
     )
 )  # fmt: skip

@@ -78,7 +78,7 @@ def test_what_is_behind_due_and_to_come_are_all_changes_and_never_two_of_them(
 
 
 WRONG = {
-    "an unknown layer": (Change("epsW", (1,), ("conv1c",), epoch=1, where="f: change 1"), "layer conv1c is not in the parameter"),
+    "an unknown layer": (Change("epsW", (1,), ("conv1c",), epoch=1, where="f: change 1"), "layer conv1c is not in the"),
     "a layer without weights": (Change("epsW", (1,), ("norm",), epoch=1), "layer norm has no weights"),
     "a layer without dropout": (Change("dropout", (1,), ("fc",), epoch=1), "layer fc has no dropout"),
     "a batch outside the range": (Change("epsW", (1,), epoch=2, batch=4), "batch 4 of epoch 2 is none of the training"),
