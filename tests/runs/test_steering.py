@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import shutil
 import signal
 import subprocess
@@ -199,6 +200,23 @@ def test_killed_on_either_side_of_a_boundary(
     assert checkpoints.load(tmp_path).epoch < 3
     runs.train(Request(resume=tmp_path))
     alike(tmp_path, whole[0])
+
+
+def test_a_program_reads_each_change_from_the_log(
+    wanted: Request, command: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    done = command(
+        "train", "--layers", str(DATA / "tiny.cfg"), "--data", str(wanted.data), "--params", str(DATA / "tiny.params.cfg"),
+        "--epochs", "2", "--crop-border", "2", "--color-noise", "0.05", "--seed", "7", "--steps", str(wanted.steps),
+        "--save", str(tmp_path / "runs"), "--log", str(tmp_path / "log"), "--json",
+    )  # fmt: skip
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert events == [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    changes = [event for event in events if event["event"] == "Changed"]
+    assert [(event["quantity"], event["before"], event["to"]) for event in changes] == [
+        ("epsW", 0.01, [0.005, 0.004]), ("colorNoise", 0.05, [0.0]), ("epsW", 0.0002, [0.0]), ("dropout", 1.0, [0.0]),
+    ]  # fmt: skip
+    assert Path(changes[0]["parameters"]).read_text().startswith("# Written by alexnet-archive")
 
 
 def test_the_course_is_in_the_checkpoint_alone(

@@ -77,7 +77,7 @@ def event_lines(event: Event) -> list[str]:
 
 
 def change_line(event: Changed) -> str:
-    """`epoch 25, batch 1: epsW 0.01 -> 0.001 for conv1a, conv1b; from here on PATH holds`."""
+    """`changed before epoch 25, batch 1: epsW 0.01 -> 0.001 for conv1a, conv1b (steps/layer-params-epoch-25.cfg)`."""
     from alexnet_archive.layerdefs import number_text
 
     to = ",".join(map(number_text, event.to))
@@ -86,7 +86,8 @@ def change_line(event: Changed) -> str:
     shown = (*named, f"{rest} more") if rest > 0 else named
     layers = f" for {', '.join(shown)}" if shown else ""
     at = f"epoch {event.epoch}, batch {event.batch}"
-    return f"changed before {at}: {event.quantity} {before}-> {to}{layers}; {event.parameters} holds from here on"
+    file = f"{event.parameters.parent.name}/{event.parameters.name}"
+    return f"changed before {at}: {event.quantity} {before}-> {to}{layers} ({file})"
 
 
 def plan_lines(event: Started) -> list[str]:

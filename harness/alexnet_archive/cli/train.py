@@ -103,6 +103,8 @@ def train(
         steps=steps, replay=replay, as_filed=as_filed,
         engine=runs.EngineChoice(engine, flavour, toolchain),  # type: ignore[arg-type]
     )  # fmt: skip
+    if (steps or replay) and (request.check_grads or request.test_only):
+        raise UserInputError("--steps and --replay belong to training", remedy="leave out --check-grads and --test-only")
     if request.check_grads:
         _check_gradients(request, as_json)
     elif request.test_only:

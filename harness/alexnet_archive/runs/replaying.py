@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from alexnet_archive import paths
-from alexnet_archive.archive import schedules
+from alexnet_archive.archive import experiments, schedules
 from alexnet_archive.archive.schedules import Epoch, History
 from alexnet_archive.archive.steps import NUMBERS, RATES, walk
 from alexnet_archive.errors import UserInputError
@@ -43,6 +43,16 @@ def followable(name: str) -> History:
             remedy=TABLE_SAYS.format(name) + "; write a history of your own for --steps, or take another run",
         )  # fmt: skip
     return history
+
+
+def definition_of(name: str) -> str:
+    """The file name of the definition of a run or attempt. Raises UserInputError for a run that is not known."""
+    schedules.get(name)
+    ids = {item.id: item for item in experiments.load()}
+    run = ids.get(name) or ids.get(name.split("/")[0])
+    if run is None or not run.definition_file:
+        raise UserInputError(f"no definition of run {name} is on record", found=name, remedy="name one with --layers")
+    return Path(run.definition_file).name
 
 
 def history_of_file(parameters: Path) -> tuple[History | None, tuple[str, ...]]:

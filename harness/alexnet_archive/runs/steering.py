@@ -110,9 +110,6 @@ def _require_one(request: Request) -> None:
 
 
 def _begun(request: Request, values: dict[str, Any], report: Report) -> tuple[Request, Steered] | None:
-    if request.replay and not values["layer_def"]:
-        request = request.replace(layers=_definition_of(request.replay))
-        values["layer_def"] = str(request.layers)
     if not values["layer_def"] or request.as_filed:
         return None
     definition = locate_definition(values["layer_def"])
@@ -132,18 +129,6 @@ def _begun(request: Request, values: dict[str, Any], report: Report) -> tuple[Re
     course, request = _course(request, name, base, numbers, report)
     start = _Start(base, float(values["color_noise"]), numbers, Position(1, numbers[0]), run_folder(values, None))
     return request, _set_out(course, start, request, values, report)
-
-
-def _definition_of(name: str) -> str:
-    """The definition of a run, by its file's name."""
-    from alexnet_archive.archive import experiments, schedules
-
-    ids = {item.id: item for item in experiments.load()}
-    schedules.get(name)
-    run = ids.get(name) or ids.get(name.split("/")[0])
-    if run is None or not run.definition_file:
-        raise UserInputError(f"no definition of run {name} is on record", found=name, remedy="name one with --layers")
-    return Path(run.definition_file).name
 
 
 def _course(
