@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from alexnet_archive import checkpoints, layerdefs
+from alexnet_archive import checkpoints, layerdefs, paths
 from alexnet_archive.checkpoints import Checkpoint, Position
 from alexnet_archive.errors import CheckpointError, LayerFileError, UserInputError
 from alexnet_archive.files import make_folder, write_bytes, write_text
@@ -110,13 +110,14 @@ def _require_one(request: Request) -> None:
 
 
 def _begun(request: Request, values: dict[str, Any], report: Report) -> tuple[Request, Steered] | None:
-    if not values["layer_def"] or request.as_filed:
+    asked = bool(request.steps or request.replay)
+    if not values["layer_def"] or request.as_filed or not (asked or paths.original_source().is_dir()):
         return None
     definition = locate_definition(values["layer_def"])
     parameters = locate_parameters(definition, values["layer_params"])
     values["layer_def"] = str(definition)
     replayed = None
-    if not (request.steps or request.replay):
+    if not asked:
         replayed, notices = replaying.history_of_file(parameters)
         for notice in notices:
             report(Notice(notice))
