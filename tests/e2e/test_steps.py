@@ -16,6 +16,7 @@ from alexnet_archive import checkpoints
 from alexnet_archive.checkpoints import Checkpoint
 from alexnet_archive.compare import tolerances
 from alexnet_archive.compare.measures import Item, compare_arrays
+from alexnet_archive.layerdefs import read_parameters
 from alexnet_archive.runs import Changed
 from alexnet_archive.runs.comparison import CaseRequest, open_case
 from tests.conftest import find_python2
@@ -218,8 +219,12 @@ def test_a_new_run_has_its_folder_and_its_course_from_the_beginning(root: Path, 
     )  # fmt: skip
     (run,) = (tmp_path / "runs").iterdir()
     assert trained.folder == run and run.name.endswith("__net")
-    assert [path.name for path in run.iterdir() if path.is_file()] == ["1.6"], "saved at the boundary alone"
+    assert [path.name for path in run.iterdir() if path.is_file()] == ["2.6"], "nothing that was trained is lost"
     at = checkpoints.load(run)
-    assert at.layers["fc4"]["epsB"] == 0.004 and at.options["layer_params"] == str(run / "steps" / "layer-params-start.cfg")
+    assert len(at.train_outputs) == trained.batches == 12
+    assert at.layers["fc4"]["epsB"] == 0.002 and at.options["layer_params"] == str(run / "steps" / "layer-params-epoch-2.cfg")
+    assert read_parameters(run / "steps" / "layer-params-start.cfg").numbers("fc4", "epsB") == (0.004,)
+    assert not aa.train(resume=run, engine="native").stopped
+    assert checkpoints.newest(run).name == "2.6", "all epochs are done: the front end is left to itself"
     tested = aa.test(run, engine="native")
     assert tested.cases == 80

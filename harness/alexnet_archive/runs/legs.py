@@ -24,7 +24,8 @@ STOP_AFTER, RUN_FOLDER, COURSE = "ALEXNET_ARCHIVE_STOP_AFTER", "ALEXNET_ARCHIVE_
 class Leg:
     """One start of the front end: option values (those of the run first, or all of a later leg), and what changed before it.
 
-    `until` names the checkpoint that it ends with, empty for the last leg; `course` is the record that checkpoints keep.
+    `until` names the checkpoint that it ends with, empty where the front end is left to itself; `course` is the record that
+    checkpoints keep.
     """
 
     values: Mapping[str, Any]
@@ -47,7 +48,8 @@ class Leg:
 def legs_of(values: Mapping[str, Any], course: Steered | None, seed: int, epochs: int) -> Iterator[Leg]:
     """The legs of a run that begins with `values`; parameter files are written as each comes up.
 
-    Every leg has a seed of its own: the release draws anew when it goes on, and the same numbers must not come twice.
+    Every leg has a seed of its own: the release draws anew when it goes on, and the same numbers must not come twice. The last
+    one too is stopped behind its last batch: by itself the front end loses what came after the last test.
     """
     if course is None:
         yield Leg(values, seed)
@@ -55,13 +57,14 @@ def legs_of(values: Mapping[str, Any], course: Steered | None, seed: int, epochs
     followed = course.followed
     begin = (course.position.epoch, course.position.batch)
     starts = [begin, *(place for place in followed.upcoming(course.position, epochs) if place != begin)]
-    for number, place in enumerate(starts):
+    ends = [*starts[1:], (epochs + 1, followed.numbers[0])]
+    for number, (place, end) in enumerate(zip(starts, ends, strict=True)):
         index, moves = course.taking(Position(*place))
         file = course.write(index)
         options = {"layer_params": str(file), "color_noise": followed.states[index].color_noise}
         first = number == 0
         resumed = {} if first else {"load_file": str(course.folder / _before(place, followed.numbers))}
-        until = "" if number + 1 == len(starts) else _before(starts[number + 1], followed.numbers)
+        until = _before(end, followed.numbers) if place[0] <= epochs else ""
         yield Leg(
             {**(values if first else resumed), **options}, seed + index, changed(moves, file), until,
             course.folder if first and "load_file" not in values else None, course.record_file,
