@@ -178,7 +178,13 @@ def test_stopped_anywhere_any_number_of_times(
 
 
 @pytest.mark.parametrize(
-    "at", ["1.3...", "changed before epoch 2, batch 1", "2.2...", "changed before epoch 2, batch 3: dropout"]
+    "at",
+    [
+        pytest.param("1.3...", marks=pytest.mark.exhaustive),
+        "changed before epoch 2, batch 1",
+        "2.2...",
+        pytest.param("changed before epoch 2, batch 3: dropout", marks=pytest.mark.exhaustive),
+    ],
 )
 def test_killed_on_either_side_of_a_boundary(
     at: str, wanted: Request, whole: tuple[Checkpoint, list[runs.Event]], tmp_path: Path

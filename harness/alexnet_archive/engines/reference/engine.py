@@ -191,7 +191,10 @@ class ReferenceEngine:
                 parameter.set_state(saved)
 
     def reload(self) -> None:
-        """Take the parameters in `layers` anew, as a run that was stopped and resumed would: streams and open sums go on."""
+        """Take the parameters in `layers` anew, as a run that was stopped and resumed would.
+
+        Random streams and open sums go on; the averages of `superEps` begin again (O43).
+        """
         self.sync()
         state = self.state()
         self.graph.finish()
