@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +112,11 @@ class Provider:
         """Go to a batch; a number outside the range means its first one (as in the release, section 1.6.1)."""
         self._epoch = epoch
         self._index = self.batch_range.index(batchnum) if batchnum in self.batch_range else 0
+
+    def set_color_noise(self, coefficient: float) -> None:
+        """Colour noise from the batch at the position on; what was read ahead is read again."""
+        self._drop_pending()
+        self.options = replace(self.options, color_noise=coefficient)
 
     def close(self) -> None:
         """Stop reading ahead; safe to call twice."""

@@ -10,7 +10,10 @@ from alexnet_archive.cli.shared import ProgressCallback, emit_json
 
 if TYPE_CHECKING:
     from alexnet_archive.engines.reference.graph import Transfer
-    from alexnet_archive.runs import Event, Started, TestResult
+    from alexnet_archive.runs import Changed, Event, Started, TestResult
+
+LISTED = 4
+"""Layers that a line names; a log has all of them."""
 
 
 def print_test(result: TestResult, as_json: bool) -> None:
@@ -63,12 +66,28 @@ def event_lines(event: Event) -> list[str]:
         return [training.batch_line(event)]
     if isinstance(event, runs.Tested):
         return training.test_lines(event)
+    if isinstance(event, runs.Changed):
+        return [change_line(event)]
     if isinstance(event, runs.Saved):
         return [f"saved {event.path}"]
     if isinstance(event, runs.Finished):
         rate = "" if event.cases_per_second is None else f", {event.cases_per_second:.1f} cases/s"
         return [f"finished: {event.batches} batches{rate}; saved in {event.path.parent if event.path else 'no folder'}"]
     return []
+
+
+def change_line(event: Changed) -> str:
+    """`changed before epoch 25, batch 1: epsW 0.01 -> 0.001 for conv1a, conv1b (steps/layer-params-epoch-25.cfg)`."""
+    from alexnet_archive.layerdefs import number_text
+
+    to = ",".join(map(number_text, event.to))
+    before = "" if event.before is None else f"{number_text(event.before)} "
+    named, rest = event.layers[:LISTED], len(event.layers) - LISTED
+    shown = (*named, f"{rest} more") if rest > 0 else named
+    layers = f" for {', '.join(shown)}" if shown else ""
+    at = f"epoch {event.epoch}, batch {event.batch}"
+    file = f"{event.parameters.parent.name}/{event.parameters.name}"
+    return f"changed before {at}: {event.quantity} {before}-> {to}{layers} ({file})"
 
 
 def plan_lines(event: Started) -> list[str]:

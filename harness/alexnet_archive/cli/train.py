@@ -64,6 +64,10 @@ def run_options(function: Callable[..., None]) -> Callable[..., None]:
     group="run",
     help="seed of weights, crops and dropout (default: a new one, printed)",
 )
+@option("--steps", type=click.Path(path_type=Path), default=None, metavar="FILE", group="run",
+        help="change rates, colour noise or dropout at the epochs that this TOML file names")
+@option("--replay", default=None, metavar="RUN", group="run", help="follow the history of a run of 2012")
+@option("--as-filed", is_flag=True, group="run", help="released parameters as they stand, without their history")
 @engine_options
 @option(
     "--keep",
@@ -84,8 +88,9 @@ def run_options(function: Callable[..., None]) -> Callable[..., None]:
 @option("--transfers", is_flag=True, help="print the copies between GPUs that were counted", group="output")
 @json_option("print events as JSON lines")
 def train(
-    engine: str, toolchain: str | None, flavour: str, seed: int | None, log_file: Path | None, lenient: bool,
-    init_module: tuple[Path, ...], keep: str | None, transfers: bool, as_json: bool, **typed: Any,
+    engine: str, toolchain: str | None, flavour: str, seed: int | None, steps: Path | None, replay: str | None, as_filed: bool,
+    log_file: Path | None, lenient: bool, init_module: tuple[Path, ...], keep: str | None, transfers: bool, as_json: bool,
+    **typed: Any,
 ) -> None:  # fmt: skip
     """Train a network from its layer files; resumes with --resume.
 
@@ -95,8 +100,11 @@ def train(
 
     request = runs.Request.from_texts(
         typed, seed=seed, lenient=lenient, init_modules=init_module, keep=_kept(keep),
+        steps=steps, replay=replay, as_filed=as_filed,
         engine=runs.EngineChoice(engine, flavour, toolchain),  # type: ignore[arg-type]
     )  # fmt: skip
+    if (steps or replay) and (request.check_grads or request.test_only):
+        raise UserInputError("--steps and --replay belong to training", remedy="leave out --check-grads and --test-only")
     if request.check_grads:
         _check_gradients(request, as_json)
     elif request.test_only:

@@ -3,6 +3,7 @@
 Checked against all of the layer-language specification; nets/ holds our own networks.
 """
 
+from alexnet_archive.layerdefs.changing import ParameterFile, number_text, parse_parameters, read_parameters
 from alexnet_archive.layerdefs.finding import (
     NetFacts,
     cropped_shape,
@@ -31,6 +32,7 @@ __all__ = [
     "Network",
     "NetworkTotals",
     "Neuron",
+    "ParameterFile",
     "Parameters",
     "Schedule",
     "Totals",
@@ -44,8 +46,11 @@ __all__ = [
     "find_parameters",
     "inspect_network",
     "net_facts",
+    "number_text",
     "our_nets",
+    "parse_parameters",
     "ranges",
     "read_network",
+    "read_parameters",
     "unshare_weights",
 ]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from alexnet_archive.training.events import BatchTrained, Costs, Finished, Saved, Stopped, Tested
+from alexnet_archive.training.events import BatchTrained, Changed, Costs, Finished, Saved, Stopped, Tested
 from alexnet_archive.training.testing import BatchTested
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Notice:
     text: str
 
 
-Recorded = Started | BatchTrained | Tested | Saved | Stopped | Finished
+Recorded = Started | BatchTrained | Tested | Changed | Saved | Stopped | Finished
 Event = Recorded | BatchTested | Progress | Estimated | Notice
 Report = Callable[[Event], None]
 Stop = Callable[[], bool]
@@ -104,6 +104,6 @@ def from_native(event: NativeEvent, saved: Callable[[str], Path]) -> Event:
 
 
 __all__ = [
-    "BatchTested", "BatchTrained", "Costs", "Estimated", "Event", "Finished", "Notice", "Progress", "Report", "Saved",
-    "Started", "Stop", "Stopped", "Tested", "from_native", "ignore", "never",
+    "BatchTested", "BatchTrained", "Changed", "Costs", "Estimated", "Event", "Finished", "Notice", "Progress", "Report",
+    "Saved", "Started", "Stop", "Stopped", "Tested", "from_native", "ignore", "never",
 ]  # fmt: skip

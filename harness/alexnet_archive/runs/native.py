@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,19 @@ from alexnet_archive import batches, checkpoints
 from alexnet_archive.checkpoints import Checkpoint
 from alexnet_archive.engines import native
 from alexnet_archive.engines.base import Array
-from alexnet_archive.errors import Interrupted, UserInputError
+from alexnet_archive.errors import Interrupted, NativeEngineError, UserInputError
 from alexnet_archive.files import make_folder
+from alexnet_archive.layerdefs import read_parameters
 from alexnet_archive.runs.events import BatchTested, Event, Finished, Notice, Report, Started, Stop, Stopped, from_native
 from alexnet_archive.runs.fitting import require_classes
+from alexnet_archive.runs.legs import Leg, legs_of
 from alexnet_archive.runs.locate import locate_definition, locate_parameters
 from alexnet_archive.runs.opened import fit_border, fresh_seed, net_name
 from alexnet_archive.runs.places import open_installation
 from alexnet_archive.runs.request import Request
 from alexnet_archive.runs.results import GradientsChecked, TestResult, Trained
-from alexnet_archive.training import merge
+from alexnet_archive.runs.steering import steered
+from alexnet_archive.training import merge, rates_of_file, still
 from alexnet_archive.training.options import BY_NAME
 
 
@@ -78,19 +82,46 @@ def installed(request: Request, places: Mapping[str, Any], more: Sequence[Path] 
 def train(request: Request, report: Report, stop: Stop) -> Trained:
     # Never the checkpoint's seed: the release draws anew when it goes on, and the same numbers must not come twice.
     request = request.replace(seed=fresh_seed(request.seed, None))
-    values, places, stored = _training_values(request, report)
-    with installed(request, places) as (installation, scratch):
-        report(started_event(request, places, stored))
-
-        def hear(event: native.Event) -> None:
-            report(from_native(event, lambda run: native.saved_folder(values, run, scratch)))
-
-        try:
-            folder = native.train(installation, values, workdir=scratch, seed=request.seed, report=hear, stop=stop)
-        except Interrupted as interrupted:
-            folder = native.saved_folder(values, interrupted.path, scratch) if interrupted.path else None
-            return _ended(folder, request.seed, True, report)
+    with steered(request, report) as (request, course):
+        values, places, stored = _training_values(request, report)
+        _tell_frozen(places, report)
+        with installed(request, places) as (installation, scratch):
+            started = started_event(request, places, stored)
+            report(replace(started, folder=course.folder) if course else started)
+            folder = None
+            for leg in legs_of(values, course, started.seed, started.epochs):
+                for change in leg.changes:
+                    report(change)
+                saved, stopped = _train_leg(installation, leg, scratch, report, stop)
+                folder = saved or folder
+                if stopped or (leg.until and stop()):
+                    return _ended(folder, request.seed, True, report)
     return _ended(folder, request.seed, False, report)
+
+
+def _tell_frozen(places: Mapping[str, Any], report: Report) -> None:
+    file = Path(str(places.get("layer_params", "")))
+    frozen = still(rates_of_file(read_parameters(file))) if file.is_file() else ""
+    if frozen:
+        report(Notice(frozen))
+
+
+def _train_leg(
+    installation: native.Installation, leg: Leg, scratch: Path, report: Report, stop: Stop
+) -> tuple[Path | None, bool]:
+    """(the run's folder, None before anything was saved; whether it was stopped on request)."""
+
+    def hear(event: native.Event) -> None:
+        report(from_native(event, lambda run: native.saved_folder(leg.values, run, scratch)))
+
+    there = replace(installation, environment={**installation.environment, **leg.environment(installation.runner.path)})
+    try:
+        folder = native.train(there, leg.values, workdir=scratch, seed=leg.seed, report=hear, stop=stop)
+    except Interrupted as interrupted:
+        return (native.saved_folder(leg.values, interrupted.path, scratch) if interrupted.path else None), True
+    if leg.until and not (folder and (folder / leg.until).is_file()):
+        raise NativeEngineError(f"the release did not stop and save after batch {leg.until}", path=folder)
+    return folder, False
 
 
 def _training_values(request: Request, report: Report) -> tuple[dict[str, Any], dict[str, Any], Checkpoint | None]:
@@ -100,7 +131,7 @@ def _training_values(request: Request, report: Report) -> tuple[dict[str, Any], 
         return values, values, None
     stored = checkpoints.load(checkpoints.newest(Path(request.resume)))
     assert stored.path is not None
-    values = {**request.given(), "load_file": str(stored.path.parent)}
+    values = {**request.given(), "load_file": str(stored.path)}
     return values, remembered(values, stored.options), stored
 
 
@@ -112,7 +143,7 @@ def started_event(request: Request, places: Mapping[str, Any], stored: Checkpoin
     at = (stored.epoch, stored.batchnum) if stored else (0, numbers[-1])
     place = numbers.index(at[1]) + 1 if at[1] in numbers else len(numbers)
     first = (at[0], numbers[place]) if place < len(numbers) else (at[0] + 1, numbers[0])
-    folder = Path(values["load_file"] if stored else values["save_path"] or ".")
+    folder = stored.path.parent if stored and stored.path else Path(values["save_path"] or ".")
     tested = 1 if values["test_one"] else len(values["test_batch_range"])
     assert request.seed is not None
     return Started(

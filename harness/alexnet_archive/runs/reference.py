@@ -8,14 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
-from alexnet_archive import training
+from alexnet_archive import layerdefs, training
+from alexnet_archive.checkpoints import OptionRow, Position
 from alexnet_archive.engines.base import Array, LayerDicts
 from alexnet_archive.engines.reference.graph import Transfer
 from alexnet_archive.errors import UserInputError
-from alexnet_archive.runs.events import Estimated, Notice, Progress, Report, Started, Stop, Stopped
+from alexnet_archive.runs.events import Changed, Estimated, Notice, Progress, Report, Started, Stop, Stopped
 from alexnet_archive.runs.opened import OpenedRun, open_run
 from alexnet_archive.runs.request import Request
 from alexnet_archive.runs.results import GradientsChecked, MatrixChecked, TestResult, Trained
+from alexnet_archive.runs.steering import ENTRY, Steered, changed, steered
 from alexnet_archive.training.testing import PredictionFiles
 
 MEASURED = 4
@@ -23,16 +25,19 @@ MEASURED = 4
 
 
 def train(request: Request, report: Report, stop: Stop) -> Trained:
-    with open_run(request) as run:
-        return train_opened(run, report, stop)
+    with steered(request, report) as (wanted, course), open_run(wanted) as run:
+        if course is not None:
+            run.folder = course.folder
+        return train_opened(run, report, stop, course)
 
 
-def train_opened(run: OpenedRun, report: Report, stop: Stop) -> Trained:
+def train_opened(run: OpenedRun, report: Report, stop: Stop, course: Steered | None = None) -> Trained:
     """The loop over an opened run; what it says is `Started`, then the events of `training`, with `Progress` between."""
-    for notice in run.notices:
+    frozen = training.still(training.rates_of_layers(run.engine.layers))
+    for notice in (*run.notices, *([frozen] if frozen else [])):
         report(Notice(notice))
     assert run.data.train is not None
-    plan = plan_of(run)
+    plan = plan_of(run, course)
     clock = _Clock(report)
     crossed: list[tuple[Transfer, ...]] = [()]  # a test that ends the run would hide what training copied
 
@@ -42,7 +47,7 @@ def train_opened(run: OpenedRun, report: Report, stop: Stop) -> Trained:
 
     trainer = training.Trainer(
         run.engine, run.data.train, run.data.test, plan, resume=run.checkpoint, report=report,
-        on_minibatch=on_minibatch, stop=stop,
+        steering=_Hand(run, course) if course else None, on_minibatch=on_minibatch, stop=stop,
     )  # fmt: skip
     started = started_event(run, trainer)
     clock.batches = started.to_do
@@ -52,7 +57,29 @@ def train_opened(run: OpenedRun, report: Report, stop: Stop) -> Trained:
     return Trained(run.folder, last.path, run.seed, isinstance(last, Stopped), batches, rate, crossed[0])
 
 
-def plan_of(run: OpenedRun) -> training.Plan:
+class _Hand:
+    """Changes an opened run as its course says: parameters as a resume would take them, colour noise from the next batch on."""
+
+    def __init__(self, run: OpenedRun, course: Steered) -> None:
+        self.run, self.course = run, course
+
+    def before(self, position: Position) -> tuple[tuple[Changed, ...], tuple[OptionRow, ...]]:
+        index, moves = self.course.taking(position)
+        if not moves:
+            return (), ()
+        run, file = self.run, self.course.write(index)
+        noise = self.course.followed.states[index].color_noise
+        layerdefs.apply_parameters(
+            run.engine.layers, file, lenient=run.request.lenient, conserve_mem=run.values["conserve_mem"]
+        )
+        run.engine.reload()
+        assert run.data.train is not None
+        run.data.train.set_color_noise(noise)
+        run.values |= {"layer_params": str(file), "color_noise": noise}
+        return changed(moves, file), training.rows(run.values)
+
+
+def plan_of(run: OpenedRun, course: Steered | None = None) -> training.Plan:
     """What the options say of the course of the run; how many checkpoints stay is kept in them for a resume."""
     values, asked = run.values, run.request.keep
     stored = run.checkpoint.extension.get("keep") if run.checkpoint else None
@@ -60,6 +87,7 @@ def plan_of(run: OpenedRun) -> training.Plan:
     if keep is not None and keep < 1:
         raise UserInputError("at least one checkpoint must be kept", expected="1 or more, or every-test", found=keep)
     extension = {"seed": run.seed, "label_names": run.data.label_names, **({"keep": keep} if keep is not None else {})}
+    extension |= {ENTRY: course.record} if course else {}
     return training.Plan(
         epochs=values["num_epochs"],
         save_folder=run.folder,

@@ -57,8 +57,9 @@ class Request:
 
     `layers` is a definition by path or name; `resume` a checkpoint or run folder, which brings its own network. Ranges
     are batch numbers, `minibatch` is in cases, `test_frequency` in batches, `max_megabytes` the budget of the run folder,
-    `keep` how many checkpoints stay in it. `boards` are device ordinals of the native engine. Values are judged when the
-    request is opened, and raise UserInputError then.
+    `keep` how many checkpoints stay in it. `steps` is a file with a course of changes, `replay` a run of 2012 whose history is
+    followed; `as_filed` takes a released parameter file as it stands, and ends the course of a run that is resumed. `boards`
+    are device ordinals of the native engine. Values are judged when the request is opened, and raise UserInputError then.
     """
 
     layers: str | Path | None = None
@@ -96,6 +97,10 @@ class Request:
     max_megabytes: int | None = None
     zip_save: bool | None = None
     conserve_mem: bool | None = None
+
+    steps: str | Path | None = None
+    replay: str | None = None
+    as_filed: bool = False
 
     engine: EngineChoice = field(default_factory=EngineChoice)
     boards: Sequence[int] | None = None

@@ -52,6 +52,23 @@ class Tested:
 
 
 @dataclass(frozen=True)
+class Changed:
+    """A change of the course takes effect before this batch: a quantity of these layers (none: of the run) stands at `to`.
+
+    `to` has one value, or one for each input of the layers; `before` is None where they stood at several. `parameters` is the
+    derived parameter file that holds from here on.
+    """
+
+    epoch: int
+    batch: int
+    quantity: str
+    layers: tuple[str, ...]
+    before: float | None
+    to: tuple[float, ...]
+    parameters: Path
+
+
+@dataclass(frozen=True)
 class Saved:
     """A checkpoint is whole on disk."""
 
@@ -81,4 +98,4 @@ class Finished:
     cases_per_second: float | None
 
 
-Event = BatchTrained | Tested | Saved | Stopped | Finished
+Event = BatchTrained | Tested | Changed | Saved | Stopped | Finished

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from alexnet_archive.batches import Batch, Provider
 from alexnet_archive.checkpoints import Checkpoint, OptionRow, Position, save
 from alexnet_archive.engines.base import BatchResult, Engine
 from alexnet_archive.errors import CheckpointError, NonFiniteError
-from alexnet_archive.training.events import BatchTrained, Costs, Event, Finished, Saved, Stopped, Tested
+from alexnet_archive.training.events import BatchTrained, Changed, Costs, Event, Finished, Saved, Stopped, Tested
 from alexnet_archive.training.testing import test_range
 from alexnet_archive.training.weights import weight_summary
 
@@ -46,11 +46,45 @@ class Plan:
     extension: dict[str, Any] = field(default_factory=dict)
 
 
+def after(numbers: Sequence[int], epoch: int, batch: int) -> Position:
+    """The batch that follows in a range; the first one for a batch that is not in it."""
+    if batch not in numbers:
+        return Position(epoch, numbers[0])
+    index = numbers.index(batch) + 1
+    return Position(epoch, numbers[index]) if index < len(numbers) else Position(epoch + 1, numbers[0])
+
+
+def standing(checkpoint: Checkpoint, numbers: Sequence[int], minibatch_size: int | None) -> Position:
+    """Where a run goes on: inside a batch only if that is in the range and minibatches are as large as they were.
+
+    Saved by the release, the next batch follows the last one trained (section 2.6); `minibatch_size` None: as there, whoever
+    saved. Raises what a damaged record of the position raises.
+    """
+    ours = checkpoint.extension
+    if "position" not in ours or minibatch_size is None:
+        return after(numbers, checkpoint.epoch, checkpoint.batchnum)
+    position = Position(**{name: int(value) for name, value in ours["position"].items()})
+    if position.batch not in numbers:
+        return Position(position.epoch, numbers[0])
+    if ours.get("minibatch_size", minibatch_size) != minibatch_size:
+        return Position(position.epoch, position.batch)
+    return position
+
+
+class Steering(Protocol):
+    """Who changes parameters and options by hand while a run goes on, and what the loop asks of it."""
+
+    def before(self, position: Position) -> tuple[Sequence[Changed], tuple[OptionRow, ...]]:
+        """Carry out what is due before the batch at `position`; what was changed, and the run's options from there on."""
+        ...
+
+
 class Trainer:
     """One run: an engine, a training provider, perhaps a test provider, a plan.
 
     `resume` goes on from a checkpoint; raises CheckpointError when what it says about the run is damaged. `report` gets
-    every event, `on_minibatch` (minibatches done, minibatches in the batch); `stop` is asked after every minibatch.
+    every event, `on_minibatch` (minibatches done, minibatches in the batch); `stop` is asked after every minibatch, and
+    `steering` before every batch.
     """
 
     def __init__(
@@ -61,12 +95,14 @@ class Trainer:
         plan: Plan,
         *,
         resume: Checkpoint | None = None,
+        steering: Steering | None = None,
         report: Callable[[Event], None] = lambda event: None,
         on_minibatch: Callable[[int, int], None] = lambda done, total: None,
         stop: Callable[[], bool] = lambda: False,
     ) -> None:
         self.engine, self.train, self.test, self.plan = engine, train, test, plan
         self.report, self.on_minibatch, self.stop = report, on_minibatch, stop
+        self.steering = steering
         self.position = Position(1, train.batch_range[0])
         self.partial = BatchResult({}, 0)
         self.train_outputs: Outputs = []
@@ -83,11 +119,12 @@ class Trainer:
         self.test_outputs = checkpoint.test_outputs
         ours = checkpoint.extension
         try:
+            self.position = standing(checkpoint, self.train.batch_range, self.plan.minibatch_size)
             if "position" in ours:
-                self._take_position(ours)
+                partial = ours["partial"]
+                if self.position.minibatch:
+                    self.partial = BatchResult({k: tuple(v) for k, v in partial["costs"].items()}, int(partial["cases"]))
                 self.engine.set_state(ours["engine"])
-            else:  # saved by the release: the next batch follows the last one trained (section 2.6)
-                self.position = self._after(checkpoint.epoch, checkpoint.batchnum)
             if self.test is not None and "test_position" in ours:
                 number = ours["test_position"]["batch"]
                 if number in self.test.batch_range:
@@ -98,24 +135,6 @@ class Trainer:
                 remedy="resume an older checkpoint of the run",
             ) from error  # fmt: skip
         self.train.seek(self.position.epoch, self.position.batch)
-
-    def _take_position(self, ours: dict[str, Any]) -> None:
-        """Inside a batch only if that batch is still in the range and minibatches are as large as they were."""
-        self.position = Position(**{name: int(value) for name, value in ours["position"].items()})
-        if self.position.batch not in self.train.batch_range:
-            self.position = Position(self.position.epoch, self.train.batch_range[0])
-        elif ours.get("minibatch_size", self.plan.minibatch_size) != self.plan.minibatch_size:
-            self.position = Position(self.position.epoch, self.position.batch)
-        else:
-            partial = ours["partial"]
-            self.partial = BatchResult({k: tuple(v) for k, v in partial["costs"].items()}, int(partial["cases"]))
-
-    def _after(self, epoch: int, batch: int) -> Position:
-        numbers = list(self.train.batch_range)
-        if batch not in numbers:
-            return Position(epoch, numbers[0])
-        index = numbers.index(batch) + 1
-        return Position(epoch, numbers[index]) if index < len(numbers) else Position(epoch + 1, numbers[0])
 
     def batches_done(self, position: Position) -> int:
         """Batches trained so far, counting the one at `position` as done."""
@@ -136,6 +155,7 @@ class Trainer:
         while self.position.epoch <= self.plan.epochs:
             if self.stop():
                 return self._stop()
+            self._steer()
             batch = self.train.next()
             begun = time.perf_counter()
             result = self._train_batch(batch)
@@ -152,6 +172,13 @@ class Trainer:
         finished = Finished(saved, len(self.train_outputs), time.perf_counter() - started, self.cases_per_second)
         self.report(finished)
         return finished
+
+    def _steer(self) -> None:
+        changes, options = self.steering.before(self.position) if self.steering else ((), ())
+        if changes:
+            self.plan = replace(self.plan, options=options)
+        for change in changes:
+            self.report(change)
 
     def _train_batch(self, batch: Batch) -> BatchResult:
         try:
@@ -185,7 +212,7 @@ class Trainer:
         self.report(
             BatchTrained(done.epoch, done.batch, means, self.partial.cases, seconds, rate, left * per_batch, batch.skipped)
         )
-        self.position = self._after(done.epoch, done.batch)
+        self.position = after(self.train.batch_range, done.epoch, done.batch)
         self.partial = BatchResult({}, 0)
         if self.batches_done(done) % self.plan.test_frequency:
             return None

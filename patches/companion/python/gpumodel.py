@@ -22,6 +22,9 @@ class ModelStateException(Exception):
 
 _RULE = "=" * 25
 _POLITE_STOP_VARIABLE = "ALEXNET_ARCHIVE_POLITE_STOP"
+_STOP_AFTER_VARIABLE = "ALEXNET_ARCHIVE_STOP_AFTER"
+_RUN_FOLDER_VARIABLE = "ALEXNET_ARCHIVE_RUN_FOLDER"
+_COURSE_VARIABLE = "ALEXNET_ARCHIVE_COURSE"
 
 
 def _say(text="", end="\n"):
@@ -72,7 +75,8 @@ class IGPUModel:
             self.model_state = {"train_outputs": [], "test_outputs": [], "epoch": 1,
                                 "batchnum": self.train_batch_range[0]}
             parts = "_".join(["%s_%s" % (name, self.options[name].get_str_value()) for name in self.filename_options])
-            self.save_file = "%s_%s_%s" % (self.model_name, parts, _time.strftime("%Y-%m-%d_%H.%M.%S"))
+            self.save_file = os.environ.get(_RUN_FOLDER_VARIABLE) or (
+                "%s_%s_%s" % (self.model_name, parts, _time.strftime("%Y-%m-%d_%H.%M.%S")))
 
     # ---- hooks of construction
 
@@ -144,11 +148,12 @@ class IGPUModel:
                 self.conditional_save()
             self.print_train_time(_time.time() - started)
             _sys.stdout.flush()
-            if self._stop_asked:
+            arrived = os.environ.get(_STOP_AFTER_VARIABLE) == "%d.%d" % (self.epoch, self.batchnum)
+            if self._stop_asked or arrived:
                 if not saving:
                     self.sync_with_host()
                     self.conditional_save()
-                _sys.exit(130)
+                _sys.exit(130 if self._stop_asked else 0)
         _sys.exit(0)
 
     def _listen_for_stop(self):
@@ -251,7 +256,12 @@ class IGPUModel:
         if not os.path.exists(folder):
             os.makedirs(folder)
         saved = "%d.%d" % (self.epoch, self.batchnum)
-        pickle(os.path.join(folder, saved), {"model_state": self.model_state, "op": self.op}, compress=self.zip_save)
+        content = {"model_state": self.model_state, "op": self.op}
+        if os.environ.get(_COURSE_VARIABLE):
+            # The harness's own entry: what it changes by hand during the run, so that a resume can go on with it.
+            with open(os.environ[_COURSE_VARIABLE]) as stream:
+                content["alexnet_archive"] = {"course": stream.read()}
+        pickle(os.path.join(folder, saved), content, compress=self.zip_save)
         self._prune(folder, saved)
 
     def _prune(self, folder, saved):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from alexnet_archive import batches
-from alexnet_archive.batches import ProviderOptions, codec, crops, open_provider
+from alexnet_archive.batches import Provider, ProviderOptions, codec, crops, open_provider
 from alexnet_archive.errors import ArchiveError, BatchFileError, UserInputError
 from tests.unit.batches.samples import CLASSES, SIDE, write_jpeg_batch, write_meta, write_raw_batch
 
@@ -121,6 +121,22 @@ def test_numbers_depend_on_seed_epoch_and_batch_only(jpeg_folder: Path) -> None:
     assert all(whole[key] == value for key, value in resumed.items())
     assert run(8, 1, None, 1)[1, 1] != whole[1, 1]
     assert whole[1, 1] != whole[2, 1]
+
+
+@pytest.mark.parametrize("noises", [(0.0, 0.1), (0.1, 0.0), (0.1, 0.2)])
+def test_colour_noise_changes_from_the_next_batch_on_whatever_was_read_ahead(
+    jpeg_folder: Path, noises: tuple[float, float]
+) -> None:
+    def open_with(noise: float, start: tuple[int, int] | None = None) -> Provider:
+        options = ProviderOptions(crop_border=BORDER, color_noise=noise, seed=7)
+        return open_provider("inet-lr-cropped-jpeg", jpeg_folder, [1, 2, 3], options=options, start=start)
+
+    with open_with(noises[0]) as provider, open_with(noises[1], (1, 2)) as other:
+        provider.next()
+        provider.set_color_noise(noises[1])
+        assert provider.position == (1, 2)
+        for _ in range(2):
+            assert np.array_equal(provider.next().matrices[0], other.next().matrices[0])
 
 
 def test_seek_drops_what_was_read_ahead_and_start_outside_the_range_means_its_first(jpeg_folder: Path) -> None:

@@ -129,3 +129,26 @@ def test_variables_travel_in_the_checkpoint(either: Callable[..., str]) -> None:
         "print(back['model_state']['extra'], model.has_var('extra'), model.get_var('extra'), back['op'].get_value('test_batch_range'))"
     )
     assert out == "5 True 5 [6, 7]\n"
+
+
+def test_a_run_stops_exactly_behind_the_batch_that_is_named_and_saves_it(either: Callable[..., str]) -> None:
+    """As the harness asks where something is changed by hand: between two saves, at the end of an epoch, and once only."""
+    code = (
+        MODEL + "model = make(*(ARGS + ['--epochs=9', '--test-freq=2', '--max-filesize=1']))\nstatus = ends(model.start)\n"
+        "print(''); print(status, log[6:], sorted(os.listdir(os.path.join('runs', model.save_file)), key=alphanum_key))"
+    )
+    out = either(code, environment={"ALEXNET_ARCHIVE_STOP_AFTER": "1.3"}).splitlines()
+    assert out[-1] == "0 ['train1', 'train2', 'sync', 'test6', 'train3', 'sync'] ['1.2', '1.3']"
+    out = either(code.replace("runs", "again"), environment={"ALEXNET_ARCHIVE_STOP_AFTER": "1.2"}).splitlines()
+    assert out[-1] == "0 ['train1', 'train2', 'sync', 'test6'] ['1.2']", "what was saved is not saved again"
+
+
+def test_a_run_keeps_the_course_and_takes_the_folder_that_the_harness_names(either: Callable[..., str]) -> None:
+    code = (
+        MODEL + "open('course.toml', 'w').write('about = 1')\n"
+        "model = make(*(ARGS + ['--epochs=1', '--test-freq=3']))\nends(model.start)\n"
+        "print(''); print(model.save_file)\n"
+        "from util import unpickle\nprint(unpickle(os.path.join('runs', model.save_file, '1.3'))['alexnet_archive'])"
+    )
+    named = {"ALEXNET_ARCHIVE_COURSE": "course.toml", "ALEXNET_ARCHIVE_RUN_FOLDER": "Tiny__2012-08-03_14.28.23__net"}
+    assert either(code, environment=named).splitlines()[-2:] == ["Tiny__2012-08-03_14.28.23__net", "{'course': 'about = 1'}"]

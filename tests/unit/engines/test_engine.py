@@ -255,6 +255,37 @@ class TestDeterminism:
                 for one, other in zip(layer.get(key, []), resumed.layers[name].get(key, [])):
                     assert np.array_equal(one, other), name
 
+    @pytest.mark.parametrize("changed", [False, True])
+    def test_taking_parameters_anew_is_stopping_and_resuming(self, changed: bool) -> None:
+        """Between batches, where half an interval is gathered: the same bits as another engine that goes on from its state."""
+        straight, resumed = columns(), columns()
+        for net in (straight, resumed):
+            for layer in net.layers.values():
+                if "weights" in layer:
+                    layer["epsW"], layer["epsB"] = [0.01] * len(layer["epsW"]), 0.01
+        options: dict[str, Any] = {"num_gpus": 2, "minibatch": 8, "update_frequency": 2, "seed": 3}
+        data = minibatch(128, 3, 24)
+        engine, first = straight.engine(**options), resumed.engine(**options)
+        for one in (engine, first):
+            one.train_batch(data, 0.0)
+        first.sync()
+        state = first.state()
+        if changed:
+            for net in (straight, resumed):
+                net.layers["conv1a"].update(epsW=[0.0], epsB=0.0, gradConsumer=False)
+        before = straight.layers["conv1a"]["weights"][0].copy()
+        engine.reload()
+        second = resumed.engine(**{**options, "seed": 0})
+        second.set_state(state)
+        for one in (engine, second):
+            one.train_batch(data, 0.0)
+            one.sync()
+        assert np.array_equal(straight.layers["conv1a"]["weights"][0], before) == changed
+        for name, layer in straight.layers.items():
+            for key in ("weights", "weightsInc"):
+                for mine, other in zip(layer.get(key, []), resumed.layers[name].get(key, [])):
+                    assert np.array_equal(mine, other), name
+
 
 class TestArrays:
     def test_weights_are_trained_where_they_lie(self) -> None:

@@ -56,7 +56,7 @@ class ReferenceEngine:
         self._context = Context(self._workers, seed, dtype, minibatch=minibatch, update_frequency=update_frequency)
         self._context.library_defects = library_defects
         self.graph = Graph(layers, self._context, num_gpus, peer_access)
-        self._phase = 0
+        self._num_gpus, self._phase = num_gpus, 0
         self._busy = False
 
     @property
@@ -189,6 +189,17 @@ class ReferenceEngine:
         for layer in self.graph.weighted:
             for parameter, saved in zip((*layer.weights, layer.biases), state["layers"].get(layer.name, ())):
                 parameter.set_state(saved)
+
+    def reload(self) -> None:
+        """Take the parameters in `layers` anew, as a run that was stopped and resumed would.
+
+        Random streams and open sums go on; the averages of `superEps` begin again (O43).
+        """
+        self.sync()
+        state = self.state()
+        self.graph.finish()
+        self.graph = Graph(self.layers, self._context, self._num_gpus, self.graph.peer_access)
+        self.set_state(state)
 
     def close(self) -> None:
         self.graph.finish()
