@@ -92,8 +92,9 @@ def test_photographs_come_at_the_side_that_the_crops_need(layers: str, border: i
 
 def test_photographs_that_a_network_cannot_take_are_not_rendered() -> None:
     with pytest.raises(LayerFileError) as error:
-        found(Request(layers="two-column-120"))
-    assert "1000 classes and the data have 16" in str(error.value.remedy) and "--data" in str(error.value.remedy)
+        found(Request(layers="cifar-conv"))
+    assert "10 classes and the data have 16" in str(error.value.remedy) and "--data" in str(error.value.remedy)
+    assert "--pad-classes" not in str(error.value.remedy), "there are too many classes, not too few"
     assert not paths.cache().exists()
 
 

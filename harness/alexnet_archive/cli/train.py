@@ -47,6 +47,7 @@ def run_options(function: Callable[..., None]) -> Callable[..., None]:
 
 @click.command(cls=GroupedCommand, epilog=EPILOG)
 @run_options
+@option("--pad-classes", is_flag=True, help="declare classes that the data do not name as unused", group="data")
 @option("--lenient", is_flag=True, help="follow the intention of layer files the release's parser refuses", group="network")
 @option(
     "--init-module",
@@ -85,7 +86,7 @@ def run_options(function: Callable[..., None]) -> Callable[..., None]:
 @json_option("print events as JSON lines")
 def train(
     engine: str, toolchain: str | None, flavour: str, seed: int | None, log_file: Path | None, lenient: bool,
-    init_module: tuple[Path, ...], keep: str | None, transfers: bool, as_json: bool, **typed: Any,
+    pad_classes: bool, init_module: tuple[Path, ...], keep: str | None, transfers: bool, as_json: bool, **typed: Any,
 ) -> None:  # fmt: skip
     """Train a network from its layer files; resumes with --resume.
 
@@ -94,7 +95,7 @@ def train(
     from alexnet_archive import runs
 
     request = runs.Request.from_texts(
-        typed, seed=seed, lenient=lenient, init_modules=init_module, keep=_kept(keep),
+        typed, seed=seed, lenient=lenient, pad_classes=pad_classes, init_modules=init_module, keep=_kept(keep),
         engine=runs.EngineChoice(engine, flavour, toolchain),  # type: ignore[arg-type]
     )  # fmt: skip
     if request.check_grads:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from alexnet_archive.lazy import getter
 
 if TYPE_CHECKING:
+    from alexnet_archive.runs.classes import class_remedy
     from alexnet_archive.runs.comparison import SIDES, CaseRequest, compare_engines
     from alexnet_archive.runs.data import data_shape, open_data
     from alexnet_archive.runs.demo import Shown, claim, demonstrate, photographs
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
         Stopped,
         Tested,
     )
-    from alexnet_archive.runs.fitting import Input, choose_border, class_remedy, input_of
+    from alexnet_archive.runs.fitting import Input, choose_border, input_of
     from alexnet_archive.runs.history import RunComparison, RunSummary, compare_runs, list_runs
     from alexnet_archive.runs.locate import locate_definition, locate_parameters
     from alexnet_archive.runs.opened import OpenedRun, open_run, run_folder
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from alexnet_archive.runs.verbs import check_gradients, features, test, train
 
 _PLACES = {
+    "classes": ("class_remedy",),
     "comparison": ("SIDES", "CaseRequest", "compare_engines"),
     "data": ("data_shape", "open_data"),
     "demo": ("Shown", "claim", "demonstrate", "photographs"),
@@ -49,7 +51,7 @@ _PLACES = {
         "RECORDED", "BatchTested", "BatchTrained", "Estimated", "Event", "Finished", "Notice", "Progress", "Report", "Saved",
         "Started", "Stopped", "Tested",
     ),
-    "fitting": ("Input", "choose_border", "class_remedy", "input_of"),
+    "fitting": ("Input", "choose_border", "input_of"),
     "history": ("RunComparison", "RunSummary", "compare_runs", "list_runs"),
     "locate": ("locate_definition", "locate_parameters"),
     "opened": ("OpenedRun", "open_run", "run_folder"),

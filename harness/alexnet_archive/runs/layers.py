@@ -14,7 +14,7 @@ from alexnet_archive import layerdefs
 from alexnet_archive.checkpoints import Checkpoint
 from alexnet_archive.errors import CheckpointError, LayerFileError
 from alexnet_archive.layerdefs import DataShape
-from alexnet_archive.runs.fitting import class_remedy
+from alexnet_archive.runs.classes import class_remedy
 from alexnet_archive.runs.locate import given_parameters, locate_definition, locate_parameters
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,8 +17,8 @@ from alexnet_archive.engines import native
 from alexnet_archive.engines.base import Array
 from alexnet_archive.errors import Interrupted, UserInputError
 from alexnet_archive.files import make_folder
+from alexnet_archive.runs.classes import declare_classes, padding_of, require_classes
 from alexnet_archive.runs.events import BatchTested, Event, Finished, Notice, Report, Started, Stop, Stopped, from_native
-from alexnet_archive.runs.fitting import require_classes
 from alexnet_archive.runs.locate import locate_definition, locate_parameters
 from alexnet_archive.runs.opened import fit_border, fresh_seed, net_name
 from alexnet_archive.runs.places import open_installation
@@ -37,9 +38,11 @@ def fresh_values(request: Request, report: Report) -> dict[str, Any]:
     values["layer_params"] = str(locate_parameters(definition, values["layer_params"]))
     values["layer_def"] = str(definition)
     values["save_path"] = values["save_path"] or "."
-    for notice in fit_border(values, request):
+    notices = fit_border(values, request)
+    classes, said = declare_classes(values, request)
+    for notice in [*notices, *said]:
         report(Notice(notice))
-    if values["data_path"]:
+    if values["data_path"] and not classes:
         require_classes(definition, Path(values["data_path"]), values["dp_type"], values["crop_border"])
     return {name: value for name, value in values.items() if given.get(name) is not None or value != BY_NAME[name].default}
 
@@ -64,22 +67,33 @@ def remembered(values: dict[str, Any], stored: Mapping[str, Any]) -> dict[str, A
 
 
 @contextlib.contextmanager
-def installed(request: Request, places: Mapping[str, Any], more: Sequence[Path] = ()) -> Iterator[tuple[Any, Path]]:
-    """The build that the request names, seeing the folders of `places`, and a scratch folder to run it in."""
+def installed(request: Request, places: Mapping[str, Any], stored: Checkpoint | None) -> Iterator[tuple[Any, Path]]:
+    """The build that the request names, seeing the folders of `places`, and a scratch folder to run it in.
+
+    Classes that the data of a new run, or of one that goes on from `stored`, do not name are declared to it as unused.
+    """
     if request.keep is not None:
         raise UserInputError("the native engine cannot count checkpoints", remedy="give it a budget: --max-filesize MB")
     read, write = folders_of(places)
     with tempfile.TemporaryDirectory(prefix="alexnet-archive-") as scratch:
         choice = request.engine
-        write = [*write, Path(scratch), *more]
-        yield open_installation(choice.toolchain, flavour=choice.flavour, read=read, write=write), Path(scratch)
+        found = open_installation(choice.toolchain, flavour=choice.flavour, read=read, write=[*write, Path(scratch)])
+        if classes := _padding(request, places, stored):
+            found = dataclasses.replace(found, environment={**found.environment, native.CLASSES_VARIABLE: str(classes)})
+        yield found, Path(scratch)
+
+
+def _padding(request: Request, places: Mapping[str, Any], stored: Checkpoint | None) -> int:
+    if stored is not None:
+        return padding_of(stored, request.pad_classes)
+    return declare_classes(merge(places, None)[0], request)[0]
 
 
 def train(request: Request, report: Report, stop: Stop) -> Trained:
     # Never the checkpoint's seed: the release draws anew when it goes on, and the same numbers must not come twice.
     request = request.replace(seed=fresh_seed(request.seed, None))
     values, places, stored = _training_values(request, report)
-    with installed(request, places) as (installation, scratch):
+    with installed(request, places, stored) as (installation, scratch):
         report(started_event(request, places, stored))
 
         def hear(event: native.Event) -> None:
@@ -141,8 +155,9 @@ def test(request: Request, report: Report, views: int | None = None) -> TestResu
     asked = bool(values.pop("multiview_test", 0)) if views is None else views > 1
     tested: list[BatchTested] = []
 
-    places = remembered({**values, "load_file": str(checkpoint)}, checkpoints.load(checkpoint).options)
-    with installed(request, places) as (installation, scratch):
+    stored = checkpoints.load(checkpoint)
+    places = remembered({**values, "load_file": str(checkpoint)}, stored.options)
+    with installed(request, places, stored) as (installation, scratch):
 
         def hear(event: native.Event) -> None:
             ours: Event = from_native(event, Path)
@@ -163,12 +178,15 @@ def batch_probabilities(request: Request, views: int) -> tuple[Array, Array, lis
     place, number = Path(request.data), request.test_range[0]
     file = checkpoints.newest(Path(request.resume))
     places = remembered({"load_file": str(file), "data_path": str(place)}, checkpoint.options)
-    with installed(request, places) as (installation, scratch):
+    with installed(request, places, checkpoint) as (installation, scratch):
         table = native.probabilities(installation, file, place, number, workdir=scratch, views=views)
     options = batches.ProviderOptions(crop_border=int(checkpoint.options.get("crop_border") or 0))
     provider = str(request.provider or checkpoint.options.get("dp_type"))
     with batches.open_provider(provider, place, [number], test=True, options=options) as opened:
-        return table, opened.plottable(opened.next().matrices[0]), list(opened.label_names)
+        names = list(opened.label_names)
+        if padding_of(checkpoint):
+            table = table[:, : len(names)]  # what unused classes have is left out
+        return table, opened.plottable(opened.next().matrices[0]), names
 
 
 def features(request: Request, layers: Sequence[str], report: Report) -> dict[str, Array]:
@@ -176,8 +194,9 @@ def features(request: Request, layers: Sequence[str], report: Report) -> dict[st
     values.pop("test_only", None)  # of convnet.py; shownet.py only looks
     file = checkpoints.newest(Path(values.pop("load_file")))
     found: dict[str, Array] = {}
-    places = remembered({**values, "load_file": str(file)}, checkpoints.load(file).options)
-    with installed(request, places) as (installation, scratch):
+    stored = checkpoints.load(file)
+    places = remembered({**values, "load_file": str(file)}, stored.options)
+    with installed(request, places, stored) as (installation, scratch):
         for name in layers:  # the release writes one layer a process
             place = scratch / name
             make_folder(place)
@@ -187,7 +206,7 @@ def features(request: Request, layers: Sequence[str], report: Report) -> dict[st
 
 
 def check_gradients(request: Request, report: Report) -> GradientsChecked:
-    values, places, _ = _training_values(request, report)
-    with installed(request, places) as (installation, scratch):
+    values, places, stored = _training_values(request, report)
+    with installed(request, places, stored) as (installation, scratch):
         checked = native.check_gradients(installation, values, workdir=scratch, seed=request.seed)
     return GradientsChecked(checked.total, checked.failed, (), checked.words)

@@ -13,6 +13,7 @@ from alexnet_archive import checkpoints
 from alexnet_archive.checkpoints import Checkpoint, run_folder_name
 from alexnet_archive.engines.reference import ReferenceEngine
 from alexnet_archive.errors import UserInputError
+from alexnet_archive.runs.classes import declare_classes, padding_of
 from alexnet_archive.runs.data import Data, complete_data_options, open_data
 from alexnet_archive.runs.fitting import border_for
 from alexnet_archive.runs.layers import Layers, build_layers, sound_layers, stored_layers
@@ -64,15 +65,19 @@ def open_run(request: Request, *, training: bool = True) -> OpenedRun:
         raise UserInputError("no network was named", remedy="name one with --layers, or go on with --resume")
     if checkpoint is None:
         notices += fit_border(values, request)
+        classes, said = declare_classes(values, request)
+        notices += said
+    else:
+        classes = padding_of(checkpoint, request.pad_classes)
     seed = fresh_seed(request.seed, checkpoint)
-    data = open_data(values, seed=seed, training=training and not values["test_only"])
+    data = open_data(values, seed=seed, training=training and not values["test_only"], classes=classes)
     with sound_layers(checkpoint):
         if checkpoint is None:
             layers = build_layers(values, data.shape, seed, lenient=request.lenient, init=request.init_modules)
         else:
             typed = str(request.params or "")
             layers = stored_layers(values, data.shape, checkpoint, typed=typed, lenient=request.lenient)
-        engine = start_reference(layers, values, seed)
+        engine = start_reference(layers, values, seed, data.named)
     return OpenedRun(request, values, checkpoint, seed, data, engine, notices + layers.notices + _advice(request, checkpoint))
 
 
@@ -107,14 +112,16 @@ def fresh_seed(given: int | None, checkpoint: Checkpoint | None) -> int:
     return int(stored) if stored is not None else secrets.randbits(31)
 
 
-def start_reference(layers: Layers, values: Mapping[str, Any], seed: int) -> ReferenceEngine:
-    """The reference engine on `layers`, with the minibatch size and update frequency of the options."""
+def start_reference(layers: Layers, values: Mapping[str, Any], seed: int, named: int | None = None) -> ReferenceEngine:
+    """The reference engine on `layers`, with the minibatch size and update frequency of the options; errors are counted
+    over the `named` classes."""
     return ReferenceEngine(
         layers.dicts,
         num_gpus=layers.gpus,
         minibatch=values["minibatch_size"],
         update_frequency=values["wupdate_freq"],
         seed=seed,
+        named_classes=named,
     )
 
 

@@ -12,6 +12,7 @@ from alexnet_archive import training
 from alexnet_archive.engines.base import Array, LayerDicts
 from alexnet_archive.engines.reference.graph import Transfer
 from alexnet_archive.errors import UserInputError
+from alexnet_archive.runs.classes import RECORD
 from alexnet_archive.runs.events import Estimated, Notice, Progress, Report, Started, Stop, Stopped
 from alexnet_archive.runs.opened import OpenedRun, open_run
 from alexnet_archive.runs.request import Request
@@ -60,6 +61,8 @@ def plan_of(run: OpenedRun) -> training.Plan:
     if keep is not None and keep < 1:
         raise UserInputError("at least one checkpoint must be kept", expected="1 or more, or every-test", found=keep)
     extension = {"seed": run.seed, "label_names": run.data.label_names, **({"keep": keep} if keep is not None else {})}
+    if run.data.named is not None:
+        extension[RECORD] = run.data.named
     return training.Plan(
         epochs=values["num_epochs"],
         save_folder=run.folder,
@@ -174,7 +177,8 @@ def require_views(run: OpenedRun, views: int) -> None:
 
 
 def probabilities(run: OpenedRun, matrices: Sequence[Array], *, multiview: bool) -> Array:
-    """(cases, classes) of the layer whose output is the prediction, from `matrices` of (features, cases * views)."""
+    """(cases, classes) of the layer whose output is the prediction, from `matrices` of (features, cases * views); without
+    the columns of unused classes."""
     from alexnet_archive.exhibit.run import softmax_name
 
     assert run.data.test is not None
@@ -182,12 +186,12 @@ def probabilities(run: OpenedRun, matrices: Sequence[Array], *, multiview: bool)
     if not multiview:
         name = softmax_name(layers)
         found, _ = run.engine.features(matrices, [name])
-        return np.asarray(found[name])
+        return np.asarray(found[name])[:, : run.data.named]
     views = run.data.test.num_views
     table = np.zeros((matrices[0].shape[1] // views, run.data.test.num_classes), np.float32)
     logreg = next(name for name, layer in layers.items() if layer["type"] == "cost.logreg")
     run.engine.multiview_test(matrices, views, table, logreg)
-    return table
+    return table[:, : run.data.named]
 
 
 def batch_probabilities(request: Request, views: int) -> tuple[Array, Array, list[str]]:

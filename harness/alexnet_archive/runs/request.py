@@ -57,8 +57,9 @@ class Request:
 
     `layers` is a definition by path or name; `resume` a checkpoint or run folder, which brings its own network. Ranges
     are batch numbers, `minibatch` is in cases, `test_frequency` in batches, `max_megabytes` the budget of the run folder,
-    `keep` how many checkpoints stay in it. `boards` are device ordinals of the native engine. Values are judged when the
-    request is opened, and raise UserInputError then.
+    `keep` how many checkpoints stay in it. `boards` are device ordinals of the native engine. `pad_classes`
+    declares classes that the data do not name as unused, up to the network's. Values are judged when the request is
+    opened, and raise UserInputError then.
     """
 
     layers: str | Path | None = None
@@ -78,6 +79,7 @@ class Request:
     color_noise: float | None = None
     pca_noise: float | None = None
     scalar_mean: float | None = None
+    pad_classes: bool = False
 
     epochs: int | None = None
     minibatch: int | None = None

@@ -129,3 +129,13 @@ def test_variables_travel_in_the_checkpoint(either: Callable[..., str]) -> None:
         "print(back['model_state']['extra'], model.has_var('extra'), model.get_var('extra'), back['op'].get_value('test_batch_range'))"
     )
     assert out == "5 True 5 [6, 7]\n"
+
+
+def test_a_checkpoint_says_how_many_classes_have_a_name_where_not_all_have(either: Callable[..., str]) -> None:
+    out = either(
+        MODEL + "for wanted in ('0', '5'):\n"
+        "    os.environ['ALEXNET_ARCHIVE_CLASSES'] = wanted\n"
+        "    model = make(*ARGS); model.epoch = int(wanted); model.save_state()\n"
+        "    print(IGPUModel.load_checkpoint(os.path.join('runs', model.save_file)).get('alexnet_archive'))\n"
+    )
+    assert out.splitlines() == ["None", "{'named_classes': 2}"]
