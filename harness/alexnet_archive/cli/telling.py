@@ -10,7 +10,7 @@ from alexnet_archive.cli.shared import ProgressCallback, emit_json
 
 if TYPE_CHECKING:
     from alexnet_archive.engines.reference.graph import Transfer
-    from alexnet_archive.runs import Event, Started, TestResult
+    from alexnet_archive.runs import Event, Initialised, Started, TestResult
 
 
 def print_test(result: TestResult, as_json: bool) -> None:
@@ -59,6 +59,8 @@ def event_lines(event: Event) -> list[str]:
 
     if isinstance(event, runs.Started):
         return plan_lines(event)
+    if isinstance(event, runs.Initialised):
+        return initial_lines(event)
     if isinstance(event, runs.BatchTrained):
         return [training.batch_line(event)]
     if isinstance(event, runs.Tested):
@@ -69,6 +71,17 @@ def event_lines(event: Event) -> list[str]:
         rate = "" if event.cases_per_second is None else f", {event.cases_per_second:.1f} cases/s"
         return [f"finished: {event.batches} batches{rate}; saved in {event.path.parent if event.path else 'no folder'}"]
     return []
+
+
+def initial_lines(event: Initialised) -> list[str]:
+    """What a new run has from another, layer by layer, what not, and why."""
+    count = sum(map(len, event.copied.values()))
+    layers = f"{len(event.copied)} layer{'s' if len(event.copied) > 1 else ''}"
+    return [
+        f"weights from {event.source} (epoch {event.epoch}, batch {event.batch}): {count} of {layers}, momentum at 0",
+        *(f"  copied {name}: {', '.join(parts)}" for name, parts in event.copied.items()),
+        *(f"  left {what}: {why}" for what, why in event.left.items()),
+    ]
 
 
 def plan_lines(event: Started) -> list[str]:

@@ -48,6 +48,8 @@ def run_options(function: Callable[..., None]) -> Callable[..., None]:
 @click.command(cls=GroupedCommand, epilog=EPILOG)
 @run_options
 @option("--pad-classes", is_flag=True, help="declare classes that the data do not name as unused", group="data")
+@option("--init-from", metavar="PATH", help="begin with the weights of a checkpoint or run, by layer name and shape",
+        group="network")
 @option("--lenient", is_flag=True, help="follow the intention of layer files the release's parser refuses", group="network")
 @option(
     "--init-module",
@@ -86,7 +88,8 @@ def run_options(function: Callable[..., None]) -> Callable[..., None]:
 @json_option("print events as JSON lines")
 def train(
     engine: str, toolchain: str | None, flavour: str, seed: int | None, log_file: Path | None, lenient: bool,
-    pad_classes: bool, init_module: tuple[Path, ...], keep: str | None, transfers: bool, as_json: bool, **typed: Any,
+    pad_classes: bool, init_from: str | None, init_module: tuple[Path, ...], keep: str | None, transfers: bool, as_json: bool,
+    **typed: Any,
 ) -> None:  # fmt: skip
     """Train a network from its layer files; resumes with --resume.
 
@@ -95,7 +98,8 @@ def train(
     from alexnet_archive import runs
 
     request = runs.Request.from_texts(
-        typed, seed=seed, lenient=lenient, pad_classes=pad_classes, init_modules=init_module, keep=_kept(keep),
+        typed, seed=seed, lenient=lenient, pad_classes=pad_classes, init_from=init_from, init_modules=init_module,
+        keep=_kept(keep),
         engine=runs.EngineChoice(engine, flavour, toolchain),  # type: ignore[arg-type]
     )  # fmt: skip
     if request.check_grads:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         Estimated,
         Event,
         Finished,
+        Initialised,
         Notice,
         Progress,
         Report,
@@ -48,8 +49,8 @@ _PLACES = {
     "data": ("data_shape", "open_data"),
     "demo": ("Shown", "claim", "demonstrate", "photographs"),
     "events": (
-        "RECORDED", "BatchTested", "BatchTrained", "Estimated", "Event", "Finished", "Notice", "Progress", "Report", "Saved",
-        "Started", "Stopped", "Tested",
+        "RECORDED", "BatchTested", "BatchTrained", "Estimated", "Event", "Finished", "Initialised", "Notice", "Progress",
+        "Report", "Saved", "Started", "Stopped", "Tested",
     ),
     "fitting": ("Input", "choose_border", "input_of"),
     "history": ("RunComparison", "RunSummary", "compare_runs", "list_runs"),
@@ -67,8 +68,8 @@ __getattr__ = getter(__name__, _PLACES)
 
 __all__ = [
     "RECORDED", "SIDES", "BatchTested", "BatchTrained", "CaseRequest", "Classified", "EngineChoice", "Estimated", "Event",
-    "Finished", "GradientsChecked", "Input", "Notice", "OpenedRun", "Progress", "Report", "Request", "RunComparison",
-    "RunSummary", "Saved", "Shown", "Started", "Stopped", "TestResult", "Tested", "Trained", "check_gradients",
+    "Finished", "GradientsChecked", "Initialised", "Input", "Notice", "OpenedRun", "Progress", "Report", "Request",
+    "RunComparison", "RunSummary", "Saved", "Shown", "Started", "Stopped", "TestResult", "Tested", "Trained", "check_gradients",
     "choose_border", "claim", "class_remedy", "classify", "compare_engines", "compare_runs", "data_shape", "demonstrate",
     "exhibit_run", "features", "input_of", "list_runs", "locate_definition", "locate_parameters", "open_data",
     "open_installation", "open_run", "open_runner", "photographs", "predict_test_batch", "run_folder", "test", "train",

@@ -17,14 +17,25 @@ from alexnet_archive.engines import native
 from alexnet_archive.engines.base import Array
 from alexnet_archive.errors import Interrupted, UserInputError
 from alexnet_archive.files import make_folder
-from alexnet_archive.runs.classes import declare_classes, padding_of, require_classes
-from alexnet_archive.runs.events import BatchTested, Event, Finished, Notice, Report, Started, Stop, Stopped, from_native
+from alexnet_archive.runs.classes import RECORD, declare_classes, padding_of, require_classes
+from alexnet_archive.runs.events import (
+    BatchTested,
+    Event,
+    Finished,
+    Initialised,
+    Notice,
+    Report,
+    Started,
+    Stop,
+    Stopped,
+    from_native,
+)
 from alexnet_archive.runs.locate import locate_definition, locate_parameters
-from alexnet_archive.runs.opened import fit_border, fresh_seed, net_name
+from alexnet_archive.runs.opened import fit_border, fresh_seed, net_name, open_run
 from alexnet_archive.runs.places import open_installation
-from alexnet_archive.runs.request import Request
+from alexnet_archive.runs.request import EngineChoice, Request
 from alexnet_archive.runs.results import GradientsChecked, TestResult, Trained
-from alexnet_archive.training import merge
+from alexnet_archive.training import merge, rows
 from alexnet_archive.training.options import BY_NAME
 
 
@@ -92,9 +103,12 @@ def _padding(request: Request, places: Mapping[str, Any], stored: Checkpoint | N
 def train(request: Request, report: Report, stop: Stop) -> Trained:
     # Never the checkpoint's seed: the release draws anew when it goes on, and the same numbers must not come twice.
     request = request.replace(seed=fresh_seed(request.seed, None))
+    request, began = begun(request, report)
     values, places, stored = _training_values(request, report)
     with installed(request, places, stored) as (installation, scratch):
         report(started_event(request, places, stored))
+        if began is not None:
+            report(began)
 
         def hear(event: native.Event) -> None:
             report(from_native(event, lambda run: native.saved_folder(values, run, scratch)))
@@ -116,6 +130,26 @@ def _training_values(request: Request, report: Report) -> tuple[dict[str, Any], 
     assert stored.path is not None
     values = {**request.given(), "load_file": str(stored.path.parent)}
     return values, remembered(values, stored.options), stored
+
+
+def begun(request: Request, report: Report, folder: Path | None = None) -> tuple[Request, Initialised | None]:
+    """A run that begins with the weights of another, as one that the release resumes before its first batch; else as it is.
+
+    Everything that is not copied is drawn here, from the seed, and not by the release. The first checkpoint is kept in
+    `folder`, else where the run would be saved. Raises what opening the run raises.
+    """
+    if not request.init_from:
+        return request, None
+    with open_run(request.replace(engine=EngineChoice(), boards=None)) as run:
+        for notice in run.notices:
+            report(Notice(notice))
+        assert run.data.train is not None
+        values = {**run.values, "gpu": list(request.boards or ())}
+        values |= {k: str(Path(values[k]).absolute()) for k in ("layer_def", "layer_params", "data_path") if values[k]}
+        extension = {} if run.data.named is None else {RECORD: run.data.named}
+        first = Checkpoint(0, run.data.train.batch_range[-1], run.engine.layers, extension=extension)
+        path = checkpoints.save((folder or run.folder).absolute(), first, rows(values))
+        return request.of_checkpoint(path), run.began
 
 
 def started_event(request: Request, places: Mapping[str, Any], stored: Checkpoint | None) -> Started:
@@ -206,6 +240,12 @@ def features(request: Request, layers: Sequence[str], report: Report) -> dict[st
 
 
 def check_gradients(request: Request, report: Report) -> GradientsChecked:
+    with tempfile.TemporaryDirectory(prefix="alexnet-archive-") as first:
+        request, _ = begun(request, report, Path(first))
+        return _check_gradients(request, report)
+
+
+def _check_gradients(request: Request, report: Report) -> GradientsChecked:
     values, places, stored = _training_values(request, report)
     with installed(request, places, stored) as (installation, scratch):
         checked = native.check_gradients(installation, values, workdir=scratch, seed=request.seed)

@@ -48,6 +48,8 @@ def train_opened(run: OpenedRun, report: Report, stop: Stop) -> Trained:
     started = started_event(run, trainer)
     clock.batches = started.to_do
     report(started)
+    if run.began is not None:
+        report(run.began)
     last = trainer.run()
     batches, rate = len(trainer.train_outputs), trainer.cases_per_second
     return Trained(run.folder, last.path, run.seed, isinstance(last, Stopped), batches, rate, crossed[0])
