@@ -22,7 +22,7 @@ from alexnet_archive.cli.shared import (
     option,
     progress_bar,
 )
-from alexnet_archive.cli.telling import event_lines, print_test, print_transfers, tell_passing
+from alexnet_archive.cli.telling import event_lines, print_estimate, print_test, print_transfers, tell_passing
 from alexnet_archive.errors import UserInputError
 
 if TYPE_CHECKING:
@@ -84,12 +84,13 @@ def run_options(function: Callable[..., None]) -> Callable[..., None]:
     help="also log as JSON lines",
     group="output",
 )
+@option("--estimate", is_flag=True, help="only say how long it would take here, from a few minibatches", group="run")
 @option("--transfers", is_flag=True, help="print the copies between GPUs that were counted", group="output")
 @json_option("print events as JSON lines")
 def train(
     engine: str, toolchain: str | None, flavour: str, seed: int | None, log_file: Path | None, lenient: bool,
-    pad_classes: bool, init_from: str | None, init_module: tuple[Path, ...], keep: str | None, transfers: bool, as_json: bool,
-    **typed: Any,
+    pad_classes: bool, init_from: str | None, init_module: tuple[Path, ...], keep: str | None, estimate: bool, transfers: bool,
+    as_json: bool, **typed: Any,
 ) -> None:  # fmt: skip
     """Train a network from its layer files; resumes with --resume.
 
@@ -102,7 +103,10 @@ def train(
         keep=_kept(keep),
         engine=runs.EngineChoice(engine, flavour, toolchain),  # type: ignore[arg-type]
     )  # fmt: skip
-    if request.check_grads:
+    if estimate:
+        with progress_bar("measuring") as bar:
+            print_estimate(runs.estimate(request, lambda event: tell_passing(event, as_json, bar)), as_json)
+    elif request.check_grads:
         _check_gradients(request, as_json)
     elif request.test_only:
         print_test(runs.test(request, lambda event: tell_passing(event, as_json)), as_json)
