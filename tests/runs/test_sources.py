@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from alexnet_archive import batches, paths
+from alexnet_archive import batches, checkpoints, paths
 from alexnet_archive.batches import photographs
 from alexnet_archive.cli import main
 from alexnet_archive.compare import cases
@@ -92,9 +92,25 @@ def test_photographs_come_at_the_side_that_the_crops_need(layers: str, border: i
 
 def test_photographs_that_a_network_cannot_take_are_not_rendered() -> None:
     with pytest.raises(LayerFileError) as error:
-        found(Request(layers="two-column-120"))
-    assert "1000 classes and the data have 16" in str(error.value.remedy) and "--data" in str(error.value.remedy)
+        found(Request(layers="cifar-conv"))
+    assert "10 classes and the data have 16" in str(error.value.remedy) and "--data" in str(error.value.remedy)
+    assert "--pad-classes" not in str(error.value.remedy), "there are too many classes, not too few"
     assert not paths.cache().exists()
+
+
+def test_a_network_with_more_units_leaves_some_unused(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("skimage")
+    Path("mine.cfg").write_text(find_definition("cifar-conv").read_text().replace("outputs=10", "outputs=20"))
+    shutil.copy(find_definition("cifar-conv").with_name("cifar-conv.params.cfg"), "mine.params.cfg")
+    for wanted in (Request(layers="mine.cfg"), Request(layers="mine.cfg", data="photographs")):
+        assert with_data(wanted, lambda event: None).pad_classes
+    named = with_data(Request(layers="mine.cfg", data="elsewhere"), lambda event: None)
+    assert not named.pad_classes, "data of one's own are padded only when that is asked for"
+    monkeypatch.setattr(cases, "TRAIN_BATCHES", 1)
+    wanted = CaseRequest(layers="mine.cfg", data=Path("photographs"), minibatch=4, updates=(1,))
+    case = comparison.open_case(here / "case", wanted)
+    assert checkpoints.load(case.checkpoint).layers["probs"]["outputs"] == 20
+    assert len(batches.read_meta(case.data)["label_names"]) == 20, "both sides are told of the same classes"
 
 
 def test_without_the_extra_the_error_names_both_ways(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,10 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class ProviderOptions:
-    """How a provider cuts and varies its pictures; the names of the release's options."""
+    """How a provider cuts and varies its pictures; the names of the release's options.
+
+    `classes` declares as many classes at least: those that the folder does not name are unused.
+    """
 
     crop_border: int = 4
     color_noise: float = 0.0
@@ -31,6 +34,7 @@ class ProviderOptions:
     scalar_mean: bool = False
     seed: int = 0
     threads: int = 2
+    classes: int = 0
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,8 @@ class Provider:
 
     @property
     def num_classes(self) -> int:
-        return len(self.label_names)
+        """Those that the folder names, or as many as the options declare."""
+        return max(len(self.label_names), self.options.classes)
 
     @property
     def position(self) -> tuple[int, int]:
@@ -223,13 +228,14 @@ class PictureProvider(Provider):
     def _labels(self, values: Sequence[Any] | NDArray[Any], number: int) -> Array:
         """Class indices as float32 (1, cases * views), tiled over the views; refuses what is outside the classes."""
         labels = np.asarray(values, np.float32).reshape(1, -1)
-        outside = (labels < 0) | (labels >= self.num_classes)
+        named = len(self.label_names)
+        outside = (labels < 0) | (labels >= named)
         if outside.any():
             case = int(np.argmax(outside))
             raise BatchFileError(
-                f"label {labels[0, case]:g} of image {case} is not one of the {self.num_classes} classes",
+                f"label {labels[0, case]:g} of image {case} is not one of the {named} classes",
                 path=self._path(number),
-                expected=f"0 to {self.num_classes - 1} after label_offset",
+                expected=f"0 to {named - 1} after label_offset",
                 found=f"{labels[0, case]:g}",
                 remedy="label_offset in batches.meta is added to every raw label: check it with `batches check`",
             )

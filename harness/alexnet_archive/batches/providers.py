@@ -254,7 +254,7 @@ class Flickr(JpegImageNet):
 
     @property
     def num_classes(self) -> int:
-        return len(self.label_names) or len(self.meta["freq_to_id"])
+        return max(len(self.label_names) or len(self.meta["freq_to_id"]), self.options.classes)
 
     def dims(self, idx: int) -> int:
         return (3 * self.inner**2, self.num_classes)[idx]

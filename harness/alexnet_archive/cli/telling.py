@@ -10,7 +10,7 @@ from alexnet_archive.cli.shared import ProgressCallback, emit_json
 
 if TYPE_CHECKING:
     from alexnet_archive.engines.reference.graph import Transfer
-    from alexnet_archive.runs import Changed, Event, Started, TestResult
+    from alexnet_archive.runs import Changed, Event, Initialised, RunEstimate, Started, TestResult
 
 LISTED = 4
 """Layers that a line names; a log has all of them."""
@@ -27,6 +27,31 @@ def print_test(result: TestResult, as_json: bool) -> None:
         return
     for name, means in result.costs.items():
         click.echo(f"{name}: " + ", ".join(f"{m:.6f}" for m in means) + f"  over {result.cases} cases")
+
+
+def print_estimate(found: RunEstimate, as_json: bool) -> None:
+    """How long a run would take here, and the run of 2012 beside it."""
+    from alexnet_archive.runs.results import PAPER_EPOCHS, PAPER_PICTURES, PAPER_TIME
+    from alexnet_archive.training import duration
+
+    if as_json:
+        emit_json(found.as_facts())
+        return
+
+    def span(seconds: float) -> str:
+        days = seconds / 86400
+        return duration(seconds) if days < 2 else f"{days:.1f} days" if days < 730 else f"{days / 365.25:.1f} years"
+
+    rate, epochs = found.cases_per_second, "epoch" if found.first == found.last else "epochs"
+    upto = str(found.last) if found.first == found.last else f"{found.first} to {found.last}"
+    for line in (
+        f"net {found.net}, {found.engine} engine: {rate:.1f} cases/s here, over {found.minibatches} minibatches",
+        f"one epoch of {found.pictures:,} pictures: {span(found.pictures / rate)}",
+        f"{epochs} {upto}, {found.cases:,} pictures to train: {span(found.seconds)}, tests and saves not counted",
+        f"the {PAPER_EPOCHS} epochs of {PAPER_PICTURES:,} pictures of the paper: {span(found.seconds_of_paper)} here; "
+        f"in 2012 they took {PAPER_TIME}",
+    ):
+        click.echo(line)
 
 
 def print_transfers(transfers: tuple[Transfer, ...] | None) -> None:
@@ -62,6 +87,8 @@ def event_lines(event: Event) -> list[str]:
 
     if isinstance(event, runs.Started):
         return plan_lines(event)
+    if isinstance(event, runs.Initialised):
+        return initial_lines(event)
     if isinstance(event, runs.BatchTrained):
         return [training.batch_line(event)]
     if isinstance(event, runs.Tested):
@@ -88,6 +115,17 @@ def change_line(event: Changed) -> str:
     at = f"epoch {event.epoch}, batch {event.batch}"
     file = f"{event.parameters.parent.name}/{event.parameters.name}"
     return f"changed before {at}: {event.quantity} {before}-> {to}{layers} ({file})"
+
+
+def initial_lines(event: Initialised) -> list[str]:
+    """What a new run has from another, layer by layer, what not, and why."""
+    count = sum(map(len, event.copied.values()))
+    layers = f"{len(event.copied)} layer{'s' if len(event.copied) > 1 else ''}"
+    return [
+        f"weights from {event.source} (epoch {event.epoch}, batch {event.batch}): {count} of {layers}, momentum at 0",
+        *(f"  copied {name}: {', '.join(parts)}" for name, parts in event.copied.items()),
+        *(f"  left {what}: {why}" for what, why in event.left.items()),
+    ]
 
 
 def plan_lines(event: Started) -> list[str]:

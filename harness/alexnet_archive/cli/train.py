@@ -22,7 +22,7 @@ from alexnet_archive.cli.shared import (
     option,
     progress_bar,
 )
-from alexnet_archive.cli.telling import event_lines, print_test, print_transfers, tell_passing
+from alexnet_archive.cli.telling import event_lines, print_estimate, print_test, print_transfers, tell_passing
 from alexnet_archive.errors import UserInputError
 
 if TYPE_CHECKING:
@@ -47,6 +47,9 @@ def run_options(function: Callable[..., None]) -> Callable[..., None]:
 
 @click.command(cls=GroupedCommand, epilog=EPILOG)
 @run_options
+@option("--pad-classes", is_flag=True, help="declare classes that the data do not name as unused", group="data")
+@option("--init-from", metavar="PATH", help="begin with the weights of a checkpoint or run, by layer name and shape",
+        group="network")
 @option("--lenient", is_flag=True, help="follow the intention of layer files the release's parser refuses", group="network")
 @option(
     "--init-module",
@@ -85,12 +88,13 @@ def run_options(function: Callable[..., None]) -> Callable[..., None]:
     help="also log as JSON lines",
     group="output",
 )
+@option("--estimate", is_flag=True, help="only say how long it would take here, from a few minibatches", group="run")
 @option("--transfers", is_flag=True, help="print the copies between GPUs that were counted", group="output")
 @json_option("print events as JSON lines")
 def train(
     engine: str, toolchain: str | None, flavour: str, seed: int | None, steps: Path | None, replay: str | None, as_filed: bool,
-    log_file: Path | None, lenient: bool, init_module: tuple[Path, ...], keep: str | None, transfers: bool, as_json: bool,
-    **typed: Any,
+    log_file: Path | None, lenient: bool, pad_classes: bool, init_from: str | None, init_module: tuple[Path, ...],
+    keep: str | None, estimate: bool, transfers: bool, as_json: bool, **typed: Any,
 ) -> None:  # fmt: skip
     """Train a network from its layer files; resumes with --resume.
 
@@ -99,13 +103,16 @@ def train(
     from alexnet_archive import runs
 
     request = runs.Request.from_texts(
-        typed, seed=seed, lenient=lenient, init_modules=init_module, keep=_kept(keep),
-        steps=steps, replay=replay, as_filed=as_filed,
+        typed, seed=seed, lenient=lenient, pad_classes=pad_classes, init_from=init_from, init_modules=init_module,
+        keep=_kept(keep), steps=steps, replay=replay, as_filed=as_filed,
         engine=runs.EngineChoice(engine, flavour, toolchain),  # type: ignore[arg-type]
     )  # fmt: skip
     if (steps or replay) and (request.check_grads or request.test_only):
         raise UserInputError("--steps and --replay belong to training", remedy="leave out --check-grads and --test-only")
-    if request.check_grads:
+    if estimate:
+        with progress_bar("measuring") as bar:
+            print_estimate(runs.estimate(request, lambda event: tell_passing(event, as_json, bar)), as_json)
+    elif request.check_grads:
         _check_gradients(request, as_json)
     elif request.test_only:
         print_test(runs.test(request, lambda event: tell_passing(event, as_json)), as_json)

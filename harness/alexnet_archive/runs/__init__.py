@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 from alexnet_archive.lazy import getter
 
 if TYPE_CHECKING:
+    from alexnet_archive.runs.classes import class_remedy
     from alexnet_archive.runs.comparison import SIDES, CaseRequest, compare_engines
     from alexnet_archive.runs.data import data_shape, open_data
     from alexnet_archive.runs.demo import Shown, claim, demonstrate, photographs
+    from alexnet_archive.runs.estimating import estimate
     from alexnet_archive.runs.events import (
         RECORDED,
         BatchTested,
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
         Estimated,
         Event,
         Finished,
+        Initialised,
         Notice,
         Progress,
         Report,
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
         Stopped,
         Tested,
     )
-    from alexnet_archive.runs.fitting import Input, choose_border, class_remedy, input_of
+    from alexnet_archive.runs.fitting import Input, choose_border, input_of
     from alexnet_archive.runs.history import RunComparison, RunSummary, compare_runs, list_runs
     from alexnet_archive.runs.locate import locate_definition, locate_parameters
     from alexnet_archive.runs.opened import OpenedRun, open_run, run_folder
@@ -39,18 +42,20 @@ if TYPE_CHECKING:
     from alexnet_archive.runs.pictures import classify, predict_test_batch
     from alexnet_archive.runs.places import open_installation, open_runner
     from alexnet_archive.runs.request import EngineChoice, Request
-    from alexnet_archive.runs.results import Classified, GradientsChecked, TestResult, Trained
+    from alexnet_archive.runs.results import Classified, GradientsChecked, RunEstimate, TestResult, Trained
     from alexnet_archive.runs.verbs import check_gradients, features, test, train
 
 _PLACES = {
+    "classes": ("class_remedy",),
     "comparison": ("SIDES", "CaseRequest", "compare_engines"),
     "data": ("data_shape", "open_data"),
     "demo": ("Shown", "claim", "demonstrate", "photographs"),
+    "estimating": ("estimate",),
     "events": (
-        "RECORDED", "BatchTested", "BatchTrained", "Changed", "Estimated", "Event", "Finished", "Notice", "Progress", "Report",
-        "Saved", "Started", "Stopped", "Tested",
+        "RECORDED", "BatchTested", "BatchTrained", "Changed", "Estimated", "Event", "Finished", "Initialised", "Notice",
+        "Progress", "Report", "Saved", "Started", "Stopped", "Tested",
     ),
-    "fitting": ("Input", "choose_border", "class_remedy", "input_of"),
+    "fitting": ("Input", "choose_border", "input_of"),
     "history": ("RunComparison", "RunSummary", "compare_runs", "list_runs"),
     "locate": ("locate_definition", "locate_parameters"),
     "opened": ("OpenedRun", "open_run", "run_folder"),
@@ -58,7 +63,7 @@ _PLACES = {
     "pictures": ("classify", "predict_test_batch"),
     "places": ("open_installation", "open_runner"),
     "request": ("EngineChoice", "Request"),
-    "results": ("Classified", "GradientsChecked", "TestResult", "Trained"),
+    "results": ("Classified", "GradientsChecked", "RunEstimate", "TestResult", "Trained"),
     "verbs": ("check_gradients", "features", "test", "train"),
 }  # fmt: skip
 __getattr__ = getter(__name__, _PLACES)
@@ -66,9 +71,10 @@ __getattr__ = getter(__name__, _PLACES)
 
 __all__ = [
     "RECORDED", "SIDES", "BatchTested", "BatchTrained", "CaseRequest", "Changed", "Classified", "EngineChoice", "Estimated",
-    "Event", "Finished", "GradientsChecked", "Input", "Notice", "OpenedRun", "Progress", "Report", "Request", "RunComparison",
-    "RunSummary", "Saved", "Shown", "Started", "Stopped", "TestResult", "Tested", "Trained", "check_gradients",
-    "choose_border", "claim", "class_remedy", "classify", "compare_engines", "compare_runs", "data_shape", "demonstrate",
-    "exhibit_run", "features", "input_of", "list_runs", "locate_definition", "locate_parameters", "open_data",
-    "open_installation", "open_run", "open_runner", "photographs", "predict_test_batch", "run_folder", "test", "train",
+    "Event", "Finished", "GradientsChecked", "Initialised", "Input", "Notice", "OpenedRun", "Progress", "Report",
+    "Request", "RunComparison", "RunEstimate", "RunSummary", "Saved", "Shown", "Started", "Stopped", "TestResult",
+    "Tested", "Trained", "check_gradients", "choose_border", "claim", "class_remedy", "classify", "compare_engines",
+    "compare_runs", "data_shape", "demonstrate", "estimate", "exhibit_run", "features", "input_of", "list_runs",
+    "locate_definition", "locate_parameters", "open_data", "open_installation", "open_run", "open_runner",
+    "photographs", "predict_test_batch", "run_folder", "test", "train",
 ]  # fmt: skip

@@ -22,6 +22,7 @@ from alexnet_archive.compare import (
 )
 from alexnet_archive.engines.base import Engine, LayerDicts
 from alexnet_archive.errors import UserInputError
+from alexnet_archive.runs.classes import padded_classes, shape_of_folder
 from alexnet_archive.runs.data import DEFAULT_PROVIDER
 from alexnet_archive.runs.fitting import border_for, input_of
 from alexnet_archive.runs.locate import locate_definition, locate_parameters
@@ -95,7 +96,8 @@ def _start_reference(layers: LayerDicts, case: Case) -> Engine:
 
 def open_case(folder: Path, request: CaseRequest, say: Callable[[str], None] = lambda text: None) -> Case:
     """The case that the request describes, written below `folder`."""
-    if str(request.data) == PHOTOGRAPHS:
+    padding = str(request.data) == PHOTOGRAPHS
+    if padding:
         request = replace(request, data=photographs_for(request.layers, None, request.crop_border, say))
     definition = locate_definition(str(request.layers))
     parameters = locate_parameters(definition, str(request.params))
@@ -103,6 +105,9 @@ def open_case(folder: Path, request: CaseRequest, say: Callable[[str], None] = l
         provider = request.data_provider or read_meta(request.data).get("dp_type") or DEFAULT_PROVIDER
         choice = border_for(definition, request.data, str(provider), given=request.crop_border)
         pictures, classes = pictures_of(request.data, str(provider), choice.border, request.minibatch)
+        if padding:  # both sides count errors over all units: they are given the same definition of the data
+            shape = shape_of_folder(request.data, str(provider), choice.border)
+            classes = (padded_classes(definition, shape) if shape else 0) or classes
     else:
         # Small pictures of few classes where the definition leaves a choice: what is compared is arithmetic.
         shape = input_of(definition, image_size=request.image_size, classes=request.classes, side=16, most=10).shape

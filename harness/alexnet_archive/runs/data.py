@@ -17,12 +17,21 @@ DEFAULT_PROVIDER = "inet-lr-cropped-jpeg"
 
 @dataclass
 class Data:
-    """The providers of a run and what the network needs to know about them."""
+    """The providers of a run and what the network needs to know about them.
+
+    `label_names` are those of the folder: fewer than `shape.num_classes` where the others were declared unused.
+    """
 
     train: Provider | None
     test: Provider | None
     shape: DataShape
     label_names: list[str]
+
+    @property
+    def named(self) -> int | None:
+        """How many classes have a name, the first ones; None where all have."""
+        named = len(self.label_names)
+        return named if 0 < named < self.shape.num_classes else None
 
 
 def data_shape(provider: Provider) -> DataShape:
@@ -66,8 +75,10 @@ def complete_data_options(values: dict[str, Any]) -> tuple[Path | None, str, boo
     return folder, values["dp_type"], dummy
 
 
-def open_data(values: dict[str, Any], *, seed: int, training: bool) -> Data:
+def open_data(values: dict[str, Any], *, seed: int, training: bool, classes: int = 0) -> Data:
     """Open the providers that the options name: for training if that is wanted, and for testing.
+
+    `classes` are declared at least (`fitting.padding_of`).
 
     Raises UserInputError when no folder or no batches are named, BatchFileError for missing or unfit files.
     """
@@ -78,6 +89,7 @@ def open_data(values: dict[str, Any], *, seed: int, training: bool) -> Data:
         multiview=bool(values["multiview_test"]),
         scalar_mean=bool(values["scalar_mean"]),
         seed=seed,
+        classes=classes,
     )
     open_one = batches.open_provider
     train = test = None

@@ -50,6 +50,20 @@ class Started:
 
 
 @dataclass(frozen=True)
+class Initialised:
+    """A new run began with weights of another: per layer the pieces that were `copied`, per piece or layer why it was `left`.
+
+    `epoch` and `batch` are those of the `source`. Momentum starts at 0.
+    """
+
+    source: Path
+    epoch: int
+    batch: int
+    copied: dict[str, tuple[str, ...]]
+    left: dict[str, str]
+
+
+@dataclass(frozen=True)
 class Progress:
     """`done` of `total` pieces of the work in hand: minibatches of a batch, batches of a test."""
 
@@ -73,7 +87,7 @@ class Notice:
     text: str
 
 
-Recorded = Started | BatchTrained | Tested | Changed | Saved | Stopped | Finished
+Recorded = Started | Initialised | BatchTrained | Tested | Changed | Saved | Stopped | Finished
 Event = Recorded | BatchTested | Progress | Estimated | Notice
 Report = Callable[[Event], None]
 Stop = Callable[[], bool]
@@ -104,6 +118,6 @@ def from_native(event: NativeEvent, saved: Callable[[str], Path]) -> Event:
 
 
 __all__ = [
-    "BatchTested", "BatchTrained", "Changed", "Costs", "Estimated", "Event", "Finished", "Notice", "Progress", "Report",
-    "Saved", "Started", "Stop", "Stopped", "Tested", "from_native", "ignore", "never",
+    "BatchTested", "BatchTrained", "Changed", "Costs", "Estimated", "Event", "Finished", "Initialised", "Notice", "Progress",
+    "Report", "Saved", "Started", "Stop", "Stopped", "Tested", "from_native", "ignore", "never",
 ]  # fmt: skip

@@ -111,6 +111,16 @@ def stored_side(folder: Path, provider: str | None = None) -> int | None:
     return side if side > 0 and 3 * side * side == int(rows) else None  # what is unfit is said when the data are opened
 
 
+def picture_side(folder: Path, provider: str, border: int) -> int | None:
+    """Pixels of a side of the pictures that the network is given; None for data that are no square pictures."""
+    stored = stored_side(folder, provider)
+    if stored is not None:
+        return stored - 2 * border
+    rows = int(batches.read_meta(folder).get("num_vis", 3072))
+    side = round((rows / 3) ** 0.5)
+    return side if 3 * side * side == rows else None
+
+
 def border_for(
     definition: Path, folder: Path, provider: str | None = None, *, given: int | None = None, lenient: bool = False
 ) -> Choice:
@@ -159,31 +169,3 @@ def _input_of_data(definition: Path, data: Path, crop_border: int | None, lenien
     options = batches.ProviderOptions(crop_border=choice.border)
     with batches.open_provider(name, data, None, test=True, options=options) as provider:
         return Input(data_shape(provider), choice.why or f"the data in {data}")
-
-
-def require_classes(definition: Path, folder: Path, provider: str, border: int) -> None:
-    """Raises LayerFileError where a definition has units for other numbers of classes than cropped data have."""
-    side, names = stored_side(folder, provider), batches.read_meta(folder).get("label_names")
-    if side is None or names is None:
-        return
-    shape = cropped_shape(side - 2 * border, len(names))
-    remedy = class_remedy(definition, shape)
-    if remedy:
-        raise LayerFileError("the network and the data differ in classes", path=definition, found=len(names), remedy=remedy)
-
-
-def class_remedy(definition: str | Path, shape: DataShape) -> str | None:
-    """How to have another number of classes than a definition has units for; None where that is not what is wrong."""
-    rows = shape.dims.get(0, 0)
-    side = round((rows / 3) ** 0.5)
-    try:
-        counts = Fitting(Path(definition)).classes(side) if rows == 3 * side * side else ()
-    except LayerFileError:
-        return None
-    if not counts or shape.num_classes in counts:
-        return None
-    return (
-        f"the net has units for {' or '.join(map(str, counts))} classes and the data have {shape.num_classes}: begin a net of "
-        f"your own with `alexnet-archive layers new my-net --from {definition}`, set outputs={shape.num_classes} in the layer "
-        "below its softmax, and train that"
-    )

@@ -14,7 +14,9 @@ from alexnet_archive import layerdefs
 from alexnet_archive.checkpoints import Checkpoint
 from alexnet_archive.errors import CheckpointError, LayerFileError
 from alexnet_archive.layerdefs import DataShape
-from alexnet_archive.runs.fitting import class_remedy
+from alexnet_archive.runs.classes import class_remedy
+from alexnet_archive.runs.events import Initialised
+from alexnet_archive.runs.initial import copy_weights
 from alexnet_archive.runs.locate import given_parameters, locate_definition, locate_parameters
 
 
@@ -25,10 +27,15 @@ class Layers:
     dicts: dict[str, dict[str, Any]]
     gpus: int
     notices: list[str]
+    began: Initialised | None = None
 
 
-def build_layers(values: dict[str, Any], shape: DataShape, seed: int, *, lenient: bool, init: Sequence[Path]) -> Layers:
-    """Fresh layers from the definition and parameters that `values` name; weights are drawn with `seed`.
+def build_layers(
+    values: dict[str, Any], shape: DataShape, seed: int, *, lenient: bool, init: Sequence[Path],
+    source: Checkpoint | None = None,
+) -> Layers:  # fmt: skip
+    """Fresh layers from the definition and parameters that `values` name; weights are drawn with `seed`, then those of
+    `source` copied over them.
 
     Raises LayerFileError with every problem of the files, UserInputError and MissingOriginalError when they are not found.
     """
@@ -44,8 +51,9 @@ def build_layers(values: dict[str, Any], shape: DataShape, seed: int, *, lenient
         error.remedy = class_remedy(definition, shape) or error.remedy
         raise
     layers = network.to_dicts(np.random.RandomState(seed % 2**32))
+    began = copy_weights(layers, source) if source else None
     notices = [str(note) for note in network.notes]
-    return _converted(Layers(layers, network.num_gpus, notices), values)
+    return _converted(Layers(layers, network.num_gpus, notices, began), values)
 
 
 def stored_layers(values: dict[str, Any], shape: DataShape, checkpoint: Checkpoint, *, typed: str, lenient: bool) -> Layers:

@@ -18,16 +18,27 @@ from alexnet_archive.engines.base import Array
 from alexnet_archive.errors import Interrupted, NativeEngineError, UserInputError
 from alexnet_archive.files import make_folder
 from alexnet_archive.layerdefs import read_parameters
-from alexnet_archive.runs.events import BatchTested, Event, Finished, Notice, Report, Started, Stop, Stopped, from_native
-from alexnet_archive.runs.fitting import require_classes
+from alexnet_archive.runs.classes import RECORD, declare_classes, padding_of, require_classes
+from alexnet_archive.runs.events import (
+    BatchTested,
+    Event,
+    Finished,
+    Initialised,
+    Notice,
+    Report,
+    Started,
+    Stop,
+    Stopped,
+    from_native,
+)  # fmt: skip
 from alexnet_archive.runs.legs import Leg, legs_of
 from alexnet_archive.runs.locate import locate_definition, locate_parameters
-from alexnet_archive.runs.opened import fit_border, fresh_seed, net_name
+from alexnet_archive.runs.opened import fit_border, fresh_seed, net_name, open_run
 from alexnet_archive.runs.places import open_installation
-from alexnet_archive.runs.request import Request
+from alexnet_archive.runs.request import EngineChoice, Request
 from alexnet_archive.runs.results import GradientsChecked, TestResult, Trained
-from alexnet_archive.runs.steering import steered
-from alexnet_archive.training import merge, rates_of_file, still
+from alexnet_archive.runs.steering import ENTRY, Steered, steered
+from alexnet_archive.training import merge, rates_of_file, rows, still
 from alexnet_archive.training.options import BY_NAME
 
 
@@ -41,9 +52,11 @@ def fresh_values(request: Request, report: Report) -> dict[str, Any]:
     values["layer_params"] = str(locate_parameters(definition, values["layer_params"]))
     values["layer_def"] = str(definition)
     values["save_path"] = values["save_path"] or "."
-    for notice in fit_border(values, request):
+    notices = fit_border(values, request)
+    classes, said = declare_classes(values, request)
+    for notice in [*notices, *said]:
         report(Notice(notice))
-    if values["data_path"]:
+    if values["data_path"] and not classes:
         require_classes(definition, Path(values["data_path"]), values["dp_type"], values["crop_border"])
     return {name: value for name, value in values.items() if given.get(name) is not None or value != BY_NAME[name].default}
 
@@ -68,26 +81,40 @@ def remembered(values: dict[str, Any], stored: Mapping[str, Any]) -> dict[str, A
 
 
 @contextlib.contextmanager
-def installed(request: Request, places: Mapping[str, Any], more: Sequence[Path] = ()) -> Iterator[tuple[Any, Path]]:
-    """The build that the request names, seeing the folders of `places`, and a scratch folder to run it in."""
+def installed(request: Request, places: Mapping[str, Any], stored: Checkpoint | None) -> Iterator[tuple[Any, Path]]:
+    """The build that the request names, seeing the folders of `places`, and a scratch folder to run it in.
+
+    Classes that the data of a new run, or of one that goes on from `stored`, do not name are declared to it as unused.
+    """
     if request.keep is not None:
         raise UserInputError("the native engine cannot count checkpoints", remedy="give it a budget: --max-filesize MB")
     read, write = folders_of(places)
     with tempfile.TemporaryDirectory(prefix="alexnet-archive-") as scratch:
         choice = request.engine
-        write = [*write, Path(scratch), *more]
-        yield open_installation(choice.toolchain, flavour=choice.flavour, read=read, write=write), Path(scratch)
+        found = open_installation(choice.toolchain, flavour=choice.flavour, read=read, write=[*write, Path(scratch)])
+        if classes := _padding(request, places, stored):
+            found = replace(found, environment={**found.environment, native.CLASSES_VARIABLE: str(classes)})
+        yield found, Path(scratch)
+
+
+def _padding(request: Request, places: Mapping[str, Any], stored: Checkpoint | None) -> int:
+    if stored is not None:
+        return padding_of(stored, request.pad_classes)
+    return declare_classes(merge(places, None)[0], request)[0]
 
 
 def train(request: Request, report: Report, stop: Stop) -> Trained:
     # Never the checkpoint's seed: the release draws anew when it goes on, and the same numbers must not come twice.
     request = request.replace(seed=fresh_seed(request.seed, None))
     with steered(request, report) as (request, course):
+        request, began = begun(request, report, course)
         values, places, stored = _training_values(request, report)
         _tell_frozen(places, report)
-        with installed(request, places) as (installation, scratch):
+        with installed(request, places, stored) as (installation, scratch):
             started = started_event(request, places, stored)
             report(replace(started, folder=course.folder) if course else started)
+            if began is not None:
+                report(began)
             folder = None
             for leg in legs_of(values, course, started.seed, started.epochs):
                 for change in leg.changes:
@@ -135,6 +162,31 @@ def _training_values(request: Request, report: Report) -> tuple[dict[str, Any], 
     return values, remembered(values, stored.options), stored
 
 
+def begun(
+    request: Request, report: Report, course: Steered | None = None, folder: Path | None = None
+) -> tuple[Request, Initialised | None]:
+    """A run that begins with the weights of another, as one that the release resumes before its first batch; else as it is.
+
+    Everything that is not copied is drawn here, from the seed, and not by the release. The first checkpoint is kept in
+    `folder`, else where the run would be saved. Raises what opening the run raises.
+    """
+    if not request.init_from:
+        return request, None
+    with open_run(request.replace(engine=EngineChoice(), boards=None)) as run:
+        for notice in run.notices:
+            report(Notice(notice))
+        assert run.data.train is not None
+        values = {**run.values, "gpu": list(request.boards or ())}
+        values |= {k: str(Path(values[k]).absolute()) for k in ("layer_def", "layer_params", "data_path") if values[k]}
+        extension: dict[str, Any] = {} if run.data.named is None else {RECORD: run.data.named}
+        if course is not None:
+            folder = folder or course.folder
+            extension[ENTRY] = course.record
+        first = Checkpoint(0, run.data.train.batch_range[-1], run.engine.layers, extension=extension)
+        path = checkpoints.save((folder or run.folder).absolute(), first, rows(values))
+        return request.of_checkpoint(path), run.began
+
+
 def started_event(request: Request, places: Mapping[str, Any], stored: Checkpoint | None) -> Started:
     """What is known before the release speaks: it names its run directory only when it saves."""
     values, _ = merge(request.given(), stored.options if stored else None)
@@ -172,8 +224,9 @@ def test(request: Request, report: Report, views: int | None = None) -> TestResu
     asked = bool(values.pop("multiview_test", 0)) if views is None else views > 1
     tested: list[BatchTested] = []
 
-    places = remembered({**values, "load_file": str(checkpoint)}, checkpoints.load(checkpoint).options)
-    with installed(request, places) as (installation, scratch):
+    stored = checkpoints.load(checkpoint)
+    places = remembered({**values, "load_file": str(checkpoint)}, stored.options)
+    with installed(request, places, stored) as (installation, scratch):
 
         def hear(event: native.Event) -> None:
             ours: Event = from_native(event, Path)
@@ -194,12 +247,15 @@ def batch_probabilities(request: Request, views: int) -> tuple[Array, Array, lis
     place, number = Path(request.data), request.test_range[0]
     file = checkpoints.newest(Path(request.resume))
     places = remembered({"load_file": str(file), "data_path": str(place)}, checkpoint.options)
-    with installed(request, places) as (installation, scratch):
+    with installed(request, places, checkpoint) as (installation, scratch):
         table = native.probabilities(installation, file, place, number, workdir=scratch, views=views)
     options = batches.ProviderOptions(crop_border=int(checkpoint.options.get("crop_border") or 0))
     provider = str(request.provider or checkpoint.options.get("dp_type"))
     with batches.open_provider(provider, place, [number], test=True, options=options) as opened:
-        return table, opened.plottable(opened.next().matrices[0]), list(opened.label_names)
+        names = list(opened.label_names)
+        if padding_of(checkpoint):
+            table = table[:, : len(names)]  # what unused classes have is left out
+        return table, opened.plottable(opened.next().matrices[0]), names
 
 
 def features(request: Request, layers: Sequence[str], report: Report) -> dict[str, Array]:
@@ -207,8 +263,9 @@ def features(request: Request, layers: Sequence[str], report: Report) -> dict[st
     values.pop("test_only", None)  # of convnet.py; shownet.py only looks
     file = checkpoints.newest(Path(values.pop("load_file")))
     found: dict[str, Array] = {}
-    places = remembered({**values, "load_file": str(file)}, checkpoints.load(file).options)
-    with installed(request, places) as (installation, scratch):
+    stored = checkpoints.load(file)
+    places = remembered({**values, "load_file": str(file)}, stored.options)
+    with installed(request, places, stored) as (installation, scratch):
         for name in layers:  # the release writes one layer a process
             place = scratch / name
             make_folder(place)
@@ -218,7 +275,13 @@ def features(request: Request, layers: Sequence[str], report: Report) -> dict[st
 
 
 def check_gradients(request: Request, report: Report) -> GradientsChecked:
-    values, places, _ = _training_values(request, report)
-    with installed(request, places) as (installation, scratch):
+    with tempfile.TemporaryDirectory(prefix="alexnet-archive-") as first:
+        request, _ = begun(request, report, folder=Path(first))
+        return _check_gradients(request, report)
+
+
+def _check_gradients(request: Request, report: Report) -> GradientsChecked:
+    values, places, stored = _training_values(request, report)
+    with installed(request, places, stored) as (installation, scratch):
         checked = native.check_gradients(installation, values, workdir=scratch, seed=request.seed)
     return GradientsChecked(checked.total, checked.failed, (), checked.words)

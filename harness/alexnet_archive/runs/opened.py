@@ -13,8 +13,11 @@ from alexnet_archive import checkpoints
 from alexnet_archive.checkpoints import Checkpoint, run_folder_name
 from alexnet_archive.engines.reference import ReferenceEngine
 from alexnet_archive.errors import UserInputError
+from alexnet_archive.runs.classes import declare_classes, padding_of
 from alexnet_archive.runs.data import Data, complete_data_options, open_data
+from alexnet_archive.runs.events import Initialised
 from alexnet_archive.runs.fitting import border_for
+from alexnet_archive.runs.initial import source_of
 from alexnet_archive.runs.layers import Layers, build_layers, sound_layers, stored_layers
 from alexnet_archive.runs.locate import locate_definition
 from alexnet_archive.runs.request import Request
@@ -29,10 +32,10 @@ class OpenedRun:
 
     def __init__(
         self, request: Request, values: dict[str, Any], checkpoint: Checkpoint | None, seed: int, data: Data,
-        engine: ReferenceEngine, notices: list[str],
+        engine: ReferenceEngine, notices: list[str], began: Initialised | None = None,
     ) -> None:  # fmt: skip
         self.request, self.values, self.checkpoint, self.seed = request, values, checkpoint, seed
-        self.data, self.engine, self.notices = data, engine, notices
+        self.data, self.engine, self.notices, self.began = data, engine, notices, began
         self.folder = run_folder(values, checkpoint, save_given=request.save is not None)
 
     @property
@@ -58,22 +61,29 @@ def open_run(request: Request, *, training: bool = True) -> OpenedRun:
     Without a seed the checkpoint's or a new one counts. Raises what merging, loading and the rooms raise, UserInputError
     for no network.
     """
+    source = source_of(request)
     checkpoint = checkpoints.load(Path(request.resume)) if request.resume else None
     values, notices = merge(request.given(), checkpoint.options if checkpoint else None)
     if checkpoint is None and not values["layer_def"]:
         raise UserInputError("no network was named", remedy="name one with --layers, or go on with --resume")
     if checkpoint is None:
         notices += fit_border(values, request)
+        classes, said = declare_classes(values, request)
+        notices += said
+    else:
+        classes = padding_of(checkpoint, request.pad_classes)
     seed = fresh_seed(request.seed, checkpoint)
-    data = open_data(values, seed=seed, training=training and not values["test_only"])
+    data = open_data(values, seed=seed, training=training and not values["test_only"], classes=classes)
     with sound_layers(checkpoint):
         if checkpoint is None:
-            layers = build_layers(values, data.shape, seed, lenient=request.lenient, init=request.init_modules)
+            init = request.init_modules
+            layers = build_layers(values, data.shape, seed, lenient=request.lenient, init=init, source=source)
         else:
             typed = str(request.params or "")
             layers = stored_layers(values, data.shape, checkpoint, typed=typed, lenient=request.lenient)
-        engine = start_reference(layers, values, seed)
-    return OpenedRun(request, values, checkpoint, seed, data, engine, notices + layers.notices + _advice(request, checkpoint))
+        engine = start_reference(layers, values, seed, data.named)
+    notices += [*layers.notices, *_advice(request, checkpoint)]
+    return OpenedRun(request, values, checkpoint, seed, data, engine, notices, layers.began)
 
 
 def fit_border(values: dict[str, Any], request: Request) -> list[str]:
@@ -107,14 +117,16 @@ def fresh_seed(given: int | None, checkpoint: Checkpoint | None) -> int:
     return int(stored) if stored is not None else secrets.randbits(31)
 
 
-def start_reference(layers: Layers, values: Mapping[str, Any], seed: int) -> ReferenceEngine:
-    """The reference engine on `layers`, with the minibatch size and update frequency of the options."""
+def start_reference(layers: Layers, values: Mapping[str, Any], seed: int, named: int | None = None) -> ReferenceEngine:
+    """The reference engine on `layers`, with the minibatch size and update frequency of the options; errors are counted
+    over the `named` classes."""
     return ReferenceEngine(
         layers.dicts,
         num_gpus=layers.gpus,
         minibatch=values["minibatch_size"],
         update_frequency=values["wupdate_freq"],
         seed=seed,
+        named_classes=named,
     )
 
 

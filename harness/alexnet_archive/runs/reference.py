@@ -13,6 +13,7 @@ from alexnet_archive.checkpoints import OptionRow, Position
 from alexnet_archive.engines.base import Array, LayerDicts
 from alexnet_archive.engines.reference.graph import Transfer
 from alexnet_archive.errors import UserInputError
+from alexnet_archive.runs.classes import RECORD
 from alexnet_archive.runs.events import Changed, Estimated, Notice, Progress, Report, Started, Stop, Stopped
 from alexnet_archive.runs.opened import OpenedRun, open_run
 from alexnet_archive.runs.request import Request
@@ -52,6 +53,8 @@ def train_opened(run: OpenedRun, report: Report, stop: Stop, course: Steered | N
     started = started_event(run, trainer)
     clock.batches = started.to_do
     report(started)
+    if run.began is not None:
+        report(run.began)
     last = trainer.run()
     batches, rate = len(trainer.train_outputs), trainer.cases_per_second
     return Trained(run.folder, last.path, run.seed, isinstance(last, Stopped), batches, rate, crossed[0])
@@ -88,6 +91,8 @@ def plan_of(run: OpenedRun, course: Steered | None = None) -> training.Plan:
         raise UserInputError("at least one checkpoint must be kept", expected="1 or more, or every-test", found=keep)
     extension = {"seed": run.seed, "label_names": run.data.label_names, **({"keep": keep} if keep is not None else {})}
     extension |= {ENTRY: course.record} if course else {}
+    if run.data.named is not None:
+        extension[RECORD] = run.data.named
     return training.Plan(
         epochs=values["num_epochs"],
         save_folder=run.folder,
@@ -202,7 +207,8 @@ def require_views(run: OpenedRun, views: int) -> None:
 
 
 def probabilities(run: OpenedRun, matrices: Sequence[Array], *, multiview: bool) -> Array:
-    """(cases, classes) of the layer whose output is the prediction, from `matrices` of (features, cases * views)."""
+    """(cases, classes) of the layer whose output is the prediction, from `matrices` of (features, cases * views); without
+    the columns of unused classes."""
     from alexnet_archive.exhibit.run import softmax_name
 
     assert run.data.test is not None
@@ -210,12 +216,12 @@ def probabilities(run: OpenedRun, matrices: Sequence[Array], *, multiview: bool)
     if not multiview:
         name = softmax_name(layers)
         found, _ = run.engine.features(matrices, [name])
-        return np.asarray(found[name])
+        return np.asarray(found[name])[:, : run.data.named]
     views = run.data.test.num_views
     table = np.zeros((matrices[0].shape[1] // views, run.data.test.num_classes), np.float32)
     logreg = next(name for name, layer in layers.items() if layer["type"] == "cost.logreg")
     run.engine.multiview_test(matrices, views, table, logreg)
-    return table
+    return table[:, : run.data.named]
 
 
 def batch_probabilities(request: Request, views: int) -> tuple[Array, Array, list[str]]:

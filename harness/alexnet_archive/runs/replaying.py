@@ -18,6 +18,7 @@ from alexnet_archive.archive.schedules import Epoch, History
 from alexnet_archive.archive.steps import NUMBERS, RATES, walk
 from alexnet_archive.errors import UserInputError
 from alexnet_archive.layerdefs import ParameterFile
+from alexnet_archive.runs.request import Request
 from alexnet_archive.training import Change, Course
 from alexnet_archive.training.course import QUANTITIES
 
@@ -53,6 +54,13 @@ def definition_of(name: str) -> str:
     if run is None or not run.definition_file:
         raise UserInputError(f"no definition of run {name} is on record", found=name, remedy="name one with --layers")
     return Path(run.definition_file).name
+
+
+def with_definition(request: Request) -> Request:
+    """The request with the definition of the run that it replays, where none was named. Raises UserInputError."""
+    if not request.replay or request.layers or request.resume:
+        return request
+    return request.replace(layers=definition_of(request.replay))
 
 
 def history_of_file(parameters: Path) -> tuple[History | None, tuple[str, ...]]:

@@ -55,16 +55,19 @@ RELEASE_NAMES = {
 class Request:
     """Network, data and the course of a run; None leaves a value to the checkpoint or to the release's default.
 
-    `layers` is a definition by path or name; `resume` a checkpoint or run folder, which brings its own network. Ranges
-    are batch numbers, `minibatch` is in cases, `test_frequency` in batches, `max_megabytes` the budget of the run folder,
-    `keep` how many checkpoints stay in it. `steps` is a file with a course of changes, `replay` a run of 2012 whose history is
-    followed; `as_filed` takes a released parameter file as it stands, and ends the course of a run that is resumed. `boards`
-    are device ordinals of the native engine. Values are judged when the request is opened, and raise UserInputError then.
+    `layers` is a definition by path or name; `resume` a checkpoint or run folder, which brings its own network; `init_from`
+    one whose weights a new run begins with. Ranges are batch numbers, `minibatch` is in cases, `test_frequency` in batches,
+    `max_megabytes` the budget of the run folder, `keep` how many checkpoints stay in it. `pad_classes` declares classes that
+    the data do not name as unused, up to the network's. `steps` is a file with a course of changes, `replay` a run of 2012
+    whose history is followed; `as_filed` takes a released parameter file as it stands, and ends the course of a run that is
+    resumed. `boards` are device ordinals of the native engine. Values are judged when the request is opened, and raise
+    UserInputError then.
     """
 
     layers: str | Path | None = None
     params: str | Path | None = None
     resume: str | Path | None = None
+    init_from: str | Path | None = None
     gpus: int | None = None
     lenient: bool = False
     init_modules: tuple[Path, ...] = ()
@@ -79,6 +82,7 @@ class Request:
     color_noise: float | None = None
     pca_noise: float | None = None
     scalar_mean: float | None = None
+    pad_classes: bool = False
 
     epochs: int | None = None
     minibatch: int | None = None
@@ -118,6 +122,12 @@ class Request:
     def replace(self, **changes: Any) -> Request:
         """A copy with some fields changed."""
         return dataclasses.replace(self, **changes)
+
+    def of_checkpoint(self, path: Path) -> Request:
+        """The same call on a checkpoint that has the network, the data and the course of this one in its options."""
+        stored = [f.name for f in dataclasses.fields(self) if RELEASE_NAMES.get(f.name, f.name) in BY_NAME]
+        inherited = (name for name in stored if BY_NAME[RELEASE_NAMES.get(name, name)].inherited)
+        return self.replace(**{**dict.fromkeys(inherited, None), "resume": path, "init_from": None})
 
     def given(self) -> dict[str, Any]:
         """What was asked for, under the release's option names."""

@@ -36,6 +36,43 @@ class Trained:
     transfers: tuple[Transfer, ...] | None = None
 
 
+PAPER_EPOCHS, PAPER_PICTURES = 90, 1_200_000
+PAPER_TIME = "five to six days on two GTX 580 with 3 GB"
+"""The training of 2012, in round numbers, as the paper has it (section 5)."""
+
+
+@dataclass(frozen=True)
+class RunEstimate:
+    """What a training would take here: `cases_per_second` over a few `minibatches`, `cases` from epoch `first` to `last`.
+
+    `pictures` make an epoch. Tests and saves come on top.
+    """
+
+    engine: str
+    net: str
+    minibatches: int
+    cases_per_second: float
+    pictures: int
+    first: int
+    last: int
+    cases: int
+
+    @property
+    def seconds(self) -> float:
+        return self.cases / self.cases_per_second
+
+    @property
+    def seconds_of_paper(self) -> float:
+        """The training of the paper at this rate."""
+        return PAPER_EPOCHS * PAPER_PICTURES / self.cases_per_second
+
+    def as_facts(self) -> dict[str, Any]:
+        paper = {
+            "epochs": PAPER_EPOCHS, "pictures": PAPER_PICTURES, "seconds_here": self.seconds_of_paper, "took": PAPER_TIME,
+        }  # fmt: skip
+        return {**vars(self), "seconds": self.seconds, "paper": paper}
+
+
 @dataclass(frozen=True)
 class TestResult:
     """A test: `batches` in order, `total` the sums of costs over all cases. `checkpoint` is None for an untrained net."""

@@ -14,8 +14,9 @@ from alexnet_archive.batches.convert import ConvertOptions, convert
 from alexnet_archive.errors import LayerFileError, MissingToolError, UserInputError, WriteError
 from alexnet_archive.files import make_folder
 from alexnet_archive.layerdefs import declared_facts
+from alexnet_archive.runs.classes import class_remedy, padded_classes
 from alexnet_archive.runs.events import Notice, Report
-from alexnet_archive.runs.fitting import DEFAULT_BORDER, class_remedy, input_of
+from alexnet_archive.runs.fitting import DEFAULT_BORDER, input_of
 from alexnet_archive.runs.locate import locate_definition
 from alexnet_archive.runs.request import Request
 
@@ -34,8 +35,8 @@ def with_data(request: Request, report: Report) -> Request:
     """The request with a data folder: the one that is named, the checkpoint's, or one that is looked for; says which.
 
     Looked for are `ALEXNET_ARCHIVE_DATA`, a data folder `batches` or `data` here, then the built-in photographs. Random
-    data (dummy providers) need none. Raises UserInputError where there is none, LayerFileError where the photographs do
-    not fit the network.
+    data (dummy providers) need none. Classes that the photographs lack are declared unused. Raises UserInputError where
+    there is none, LayerFileError where the photographs do not fit the network.
     """
 
     def say(text: str) -> None:
@@ -59,7 +60,7 @@ def with_data(request: Request, report: Report) -> Request:
             "no data folder was named, and the built-in photographs are not installed",
             remedy="name a folder with --data, make one with `convert`, or pip install 'alexnet-archive[demo]'",
         ) from error
-    return request.replace(data=folder)
+    return request.replace(data=folder, pad_classes=True)
 
 
 def found_here(say: Say) -> str | None:
@@ -98,8 +99,9 @@ def _side_of_definition(layers: str, crop_border: int | None) -> int:
     facts, wanted = declared_facts(definition), input_of(definition).shape
     inner = round((wanted.dims[0] / 3) ** 0.5)
     shape = layerdefs.cropped_shape(inner, len(photographs.PHOTOGRAPHS))
+    padded = padded_classes(definition, shape)
     try:
-        layerdefs.read_network(definition, None, shape)
+        layerdefs.read_network(definition, None, layerdefs.cropped_shape(inner, padded) if padded else shape)
     except LayerFileError as error:
         remedy = class_remedy(definition, shape)
         error.remedy = f"name your own data with --data; or, since {remedy}" if remedy else error.remedy

@@ -142,7 +142,7 @@ def _course(
         return course, request
     found = replaying.replay(
         replaying.followable(name), base, numbers, begun=bool(request.resume),
-        weights=getattr(request, "init_from", None) is not None,
+        weights=request.init_from is not None,
     )  # fmt: skip
     if request.epochs is None and found.epochs is not None:
         request = request.replace(epochs=found.epochs)

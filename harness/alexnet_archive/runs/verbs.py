@@ -49,10 +49,10 @@ def train(request: Request, report: Report = ignore, stop: Stop = never) -> Trai
     Without a data folder one is looked for, and at last the built-in photographs are taken (`sources.with_data`).
     Raises NonFiniteError when a cost becomes NaN or infinite, WriteError when a checkpoint cannot be kept.
     """
-    if request.replay and not (request.layers or request.resume):
-        from alexnet_archive.runs.replaying import definition_of
+    if request.replay:
+        from alexnet_archive.runs.replaying import with_definition
 
-        request = request.replace(layers=definition_of(request.replay))
+        request = with_definition(request)
     return verbs_of(request.engine).train(with_data(request, report), report, stop)
 
 

@@ -7,6 +7,8 @@ Python 2.7 and 3 on batch files written by both.
 from util import *
 
 BATCH_META_FILE = "batches.meta"
+_CLASSES_VARIABLE = "ALEXNET_ARCHIVE_CLASSES"
+_NAMED_KEY = "named_classes"
 
 dp_types = {"default": "whole batches, read when their turn comes",
             "memory": "whole batches, all read at the start",
@@ -104,7 +106,7 @@ class DataProvider:
 
     @staticmethod
     def get_batch_meta(data_dir):
-        return unpickle(os.path.join(data_dir, BATCH_META_FILE))
+        return _declare_unused(unpickle(os.path.join(data_dir, BATCH_META_FILE)))
 
     @staticmethod
     def get_batch_filenames(srcdir):
@@ -118,6 +120,16 @@ class DataProvider:
     @staticmethod
     def get_num_batches(srcdir):
         return len(DataProvider.get_batch_nums(srcdir))
+
+
+def _declare_unused(meta):
+    """More classes than the folder names, where the environment asks for them: a network may have units for more."""
+    names = meta.get("label_names")
+    wanted = int(os.environ.get(_CLASSES_VARIABLE) or 0)
+    if names and len(names) < wanted:
+        meta[_NAMED_KEY] = len(names)
+        meta["label_names"] = list(names) + ["unused class %d" % number for number in range(len(names), wanted)]
+    return meta
 
 
 class MemoryDataProvider(DataProvider):

@@ -14,6 +14,7 @@ from data import *
 from options import *
 # Checkpoints written in a temporary file first must not be taken for one (section 2.6, and `util`).
 from util import _UNFINISHED_PREFIX, _mapped
+from data import _NAMED_KEY
 
 
 class ModelStateException(Exception):
@@ -21,6 +22,7 @@ class ModelStateException(Exception):
 
 
 _RULE = "=" * 25
+_EXTENSION = "alexnet_archive"
 _POLITE_STOP_VARIABLE = "ALEXNET_ARCHIVE_POLITE_STOP"
 _STOP_AFTER_VARIABLE = "ALEXNET_ARCHIVE_STOP_AFTER"
 _RUN_FOLDER_VARIABLE = "ALEXNET_ARCHIVE_RUN_FOLDER"
@@ -257,12 +259,23 @@ class IGPUModel:
             os.makedirs(folder)
         saved = "%d.%d" % (self.epoch, self.batchnum)
         content = {"model_state": self.model_state, "op": self.op}
-        if os.environ.get(_COURSE_VARIABLE):
-            # The harness's own entry: what it changes by hand during the run, so that a resume can go on with it.
-            with open(os.environ[_COURSE_VARIABLE]) as stream:
-                content["alexnet_archive"] = {"course": stream.read()}
+        ours = self._own_record()
+        if ours:
+            content[_EXTENSION] = ours
         pickle(os.path.join(folder, saved), content, compress=self.zip_save)
         self._prune(folder, saved)
+
+    def _own_record(self):
+        """The harness's own entry: how many classes have a name where not all have, and what it changes by hand during the run,
+        so that a resume can go on with both."""
+        ours = {}
+        named = self.train_data_provider.batch_meta.get(_NAMED_KEY)
+        if named:
+            ours[_NAMED_KEY] = named
+        if os.environ.get(_COURSE_VARIABLE):
+            with open(os.environ[_COURSE_VARIABLE]) as stream:
+                ours["course"] = stream.read()
+        return ours
 
     def _prune(self, folder, saved):
         sizes = dict((name, os.path.getsize(os.path.join(folder, name))) for name in _checkpoints(folder))

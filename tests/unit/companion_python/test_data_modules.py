@@ -36,6 +36,23 @@ def test_batches_come_in_range_order_and_rounds_are_counted(either: Callable[...
     ]
 
 
+def test_classes_beyond_those_named_are_declared_where_the_environment_asks(either: Callable[..., str]) -> None:
+    out = either(
+        FOLDER + "folder()\nseen = []\n"
+        "for wanted in (None, '', '1', '2', '4'):\n"
+        "    os.environ.pop('ALEXNET_ARCHIVE_CLASSES', None)\n"
+        "    if wanted is not None: os.environ['ALEXNET_ARCHIVE_CLASSES'] = wanted\n"
+        "    dp = DataProvider.get_instance('d', None, type=None)\n"
+        "    seen.append((dp.get_num_classes(), dp.batch_meta.get('named_classes'), dp.batch_meta['label_names'][-1]))\n"
+        "print(seen)\n"
+        "print(sorted(unpickle('d/batches.meta')), unpickle('d/batches.meta')['label_names'])\n"
+    )
+    assert out.splitlines() == [
+        "[(2, None, 'b'), (2, None, 'b'), (2, None, 'b'), (2, None, 'b'), (4, 2, 'unused class 3')]",
+        "['dp_type', 'label_names', 'num_vis'] ['a', 'b']",
+    ]
+
+
 def test_one_batch_range_is_read_anew_each_time(either: Callable[..., str]) -> None:
     out = either(
         FOLDER + "folder()\ndp = DataProvider('d', [2], 1, 2)\n"

@@ -152,3 +152,11 @@ def test_a_run_keeps_the_course_and_takes_the_folder_that_the_harness_names(eith
     )
     named = {"ALEXNET_ARCHIVE_COURSE": "course.toml", "ALEXNET_ARCHIVE_RUN_FOLDER": "Tiny__2012-08-03_14.28.23__net"}
     assert either(code, environment=named).splitlines()[-2:] == ["Tiny__2012-08-03_14.28.23__net", "{'course': 'about = 1'}"]
+def test_a_checkpoint_says_how_many_classes_have_a_name_where_not_all_have(either: Callable[..., str]) -> None:
+    out = either(
+        MODEL + "for wanted in ('0', '5'):\n"
+        "    os.environ['ALEXNET_ARCHIVE_CLASSES'] = wanted\n"
+        "    model = make(*ARGS); model.epoch = int(wanted); model.save_state()\n"
+        "    print(IGPUModel.load_checkpoint(os.path.join('runs', model.save_file)).get('alexnet_archive'))\n"
+    )
+    assert out.splitlines() == ["None", "{'named_classes': 2}"]

@@ -51,6 +51,25 @@ def values(kind: str, arrays: list[Any], **keys: Any) -> tuple[tuple[float, ...]
     return engine.graph.costs[0].values, engine.graph.activations["cost"].copy()
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 5), st.integers(1, 4))
+def test_errors_over_named_classes_are_those_without_the_other_units(seed: int, named: int, k: int) -> None:
+    """Cost and gradient stay those of all units; every label is a named class."""
+    rng = np.random.default_rng(seed)
+    p, label = rng.integers(1, 4, (5, 6)).astype(np.float64) / 4, rng.integers(0, named, 6)
+    seen = []
+    for ranked in (named, None):
+        net = Net()
+        for i, rows in enumerate((1, 5)):
+            net.data(f"in{i}", rows, i)
+        engine = net.cost("cost", "logreg", ["in0", "in1"], topk=k).engine(dtype=np.float64, named_classes=ranked)
+        engine.graph.forward([label[None].astype(float), p], Pass.TEST)
+        seen.append(engine.graph.costs[0].values)
+    assert seen[0][0] == seen[1][0]
+    assert seen[0][1:] == pytest.approx((6 - top_one(p[:named], label), 6 - top_k(p[:named], label, k)))
+    assert seen[0][1] <= seen[1][1] + 1e-12 and seen[0][2] <= seen[1][2] + 1e-12
+
+
 def test_logreg_reports_three_numbers() -> None:
     found, shown = values("logreg", [[[2, 0]], np.hstack([P, P])], topk=3)
     assert found == pytest.approx((-math.log(0.2) - math.log(0.3), 2 - 0 - 0.5, 2 - 0.5 - 1))

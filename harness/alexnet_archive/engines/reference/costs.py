@@ -62,6 +62,10 @@ class Cost(Layer):
             accumulate(back.target, slope, back.add)
         return slope is not None
 
+    def ranked(self, p: Matrix) -> Matrix:
+        """The rows of p among which errors are counted: not those of unused classes."""
+        return p[: self.context.named_classes]
+
     def answer(self, like: Matrix, rows: int | None = None) -> Matrix:
         """A buffer for the layer's own activations, for traces."""
         return self.context.pool.take((len(like) if rows is None else rows, like.shape[1]))
@@ -86,7 +90,7 @@ class LogisticRegression(Cost):
 
     def forward(self, inputs: list[Matrix], pass_type: Pass) -> Matrix:
         labels, p = inputs
-        index = read_labels(labels, len(p), self.name)
+        index = read_labels(labels, len(self.ranked(p)), self.name)
         self.labels = index
         y = self.answer(p, 1)
         if pass_type.has(Pass.MULTIVIEW_TEST):
@@ -97,7 +101,8 @@ class LogisticRegression(Cost):
             p = self.mean = self.mean * (1 / self.views)  # the log is of the mean, with the last view's labels (O35)
         np.log(p[index, np.arange(len(index))], out=y[0])  # O23: a probability of 0 costs infinity
         total, topk = len(index), self.settings["topk"]
-        self.values = (-float(y.sum()), total - top_one(p, index), total - top_k(p, index, topk))
+        ranked = self.ranked(p)
+        self.values = (-float(y.sum()), total - top_one(ranked, index), total - top_k(ranked, index, topk))
         return y
 
     def slope(self, back: Backward) -> Matrix | None:
@@ -117,8 +122,10 @@ class CrossEntropy(Cost):
         t, p = inputs
         y = self.answer(p, 1)
         np.sum(t * safe_log(p), axis=0, out=y[0])
-        best = p == p.max(axis=0)
-        credit = np.where((best & (t > 0)).any(axis=0), 1 / np.maximum(best.sum(axis=0), 1), 0)
+        ranked = self.ranked(p)
+        best = ranked == ranked.max(axis=0)
+        right = (best & (t[: len(ranked)] > 0)).any(axis=0)
+        credit = np.where(right, 1 / np.maximum(best.sum(axis=0), 1), 0)
         self.values = (-float(y.sum()), t.shape[1] - float(credit.sum()))
         return y
 

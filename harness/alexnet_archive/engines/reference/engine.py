@@ -31,7 +31,9 @@ class ReferenceEngine:
     `layers` are the dictionaries of layer-language section 7; their weight arrays are trained in place where they are
     contiguous and of the engine's precision. `num_gpus` devices are placements. `dtype` is float64 only for checking
     gradients. `peer_access=False` sends crossings marked `half` through half precision (O26); `library_defects=False`
-    mends the swapped variants of large within-map norms (O19). Raises EngineError for a network the release refuses.
+    mends the swapped variants of large within-map norms (O19). With `named_classes` errors are counted over so many units,
+    the first of those that tell classes apart; costs and gradients stay those of all (FIDELITY.md). Raises EngineError for
+    a network the release refuses.
     """
 
     name = "reference"
@@ -48,6 +50,7 @@ class ReferenceEngine:
         dtype: DTypeLike = np.float32,
         peer_access: bool = True,
         library_defects: bool = True,
+        named_classes: int | None = None,
     ) -> None:
         if minibatch < 1 or update_frequency < 1:
             raise EngineError("minibatch size and update frequency must be at least 1", found=(minibatch, update_frequency))
@@ -55,6 +58,7 @@ class ReferenceEngine:
         self._workers = Workers(workers)
         self._context = Context(self._workers, seed, dtype, minibatch=minibatch, update_frequency=update_frequency)
         self._context.library_defects = library_defects
+        self._context.named_classes = named_classes
         self.graph = Graph(layers, self._context, num_gpus, peer_access)
         self._num_gpus, self._phase = num_gpus, 0
         self._busy = False

@@ -37,6 +37,7 @@ class Context:
         self.update_frequency = update_frequency
         self.progress = 0.0
         self.library_defects = True
+        self.named_classes: int | None = None
         self._warned: set[str] = set()
 
     def scratch(self, name: str, shape: tuple[int, ...]) -> Matrix:

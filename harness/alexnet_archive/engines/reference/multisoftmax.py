@@ -57,15 +57,16 @@ class MultiSoftmax(Cost):
 
     def forward(self, inputs: list[Matrix], pass_type: Pass) -> Matrix:
         labels, energies = inputs
-        index, columns = read_labels(labels, len(energies), self.name), np.arange(energies.shape[1])
+        ranked = self.ranked(energies)
+        index, columns = read_labels(labels, len(ranked), self.name), np.arange(energies.shape[1])
         self.shifted = (energies - energies.max(axis=0)).astype(np.float64)
         y = self.answer(energies)
         y[...] = marginals(self.shifted, self.settings["setSize"])
         total, k = len(index), self.settings["setSize"]
         self.values = (
             -float(np.log(y[index, columns]).sum()),
-            total - top_one(energies, index),
-            total - top_k(energies, index, k),
+            total - top_one(ranked, index),
+            total - top_k(ranked, index, k),
         )
         return y
 
