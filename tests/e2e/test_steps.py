@@ -17,7 +17,7 @@ from alexnet_archive.checkpoints import Checkpoint
 from alexnet_archive.compare import tolerances
 from alexnet_archive.compare.measures import Item, compare_arrays
 from alexnet_archive.layerdefs import read_parameters
-from alexnet_archive.runs import Changed
+from alexnet_archive.runs import Changed, Notice
 from alexnet_archive.runs.comparison import CaseRequest, open_case
 from tests.conftest import find_python2
 from tests.e2e.conftest import COMMAND
@@ -212,11 +212,17 @@ def test_a_new_run_has_its_folder_and_its_course_from_the_beginning(root: Path, 
     released = root / "original" / "source" / "layers"
     net.write_text((released / "two-column.cfg").read_text().replace("outputs=10", "outputs=4"))
     steps = tmp_path / "steps.toml"
-    steps.write_text('[[start]]\nquantity = "epsB"\nto = 0.004\n[[change]]\nepoch = 2\nquantity = "epsB"\nto = 0.002\n')
+    steps.write_text(
+        '[[start]]\nquantity = "epsB"\nto = 0.004\n[[start]]\nquantity = "epsW"\nlayers = "conv1a"\nto = 0\n'
+        '[[change]]\nepoch = 2\nquantity = "epsB"\nto = 0.002\n'
+    )
+    heard: list[object] = []
     trained = aa.train(
         net, params=released / "layer-params-two-column.cfg", data=data, crop_border=4, epochs=2, test_frequency=1000,
-        minibatch=20, save=tmp_path / "runs", seed=3, engine="native", steps=steps,
+        minibatch=20, save=tmp_path / "runs", seed=3, engine="native", steps=steps, report=heard.append,
     )  # fmt: skip
+    said = [event.text for event in heard if isinstance(event, Notice)]
+    assert "epsW is 0 for conv1a: the weights there will not change; the biases of conv1a will" in said
     (run,) = (tmp_path / "runs").iterdir()
     assert trained.folder == run and run.name.endswith("__net")
     assert [path.name for path in run.iterdir() if path.is_file()] == ["2.6"], "nothing that was trained is lost"
