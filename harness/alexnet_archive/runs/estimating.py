@@ -36,7 +36,7 @@ FIRST, TIMED = 1, 2
 
 def estimate(request: Request, report: Report = ignore) -> RunEstimate:
     """What `train` with this request would take. Raises what opening a run raises; nothing is written where a run is kept."""
-    request = with_data(request, report)
+    request = with_data(request.replace(test_only=None, check_grads=None), report)
     return _native(request, report) if request.engine.native else _reference(request, report)
 
 
