@@ -257,7 +257,7 @@ class IGPUModel:
         named = self.train_data_provider.batch_meta.get(_NAMED_KEY)
         if named:
             # The harness reads here that the other classes are unused; a run that goes on without it drops it.
-            content[_EXTENSION] = {_NAMED_KEY: named}
+            content.setdefault(_EXTENSION, {})[_NAMED_KEY] = named
         pickle(os.path.join(folder, saved), content, compress=self.zip_save)
         self._prune(folder, saved)
 
