@@ -84,7 +84,8 @@ def test_nothing_to_copy_is_an_error_and_nothing_is_changed(run_folder: Path, ti
         before = {name: layer["biases"].copy() for name, layer in run.engine.layers.items() if "biases" in layer}
         with pytest.raises(UserInputError, match="nothing") as error:
             copy_weights(run.engine.layers, source)
-        assert "fc3" in str(error.value.expected) and "xfc3" in str(error.value.found) and error.value.remedy
+        assert "fc3" in str(error.value.expected) and error.value.remedy
+        assert "conv1a (the checkpoint has no weights of that name)" in str(error.value.found)
         for name, biases in before.items():
             np.testing.assert_array_equal(run.engine.layers[name]["biases"], biases)
 
@@ -118,6 +119,9 @@ def test_the_command_lists_it_and_the_log_keeps_it(
     assert code == 0 and json.loads(out.splitlines()[1])["event"] == "Initialised"
     code, _, err = told(capsys, *words[:-1], tmp_path / "absent")
     assert code == CheckpointError.exit_code and "absent" in err
+    (tmp_path / "empty").mkdir()
+    code, _, err = told(capsys, *words[:-1], tmp_path / "empty")
+    assert code == CheckpointError.exit_code and "with --init-from" in err and "--resume" not in err
     code, _, err = told(capsys, "train", "--resume", run_folder, "--init-from", run_folder)
     assert code == UserInputError.exit_code and "leave one of them out" in err
 

@@ -17,19 +17,19 @@ RECORD = "named_classes"
 """What a checkpoint's extension calls the number of classes that have a name, where the network has units for more."""
 
 
-def class_counts(definition: str | Path, shape: DataShape) -> tuple[int, ...]:
+def class_counts(definition: str | Path, shape: DataShape, lenient: bool = False) -> tuple[int, ...]:
     """Rising numbers of classes that a definition has units for, given pictures of this shape; empty for any or none."""
     rows = shape.dims.get(0, 0)
     side = round((rows / 3) ** 0.5)
     try:
-        return Fitting(Path(definition)).classes(side) or () if rows == 3 * side * side else ()
+        return Fitting(Path(definition), lenient=lenient).classes(side) or () if rows == 3 * side * side else ()
     except LayerFileError:
         return ()
 
 
-def padded_classes(definition: str | Path, shape: DataShape) -> int:
+def padded_classes(definition: str | Path, shape: DataShape, lenient: bool = False) -> int:
     """Classes with which a definition takes data that name fewer; 0 where the data fit as they are, or have too many."""
-    counts = class_counts(definition, shape)
+    counts = class_counts(definition, shape, lenient)
     return 0 if shape.num_classes in counts else next((count for count in counts if count > shape.num_classes), 0)
 
 
@@ -68,11 +68,11 @@ def declare_classes(values: dict[str, Any], request: Request) -> tuple[int, list
 
     Option values are complete (`fit_border`). More classes than the network has units for are the parser's affair.
     """
-    if not request.pad_classes or not values["data_path"]:
+    if not request.pad_classes or not values["data_path"] or str(values["dp_type"]).startswith("dummy-"):
         return 0, []
     definition = locate_definition(values["layer_def"])
     shape = shape_of_folder(Path(values["data_path"]), values["dp_type"], values["crop_border"])
-    padded = padded_classes(definition, shape) if shape else 0
+    padded = padded_classes(definition, shape, request.lenient) if shape else 0
     if not shape or not padded:
         return 0, []
     unused = padded - shape.num_classes

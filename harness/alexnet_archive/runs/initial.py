@@ -11,9 +11,12 @@ from typing import Any
 from alexnet_archive import checkpoints
 from alexnet_archive.checkpoints import Checkpoint
 from alexnet_archive.engines.base import LayerDicts
-from alexnet_archive.errors import UserInputError
+from alexnet_archive.errors import CheckpointError, UserInputError
 from alexnet_archive.runs.events import Initialised
 from alexnet_archive.runs.request import Request
+
+SHOWN = 4
+"""Pieces that an error names."""
 
 
 def source_of(request: Request) -> Checkpoint | None:
@@ -28,7 +31,11 @@ def source_of(request: Request) -> Checkpoint | None:
             "--init-from begins a new training, and --resume goes on with an old one", found=f"--resume {request.resume}",
             remedy="leave one of them out",
         )  # fmt: skip
-    return checkpoints.load(Path(request.init_from))
+    try:
+        return checkpoints.load(Path(request.init_from))
+    except CheckpointError as error:
+        error.remedy = "name a checkpoint or a run folder with --init-from"  # not one of those of a resume
+        raise
 
 
 def copy_weights(layers: LayerDicts, source: Checkpoint) -> Initialised:
@@ -62,10 +69,16 @@ def copy_weights(layers: LayerDicts, source: Checkpoint) -> Initialised:
         raise UserInputError(
             "nothing of this checkpoint could be copied: no layer has the same name and shape", path=source.path,
             expected=", ".join(name for name, layer in layers.items() if "weights" in layer),
-            found=", ".join(f"{what} ({why})" for what, why in left.items()),
+            found=_first(left),
             remedy="name a checkpoint of a net with layers of the same names",
         )  # fmt: skip
     return Initialised(source.path, source.epoch, source.batchnum, copied, left)
+
+
+def _first(left: dict[str, str]) -> str:
+    """A few of what was left: two layers of different nets fail for the same reasons everywhere."""
+    shown = [f"{what} ({why})" for what, why in left.items()][:SHOWN]
+    return ", ".join([*shown, *([f"{len(left) - SHOWN} more"] if len(left) > SHOWN else [])])
 
 
 def _parts(layer: dict[str, Any]) -> list[tuple[str, Any]]:
