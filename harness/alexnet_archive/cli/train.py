@@ -84,8 +84,8 @@ def run_options(function: Callable[..., None]) -> Callable[..., None]:
 @option("--transfers", is_flag=True, help="print the copies between GPUs that were counted", group="output")
 @json_option("print events as JSON lines")
 def train(
-    engine: str, toolchain: str | None, flavour: str, seed: int | None, log_file: Path | None, lenient: bool,
-    init_module: tuple[Path, ...], keep: str | None, transfers: bool, as_json: bool, **typed: Any,
+    engine: str, toolchain: str | None, flavour: str, variant: str | None, seed: int | None, log_file: Path | None,
+    lenient: bool, init_module: tuple[Path, ...], keep: str | None, transfers: bool, as_json: bool, **typed: Any,
 ) -> None:  # fmt: skip
     """Train a network from its layer files; resumes with --resume.
 
@@ -95,7 +95,7 @@ def train(
 
     request = runs.Request.from_texts(
         typed, seed=seed, lenient=lenient, init_modules=init_module, keep=_kept(keep),
-        engine=runs.EngineChoice(engine, flavour, toolchain),  # type: ignore[arg-type]
+        engine=runs.EngineChoice(engine, flavour, toolchain, variant),  # type: ignore[arg-type]
     )  # fmt: skip
     if request.check_grads:
         _check_gradients(request, as_json)
@@ -107,6 +107,7 @@ def train(
             print_transfers(trained.transfers)
         if trained.stopped:
             native = " --engine native" if engine == "native" else ""
+            native += f" --variant {variant}" if variant else ""
             go_on = f"alexnet-archive train{native} --resume {trained.checkpoint or trained.folder}"
             click.echo(f"stopped; go on with: {go_on}", err=as_json)
             raise SystemExit(130)

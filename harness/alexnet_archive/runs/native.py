@@ -72,7 +72,8 @@ def installed(request: Request, places: Mapping[str, Any], more: Sequence[Path] 
     with tempfile.TemporaryDirectory(prefix="alexnet-archive-") as scratch:
         choice = request.engine
         write = [*write, Path(scratch), *more]
-        yield open_installation(choice.toolchain, flavour=choice.flavour, read=read, write=write), Path(scratch)
+        build = open_installation(choice.toolchain, flavour=choice.flavour, variant=choice.variant, read=read, write=write)
+        yield build, Path(scratch)
 
 
 def train(request: Request, report: Report, stop: Stop) -> Trained:
