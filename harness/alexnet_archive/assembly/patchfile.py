@@ -26,7 +26,7 @@ _COPY = re.compile(r"^copy from ", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Hunk:
-    """`line` is where it begins in the patch, `old` and `new` are (first line, lines) in the file, `body` (kind, text) by line."""
+    """`line` is where it begins in the patch, `old`, `new` are (first line, lines) in the file, `body` (kind, text) by line."""
 
     line: int
     old: tuple[int, int]

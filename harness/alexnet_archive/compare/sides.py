@@ -77,6 +77,15 @@ class EngineSide:
         return self._start(checkpoints.load(case.checkpoint).layers, case)
 
 
+def relative_distance(a: Array, b: Array) -> float:
+    """|a - b| / max(|a|, |b|) in the Euclidean norm; NaN where shapes differ, 0 where both are nothing."""
+    if a.shape != b.shape:
+        return float("nan")
+    left, right = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    size = max(float(np.linalg.norm(left)), float(np.linalg.norm(right)))
+    return float(np.linalg.norm(left - right)) / size if size > 0 else 0.0
+
+
 def _learned(layer: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of what training changes."""
     return {key: copy.deepcopy(layer[key]) for key in LEARNED if key in layer}

@@ -92,7 +92,8 @@ def test_git_diffs_of_every_kind_come_out_to_the_byte(tree: Path, tmp_path: Path
     rows = {row["path"]: row for row in facts[0]["files"]}  # type: ignore[attr-defined]
     assert rows["src/renamed.cu"]["from"] == "src/a.cu" and rows["src/renamed.cu"]["before"] == rows["src/renamed.cu"]["after"]
     assert rows["src/new.cu"]["before"] is None and rows["tool.py"]["executable"] == [False, True]
-    assert rows["include/c.cuh"]["hunks"][0]["old"] == [1, 3] and rows["include/c.cuh"]["before"] != rows["include/c.cuh"]["after"]
+    header = rows["include/c.cuh"]
+    assert header["hunks"][0]["old"] == [1, 3] and header["before"] != header["after"]
 
 
 def test_deleting_and_diff_u_and_several_patches_in_order(tree: Path, tmp_path: Path, made: Made) -> None:
