@@ -17,11 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from alexnet_archive import archive, assembly, paths
+from alexnet_archive.assembly import patchset
+from alexnet_archive.cli.main import main
 from alexnet_archive.errors import BuildError
 from tests.conftest import find_python2
-from tests.e2e.conftest import COMMAND, STANDIN, command
+from tests.e2e.conftest import COMMAND, STANDIN, command, locked
 
 pytest.importorskip("unidiff", reason="reading patches needs unidiff (extra `build`)")
 pytestmark = [pytest.mark.native, pytest.mark.python2, pytest.mark.slow, pytest.mark.xdist_group("standin-build")]
@@ -72,7 +75,7 @@ def record(root: Path, name: str) -> dict[str, Any]:
 def test_a_patch_that_changes_numbers_is_found_at_its_layer(root: Path, patch: Patch, tmp_path: Path) -> None:
     given, page = patch("steeper.patch", RELU), tmp_path / "page.html"
     text = command("build", "--variant", "steeper", "--patch", given, root=root).stdout
-    assert "patch     steeper.patch" in text and "1 files, 1 hunks" in text
+    assert "patch     steeper.patch" in text and "1 file, 1 hunk" in text
     content = record(root, "steeper")
     told = content["variant"]
     # One unit is compiled; the companion and everything else is the original's.
@@ -208,6 +211,25 @@ def test_a_variant_of_another_revision_says_so_and_how_to_go_on(root: Path, patc
         assert "another revision" in done.stderr and done.stderr.rstrip().endswith("--toolchain host --variant same")
     finally:
         path.write_text(before)
+
+
+def test_a_patch_of_the_series_is_no_kernel_launch(root: Path, patch: Patch, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = patch("series.patch", NOTHING)
+    monkeypatch.setattr(patchset, "series", lambda folder=None: [given])
+    found = assembly.source_changes()
+    assert [(change.path, change.why, change.added, change.removed) for change in found if change.why == "patches"] == [
+        ("series.patch", "patches", 1, 1)
+    ]
+    done = CliRunner().invoke(main, ["diff", "source"])
+    assert done.output.endswith("2 files, +5 -5 lines: rewritten kernel launches; 1 file, +1 -1 lines: patches\n")
+
+
+def test_two_at_a_time_are_refused(root: Path) -> None:
+    place = root / "build" / "host-cpu" / "variants"
+    place.mkdir(exist_ok=True)
+    with locked(place / ".lock"):
+        done = command("build", "--variant", "other", "--companion", "poison", root=root, status=50)
+    assert "another variant is being built here" in done.stderr
 
 
 def killed(root: Path, when: Callable[[], bool], *arguments: str | Path, path: str | None = None) -> None:

@@ -50,8 +50,11 @@ class Reject:
         if self.hunk is None:
             return f"  {self.patch}: {self.file}: {self.why}"
         lines = [f"  {self.patch}:{self.hunk.line}: {self.file} at line {self.hunk.old[0]}: {self.why}"]
-        for title, text in (("expected", self.hunk.expected), ("found", list(self.found))):
-            lines += [f"    {title}", *(f"      | {_shown(line)}" for line in text[:SHOWN])]
+        texts = (self.hunk.expected, list(self.found))
+        for title, text, other in zip(("expected", "found"), texts, texts[::-1]):
+            # A mark at the lines that the other text does not have at this place.
+            marks = ["|" if other[n : n + 1] == [line] else ">" for n, line in enumerate(text)]
+            lines += [f"    {title}", *(f"      {mark} {_shown(line)}" for mark, line in zip(marks, text[:SHOWN]))]
             lines += [f"      ({len(text) - SHOWN} more)"] if len(text) > SHOWN else []
         return "\n".join(lines)
 

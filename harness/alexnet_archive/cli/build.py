@@ -123,6 +123,10 @@ def _list(as_json: bool) -> None:
         click.echo("  ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip())
 
 
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def _patches(content: dict[str, Any]) -> int:
     return len(content["patches"]) + len(content.get("variant", {}).get("patches", ()))
 
@@ -138,7 +142,7 @@ def _tell(record: Any) -> None:
         moved = sum(hunk["moved"] for row in patch["files"] for hunk in row["hunks"])
         more = f", {moved} moved" if moved else ""
         more += f", {len(patch['context'])} with less context" if patch["context"] else ""
-        sizes = f"{len(patch['files'])} files, {hunks} hunks{more}"
+        sizes = f"{_counted(len(patch['files']), 'file')}, {_counted(hunks, 'hunk')}{more}"
         click.echo(f"patch     {patch['name']} (sha256 {patch['sha256'][:16]}...): {sizes}")
     if told and told["companion"]:
         click.echo(f"companion {', '.join(told['companion'])}: {' '.join(f'{k}={v}' for k, v in told['switched'].items())}")

@@ -130,7 +130,8 @@ def test_all_rejected_hunks_are_told_at_once_and_nothing_is_left(tree: Path, mad
     told = [(item["file"], item["patch_line"], item["line"]) for item in raised.value.diagnostics]
     assert told == [("src/none.cu", None, None), ("src/a.cu", 3, 3), ("src/a.cu", 8, 20), ("include/c.cuh", 21, 1)]
     message = str(raised.value)
-    assert "2 lines further down" in message and "line twenty-one" in message and "      | line 21" in message
+    assert "2 lines further down" in message and "line twenty-one" in message
+    assert "      > line 21" in message and "      | line 20" in message
     assert "lines end differently" in message and "there is no such file" in message and "4 hunks or files" in message
     assert not (tree.parent / "patched").exists()
     assert (tree / "src/a.cu").read_text().count("line") == 40
