@@ -65,6 +65,11 @@ def tree_digests(folder: Path, suffixes: tuple[str, ...] = ()) -> dict[str, str]
     return {path.relative_to(folder).as_posix(): digest(path) for path in wanted}
 
 
+def tree_key(folder: Path) -> str:
+    """One digest of every file below a folder, by path."""
+    return key_of(tree_digests(folder))
+
+
 def key_of(facts: Any) -> str:
     """One digest of everything a build depends on."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
@@ -102,12 +107,17 @@ def read(folder: Path) -> dict[str, Any] | None:
 
 
 def load(folder: Path) -> BuildRecord | None:
-    """The record of a build folder, or None when there is none of this form, or its module is gone or altered."""
+    """The record of a build folder, or None when there is none of this form, or its module is gone or altered.
+
+    A variant's patched copy counts with it: its scripts are run from there, and its patches are what it is cited by.
+    """
     content = read(folder)
     if content is None:
         return None
     record = BuildRecord(folder, content, fresh=False)
     if not record.module.is_file() or digest(record.module) != content["module"]["sha256"]:
+        return None
+    if "variant" in content and tree_key(folder / "patched") != content["variant"].get("source"):
         return None
     return record
 
@@ -152,7 +162,7 @@ def find(flavour: str = "cpu", toolchain: str = "host", sanitize: str = "", vari
     if record is None:
         what = f"variant {variant} has not been built" if variant else "the release has not been built"
         raise BuildError(
-            f"{what} for flavour {flavour} with toolchain {toolchain}, or its module was altered", path=folder, remedy=words
+            f"{what} for flavour {flavour} with toolchain {toolchain}, or what was built was altered", path=folder, remedy=words
         )
     if trouble := outdated(record):
         raise BuildError(f"{variant or 'the original'} was built from {trouble}", path=folder, remedy=words)

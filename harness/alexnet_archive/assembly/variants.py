@@ -26,8 +26,9 @@ from alexnet_archive.assembly.patchfile import PatchFile
 from alexnet_archive.assembly.record import BuildRecord
 from alexnet_archive.assembly.reuse import Reuse
 from alexnet_archive.assembly.runner import LocalRunner
+from alexnet_archive.assembly.switches import Switch
 from alexnet_archive.assembly.tools import Runner
-from alexnet_archive.errors import BuildError, MissingOriginalError, UserInputError
+from alexnet_archive.errors import BuildError, Interrupted, MissingOriginalError, UserInputError
 
 SCRATCH = ".making-"
 KEPT = "patches"
@@ -85,21 +86,25 @@ def build_variant(
         progress(0, None, "apply the patches")
         applied = patching.apply(start, patches, job.source, fuzz=variant.fuzz)
         module, made = _proved(job, base, start, patches, place / record.VARIANTS / f"{variant.name}.log")
-        environment = {name: value for switch in chosen for name, value in switch.environment.items()}
-        content = {
-            "schema": record.SCHEMA, "result": "built", "key": key, **facts, **made,
-            "patches": [] if base is None else base.content["patches"],
-            "environment": {**made["environment"], **environment},
-            "variant": {
-                **asked, "patches": [{**facts, "kept": _kept(patch, number, scratch)}
-                                     for number, (patch, facts) in enumerate(zip(patches, applied), 1)],
-                "reused": list(module.reused), "switched": environment,
-                "base": None if base is None else base.content["module"]["sha256"],
-            },
-        }  # fmt: skip
+        kept = [{**told, "kept": _kept(patch, number, scratch)}
+                for number, (patch, told) in enumerate(zip(patches, applied), 1)]  # fmt: skip
+        told = {**asked, "patches": kept, "reused": list(module.reused), "source": record.tree_key(job.source)}
+        content = {"schema": record.SCHEMA, "result": "built", "key": key, **facts, **_described(made, base, told, chosen)}
         installed = record.install(scratch, module.path, content)
         _settle(scratch, folder)
     return BuildRecord(folder, installed.content)
+
+
+def _described(
+    made: Mapping[str, Any], base: BuildRecord | None, told: Mapping[str, Any], chosen: Sequence[Switch]
+) -> dict[str, Any]:
+    """What the record of a variant says beside its inputs."""
+    environment = {name: value for switch in chosen for name, value in switch.environment.items()}
+    origin = None if base is None else base.content["module"]["sha256"]
+    return {
+        **made, "patches": [] if base is None else base.content["patches"],
+        "environment": {**made["environment"], **environment}, "variant": {**told, "switched": environment, "base": origin},
+    }  # fmt: skip
 
 
 def _remembered(variant: Variant, folder: Path) -> Variant:
@@ -159,6 +164,8 @@ def _proved(
 
     try:
         made = proved(job, lambda: compile_module(job, ready))
+    except Interrupted as error:
+        raise Interrupted("the build was stopped; there is no new variant", remedy="run it again") from error
     except BuildError as error:
         if (job.folder / "build.log").is_file():
             shutil.copyfile(job.folder / "build.log", log)
@@ -264,7 +271,7 @@ def listed() -> list[Listed]:
 def _listed(folder: Path, content: Mapping[str, Any]) -> Listed:
     loaded = record.load(folder)
     try:
-        trouble = "its module is gone or was altered" if loaded is None else record.outdated(loaded)
+        trouble = "its module or its patched copy is gone or was altered" if loaded is None else record.outdated(loaded)
     except MissingOriginalError:
         trouble = "the release is not here any more"
     told = content.get("variant") or {"name": "original", "patches": [], "companion": []}

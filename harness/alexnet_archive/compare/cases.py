@@ -116,12 +116,9 @@ def make_case(
         raise UserInputError("updates are counts of at least 1", found=list(updates))
     if rates != 1.0:
         parameters = _scaled(parameters, rates, folder)
-    features = pictures[0][0].shape[0]
-    shape = layerdefs.DataShape(dims={0: features, 1: 1, 2: WORDS}, num_classes=classes)
+    shape = layerdefs.DataShape(dims={0: pictures[0][0].shape[0], 1: 1, 2: WORDS}, num_classes=classes)
     network = layerdefs.read_network(definition, parameters, shape, num_gpus=num_gpus)
-    if boards and len(boards) < network.num_gpus:
-        raise UserInputError("a native side needs a device for each `gpu` of the definition", expected=network.num_gpus,
-                             found=list(boards), remedy="name one more than once if there are too few")  # fmt: skip
+    _check_boards(boards, network.num_gpus)
     data = folder / "data" if like is None else like.data
     if like is None:
         _write_data(data, pictures, classes)
@@ -137,6 +134,12 @@ def make_case(
     first = Checkpoint(epoch=0, batchnum=TRAIN_BATCHES, layers=layers)
     checkpoints.save(case.checkpoint.parent, first, case.rows)
     return case
+
+
+def _check_boards(boards: Sequence[int], devices: int) -> None:
+    if boards and len(boards) < devices:
+        raise UserInputError("a native side needs a device for each `gpu` of the definition", expected=devices,
+                             found=list(boards), remedy="name one more than once if there are too few")  # fmt: skip
 
 
 def overlay(layers: Mapping[str, dict[str, Any]], learned: Mapping[str, Mapping[str, Any]]) -> None:

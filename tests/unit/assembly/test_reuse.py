@@ -101,6 +101,18 @@ def test_a_module_takes_the_place_of_the_old_one_with_its_record(tmp_path: Path)
         assert found is not None and found.content["note"] == text
 
 
+def test_a_variant_counts_only_with_the_patched_copy_it_was_compiled_from(tmp_path: Path) -> None:
+    linked, script = tmp_path / "linked" / "_ConvNet.so", tmp_path / "patched" / "convnet.py"
+    for path in (linked, script):
+        path.parent.mkdir()
+        path.write_text("as it was built")
+    told = {"source": record.tree_key(tmp_path / "patched")}
+    made = record.install(tmp_path, linked, {"schema": record.SCHEMA, "result": "built", "patches": [], "variant": told})
+    assert record.load(tmp_path) is not None and made.source == tmp_path / "patched"
+    script.write_text("changed by hand since")
+    assert record.load(tmp_path) is None
+
+
 def test_every_switch_is_a_documented_variable() -> None:
     documented = (Path(__file__).resolve().parents[3] / "docs" / "environment.md").read_text()
     for switch in switches.load():
