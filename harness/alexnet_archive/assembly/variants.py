@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from alexnet_archive import files, paths
+from alexnet_archive import archive, files, paths
 from alexnet_archive.assembly import changedfiles, patchfile, patching, patchset, record, reuse, switches
 from alexnet_archive.assembly.build import build, inputs, open_job, proved, silent
 from alexnet_archive.assembly.compiling import CRASH_UNIT, build_companion, compile_module, read_companion
@@ -67,16 +67,13 @@ def build_variant(
     folder = record.variant_folder(place, variant.name)
     variant = _remembered(variant, folder)
     chosen = switches.chosen(variant.switches, options.flavour)
-    # A patch that is refused should not cost a build first.
     given = [patchfile.read(path) for path in variant.patches]
+    _try(variant, given, place)
     base, start = _original(options, runner, progress, stop)
     with _workshop(place) as scratch:
         patches = [*_changed(variant, start, scratch), *given]
         job = open_job(options, scratch, runner, progress, stop)
-        asked = {
-            "name": variant.name, "fuzz": variant.fuzz, "companion": [switch.name for switch in chosen],
-            "patches": [[patch.path.name, patch.sha256] for patch in patches],
-        }  # fmt: skip
+        asked = _asked(variant, patches)
         facts = inputs(job)
         key = record.key_of({**facts, "variant": asked})
         known = record.load(folder)
@@ -86,13 +83,31 @@ def build_variant(
         progress(0, None, "apply the patches")
         applied = patching.apply(start, patches, job.source, fuzz=variant.fuzz)
         module, made = _proved(job, base, start, patches, place / record.VARIANTS / f"{variant.name}.log")
-        kept = [{**told, "kept": _kept(patch, number, scratch)}
-                for number, (patch, told) in enumerate(zip(patches, applied), 1)]  # fmt: skip
+        kept = [{**row, "kept": _kept(patch, number, scratch)} for number, (patch, row) in enumerate(zip(patches, applied), 1)]
         told = {**asked, "patches": kept, "reused": list(module.reused), "source": record.tree_key(job.source)}
         content = {"schema": record.SCHEMA, "result": "built", "key": key, **facts, **_described(made, base, told, chosen)}
         installed = record.install(scratch, module.path, content)
         _settle(scratch, folder)
     return BuildRecord(folder, installed.content)
+
+
+def _asked(variant: Variant, patches: Sequence[PatchFile]) -> dict[str, Any]:
+    """What makes the variant differ, as its key knows it."""
+    return {
+        "name": variant.name, "fuzz": variant.fuzz, "companion": list(dict.fromkeys(variant.switches)),
+        "patches": [[patch.path.name, patch.sha256] for patch in patches],
+    }  # fmt: skip
+
+
+def _try(variant: Variant, given: Sequence[PatchFile], place: Path) -> None:
+    """Apply everything to a copy and throw it away: what does not fit should not cost a build of the original first."""
+    archive.verify_quick()
+    if patchset.series():
+        return
+    with _workshop(place) as scratch:
+        released = paths.original_source()
+        patches = [*_changed(variant, released, scratch), *given]
+        patching.apply(released, patches, scratch / "tried", fuzz=variant.fuzz)
 
 
 def _described(

@@ -22,7 +22,7 @@ from alexnet_archive.engines.base import LayerDicts
 from alexnet_archive.errors import BehaviourDifference
 
 SCHEMA = 1
-Trained = tuple[dict[int, LayerDicts], list[CostList]]
+Trained = tuple[Mapping[int, LayerDicts], list[CostList]]
 
 
 @dataclass(frozen=True)

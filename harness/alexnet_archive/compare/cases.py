@@ -105,27 +105,22 @@ def make_case(
     """Write data and first checkpoint below `folder`.
 
     `like` is the case of the other side where the two have different nets: its data are used, and its first weights wherever a
-    layer has the same name and shape.
-
-    `pictures` are TRAIN_BATCHES + 1 pairs (values (3 * side * side, cases) float32, labels (cases,)), the last for testing;
+    layer has the same name and shape. `pictures` are TRAIN_BATCHES + 1 pairs (values (3 * side * side, cases) float32, labels
+    (cases,)), the last for testing;
     `options` turns option values into the rows of a checkpoint (`training.rows`); `rates` multiplies every learning rate.
     Raises LayerFileError, UserInputError.
     """
-    counts = tuple(sorted({int(count) for count in updates}))
-    if not counts or counts[0] < 1:
-        raise UserInputError("updates are counts of at least 1", found=list(updates))
-    if rates != 1.0:
-        parameters = _scaled(parameters, rates, folder)
+    counts = _counts(updates)
+    parameters = parameters if rates == 1.0 else _scaled(parameters, rates, folder)
     shape = layerdefs.DataShape(dims={0: pictures[0][0].shape[0], 1: 1, 2: WORDS}, num_classes=classes)
     network = layerdefs.read_network(definition, parameters, shape, num_gpus=num_gpus)
     _check_boards(boards, network.num_gpus)
     data = folder / "data" if like is None else like.data
     if like is None:
         _write_data(data, pictures, classes)
-    epochs = -(-counts[-1] // TRAIN_BATCHES)
     case = Case(
         folder, data, folder / "start" / f"0.{TRAIN_BATCHES}", Path(definition).absolute(), Path(parameters).absolute(),
-        minibatch, network.num_gpus, seed, counts, epochs, rows=(), boards=tuple(boards),
+        minibatch, network.num_gpus, seed, counts, -(-counts[-1] // TRAIN_BATCHES), rows=(), boards=tuple(boards),
     )  # fmt: skip
     case = replace(case, rows=options(option_values(case)))
     layers = network.to_dicts(np.random.RandomState(seed % 2**32))
@@ -134,6 +129,13 @@ def make_case(
     first = Checkpoint(epoch=0, batchnum=TRAIN_BATCHES, layers=layers)
     checkpoints.save(case.checkpoint.parent, first, case.rows)
     return case
+
+
+def _counts(updates: Sequence[int]) -> tuple[int, ...]:
+    counts = tuple(sorted({int(count) for count in updates}))
+    if not counts or counts[0] < 1:
+        raise UserInputError("updates are counts of at least 1", found=list(updates))
+    return counts
 
 
 def _check_boards(boards: Sequence[int], devices: int) -> None:

@@ -14,9 +14,11 @@ from alexnet_archive.compare.cases import TRAIN_BATCHES, Case
 from alexnet_archive.compare.judging import Judge, judge_costs, judge_learned
 from alexnet_archive.compare.measures import Item
 from alexnet_archive.compare.sides import CostList, Side, Step, learned_arrays, relative_distance
+from alexnet_archive.engines.base import LayerDicts
 
 MOST_STATES = 100
-"""Weights are looked at after every update up to so many, else at even steps, as few of them as that takes."""
+MOST_BYTES = 4 * 2**30
+"""Weights are looked at after every update as long as these are not exceeded, on each side; else at even steps."""
 
 
 @dataclass(frozen=True)
@@ -46,15 +48,19 @@ class Course:
         }  # fmt: skip
 
 
-def looked_at(batches: int) -> tuple[int, ...]:
-    """Updates after which weights are compared: all, or multiples of the smallest divisor that leaves few enough."""
-    step = next(step for step in range(1, batches + 1) if batches % step == 0 and batches // step <= MOST_STATES)
+def looked_at(batches: int, size: int = 0) -> tuple[int, ...]:
+    """Updates after which weights are compared: all, or multiples of the smallest divisor that leaves few enough.
+
+    `size` is that of a checkpoint in bytes.
+    """
+    most = min(MOST_STATES, max(1, MOST_BYTES // max(size, 1)))
+    step = next(step for step in range(1, batches + 1) if batches % step == 0 and batches // step <= most)
     return tuple(range(step, batches + 1, step))
 
 
 def follow(batches: int, a: tuple[Side, Case], b: tuple[Side, Case], judge: Judge, step: Step) -> Course:
     """Train both for so many batches from their cases' checkpoints, and judge everything on the way."""
-    updates = looked_at(batches)
+    updates = looked_at(batches, a[1].checkpoint.stat().st_size)
     epochs = -(-batches // TRAIN_BATCHES)
     states: list[Any] = []
     costs: list[list[CostList]] = []
@@ -64,16 +70,20 @@ def follow(batches: int, a: tuple[Side, Case], b: tuple[Side, Case], judge: Judg
         states.append(reached)
         costs.append(told[:batches])
     items: list[tuple[int, Item]] = []
+    rows: list[dict[str, float]] = []
     for update in range(1, batches + 1):
         items += [(update, item) for item in judge_costs(judge, update, costs[0][update - 1], costs[1][update - 1])]
         if update in updates:
-            items += [(update, item) for item in judge_learned(judge, update, states[0][update], states[1][update])]
-    distances = _distances(updates, states[0], states[1])
+            # One pair at a time: all of them may be too large to hold.
+            pair = states[0][update], states[1][update]
+            items += [(update, item) for item in judge_learned(judge, update, *pair)]
+            rows.append(_distances(*pair))
+    distances = {name: tuple(row[name] for row in rows) for name in rows[-1]}
     return Course(batches, updates, tuple(costs[0]), tuple(costs[1]), distances, tuple(items))
 
 
-def _distances(updates: tuple[int, ...], a: Any, b: Any) -> dict[str, tuple[float, ...]]:
+def _distances(a: LayerDicts, b: LayerDicts) -> dict[str, float]:
     """Of weights and biases that both sides have."""
-    rows = [(learned_arrays(a[update]), learned_arrays(b[update])) for update in updates]
-    names = [name for name in rows[-1][0] if name in rows[-1][1] and name.startswith(("weights/", "biases/"))]
-    return {name: tuple(relative_distance(np.asarray(x[name]), np.asarray(y[name])) for x, y in rows) for name in names}
+    left, right = learned_arrays(a), learned_arrays(b)
+    names = [name for name in left if name in right and name.startswith(("weights/", "biases/"))]
+    return {name: relative_distance(np.asarray(left[name]), np.asarray(right[name])) for name in names}

@@ -29,7 +29,7 @@ class Side(Protocol):
         """Means per case on the test batch, before any update."""
         ...
 
-    def trained(self, case: Case, step: Step) -> tuple[dict[int, LayerDicts], list[CostList]]:
+    def trained(self, case: Case, step: Step) -> tuple[Mapping[int, LayerDicts], list[CostList]]:
         """Layer dictionaries after each count of updates, and the costs (means) of every batch trained from `first` on."""
         ...
 

@@ -12,7 +12,7 @@ import jinja2
 
 from alexnet_archive.files import write_text
 
-MOST_LINES = 4000
+MOST_LINES = 400
 """Two texts that differ in more lines than this are not aligned word by word, which would take minutes; their diff is shown."""
 KINDS = (
     ("patches", "Patches: what is meant"),

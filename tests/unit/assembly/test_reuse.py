@@ -12,6 +12,7 @@ from alexnet_archive.assembly.job import BuildOptions, Job
 from alexnet_archive.assembly.record import BuildRecord
 from alexnet_archive.assembly.runner import LocalRunner
 from alexnet_archive.assembly.tools import Python2, Tools
+from alexnet_archive.cli.build import build
 from alexnet_archive.errors import UserInputError
 
 DEPS = """{build}/objects/a.cu.o: #deps 2, deps mtime 1 (VALID)
@@ -117,6 +118,8 @@ def test_every_switch_is_a_documented_variable() -> None:
     documented = (Path(__file__).resolve().parents[3] / "docs" / "environment.md").read_text()
     for switch in switches.load():
         assert switch.environment and switch.flavours and all(f"`{name}`" in documented for name in switch.environment)
+    shown = next(option.help for option in build.params if option.name == "switches")  # type: ignore[attr-defined]
+    assert all(switch.name in shown for switch in switches.load())
     assert [one.name for one in switches.chosen(["poison", "no-peer", "poison"], "cpu")] == ["poison", "no-peer"]
 
 

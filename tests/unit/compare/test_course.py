@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from alexnet_archive import checkpoints
 from alexnet_archive.compare import Case, EngineSide, compare_behaviour, make_case, synthetic_pictures
-from alexnet_archive.compare.course import MOST_STATES, looked_at
+from alexnet_archive.compare.course import MOST_BYTES, MOST_STATES, looked_at
 from alexnet_archive.compare.sides import relative_distance
 from alexnet_archive.engines.base import LayerDicts
 from alexnet_archive.engines.reference import ReferenceEngine
@@ -75,6 +75,8 @@ def test_weights_are_looked_at_evenly_and_at_the_end(batches: int) -> None:
     assert updates[-1] == batches and len(updates) <= MOST_STATES
     assert len({b - a for a, b in zip((0, *updates), updates)}) == 1
     assert batches > MOST_STATES or len(updates) == batches
+    few = looked_at(batches, MOST_BYTES // 4)
+    assert few[-1] == batches and len(few) <= 4 and looked_at(batches, 2 * MOST_BYTES) == (batches,)
 
 
 @pytest.mark.parametrize(("a", "b", "distance"), [([3.0, 4.0], [3.0, 4.0], 0), ([3.0, 4.0], [0.0, 0.0], 1), ([0.0], [0.0], 0)])

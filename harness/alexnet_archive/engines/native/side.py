@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -46,6 +46,22 @@ class Case(Protocol):
     def position(self, update: int) -> tuple[int, int]: ...
 
 
+class _Saved(Mapping[int, LayerDicts]):
+    """States in the files that hold them, read when they are asked for: a network's are too large to hold them all."""
+
+    def __init__(self, found: Mapping[int, Path]) -> None:
+        self.found = found
+
+    def __getitem__(self, count: int) -> LayerDicts:
+        return checkpoints.load(self.found[count]).layers
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.found)
+
+    def __len__(self) -> int:
+        return len(self.found)
+
+
 class NativeSide:
     """Activities by the feature writer, costs by a test-only run, weights from the checkpoints the release saved."""
 
@@ -68,7 +84,7 @@ class NativeSide:
         tested = runs.test(self.installation, case.checkpoint, workdir=self._folder(case), seed=case.seed)
         return runs.total(tested).means()
 
-    def trained(self, case: Case, step: Callable[[str], None]) -> tuple[dict[int, LayerDicts], list[CostList]]:
+    def trained(self, case: Case, step: Callable[[str], None]) -> tuple[Mapping[int, LayerDicts], list[CostList]]:
         """Evenly spaced counts are states of one run, which saves at each; others take a run each."""
         states: dict[int, LayerDicts] = {}
         spacing = case.updates[0]
@@ -77,9 +93,7 @@ class NativeSide:
             step(f"{self.name}: {case.updates[-1]} updates")
             last = self._train(case, case.updates[-1], every=spacing)
             found = {count: last.parent / "{}.{}".format(*case.position(count)) for count in case.updates}
-            loaded = {count: checkpoints.load(path) for count, path in found.items()}
-            states = {count: one.layers for count, one in loaded.items()}
-            return states, _costs(loaded[case.updates[-1]].train_outputs)
+            return _Saved(found), _costs(checkpoints.load(last).train_outputs)
         costs: list[CostList] = []
         for count in case.updates:
             step(f"{self.name}: {count} updates")
