@@ -22,9 +22,10 @@ from click.testing import CliRunner
 from alexnet_archive import archive, assembly, paths
 from alexnet_archive.assembly import patchset
 from alexnet_archive.cli.main import main
-from alexnet_archive.errors import BuildError
+from alexnet_archive.errors import BuildError, UserInputError
 from tests.conftest import find_python2
 from tests.e2e.conftest import COMMAND, STANDIN, command, locked
+from tests.unit.assembly.test_patching import HOSTILE
 
 pytest.importorskip("unidiff", reason="reading patches needs unidiff (extra `build`)")
 pytestmark = [pytest.mark.native, pytest.mark.python2, pytest.mark.slow, pytest.mark.xdist_group("standin-build")]
@@ -230,6 +231,16 @@ def test_two_at_a_time_are_refused(root: Path) -> None:
     with locked(place / ".lock"):
         done = command("build", "--variant", "other", "--companion", "poison", root=root, status=50)
     assert "another variant is being built here" in done.stderr
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_patches_reach_neither_the_release_nor_the_builds(root: Path, tmp_path: Path, name: str) -> None:
+    given = tmp_path / "hostile.patch"
+    given.write_bytes(HOSTILE[name][0].encode("latin1"))
+    before = [one.name for one in assembly.listed()]
+    with pytest.raises(UserInputError, match=HOSTILE[name][1]):
+        assembly.build_variant(assembly.BuildOptions(), assembly.Variant("hostile", (given,)))
+    assert [one.name for one in assembly.listed()] == before and not list(root.parent.rglob("evil"))
 
 
 def killed(root: Path, when: Callable[[], bool], *arguments: str | Path, path: str | None = None) -> None:

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from alexnet_archive.exhibit.figures import INK, TEST, TRAIN, plt
 
 LAYERS_NAMED = 10
-"""Lines with a name in the legend; more would hide the figure."""
+"""Lines with a name and a colour of their own, the farthest apart; more would hide the figure."""
+OTHERS = "#c9c4b8"
 
 
 def course_figure(a: str, b: str, course: Mapping[str, Any]) -> Figure:
@@ -27,8 +28,10 @@ def course_figure(a: str, b: str, course: Mapping[str, Any]) -> Figure:
     for place, (item, values) in enumerate(ranked):
         # What is 0 has no place on a logarithmic axis: it is a gap.
         shown = [value if value and value > 0 else math.nan for value in values]
-        named = item if place < LAYERS_NAMED else None
-        below.plot(course["updates"], shown, color=f"C{place % 10}", lw=1.1, marker="o", ms=3, label=named)
+        named = place < LAYERS_NAMED
+        colour = f"C{place}" if named else OTHERS
+        told = item if named else "others" if place == LAYERS_NAMED else None
+        below.plot(course["updates"], shown, color=colour, lw=1.1, marker="o", ms=3, label=told, zorder=3 if named else 2)
     if any(value and value > 0 for values in course["distances"].values() for value in values):
         below.set_yscale("log")
     below.set_ylabel("distance of weights, relative")
