@@ -277,6 +277,23 @@ def test_killed_at_any_instant_the_next_call_is_clean(root: Path, patch: Patch, 
 
 
 @pytest.mark.exhaustive
+def test_a_variant_mends_a_release_that_does_not_compile(variant: Callable[[str, str], Path], tmp_path: Path) -> None:
+    good = (STANDIN / "src" / "batch.cpp").read_text()
+    broken = good.replace("#include <stdexcept>", "#include <stdexcept>\nthis does not compile;")
+    second = variant("src/batch.cpp", broken)
+    patch = tmp_path / "mend.patch"
+    lines = difflib.unified_diff(broken.splitlines(True), good.splitlines(True), "a/src/batch.cpp", "b/src/batch.cpp")
+    patch.write_text("".join(lines))
+    text = command("build", "--variant", "mended", "--patch", patch, root=second).stdout
+    assert "the original does not compile as it is" in text
+    command("build", root=second, status=50)
+    listed = json.loads(command("build", "--list", "--json", root=second).stdout)
+    assert [one["trouble"] for one in listed if one["name"] == "mended"] == [None]
+    command("build", "--remove", "mended", root=second)
+    command("verify", root=second)
+
+
+@pytest.mark.exhaustive
 def test_a_layer_that_only_one_side_has_is_told_as_such(root: Path, tmp_path: Path) -> None:
     changed = tmp_path / "no-norm" / "layers"
     changed.mkdir(parents=True)

@@ -147,7 +147,8 @@ def _tell(record: Any) -> None:
     if told and told["companion"]:
         click.echo(f"companion {', '.join(told['companion'])}: {' '.join(f'{k}={v}' for k, v in told['switched'].items())}")
     if told:
-        click.echo(f"reused    {len(told['reused'])} objects of the original, which stays as it was")
+        reused = f"{len(told['reused'])} objects of the original, which stays as it was"
+        click.echo(f"reused    {reused if told['base'] else 'nothing: the original does not compile as it is'}")
     launches = sum(len(unit["launches"]) for unit in content["rewritten"])
     click.echo(f"module    {record.module} ({content['module']['size']:,} bytes, sha256 {content['module']['sha256'][:16]}...)")
     click.echo(f"release   tree {content['original']['tree']}, verified before and after, {_patches(content)} patches")
