@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 from collections.abc import Callable
@@ -106,3 +107,27 @@ def test_training_in_the_container_equals_training_on_the_host(
         installation = open_installation(toolchain, read=[data], write=[tmp_path])
         tested.append(native.total(native.test(installation, run, workdir=work)).means()["logprob"])
     np.testing.assert_allclose(tested[0], tested[1], rtol=RELATIVE)
+
+
+def test_a_variant_is_built_and_compared_in_the_container(
+    image: Callable[[str], BuiltImage], acquired: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("unidiff", reason="reading patches needs unidiff (extra `build`)")
+    image("cpu")
+    # Patches are applied out here; what is changed is compiled, imported and run in there.
+    text = (STANDIN / "src" / "layers.cu").read_text()
+    new = text.replace("return x < 0 ? 0 : x;", "return x < 0 ? 0 : 1.01f * x;")
+    diff = difflib.unified_diff(text.splitlines(True), new.splitlines(True), "a/src/layers.cu", "b/src/layers.cu")
+    patch = tmp_path / "steeper.patch"
+    patch.write_text("".join(diff))
+    record = build(acquired, "cpu", "cpu", "--variant", "steeper", "--patch", str(patch))
+    told = record["variant"]
+    assert isinstance(told, dict) and "layers.cu" not in told["reused"] and "kernels.cu" in told["reused"]
+    assert isinstance(record["image"], dict)
+    done = command(
+        "diff", "behaviour", "native:cpu:cpu", "native:cpu:cpu:variant=steeper", "--layers", "small.cfg", "--params",
+        "layer-params-small.cfg", "--minibatch", "16", "--updates", "1", root=acquired, status=60,
+    )  # fmt: skip
+    assert "part ways at activation/conv1_neuron" in done.stderr
+    command("build", "--toolchain", "cpu", "--remove", "steeper", root=acquired)
+    command("verify", root=acquired)

@@ -8,5 +8,19 @@ from alexnet_archive.assembly.changes import SourceChange, source_changes
 from alexnet_archive.assembly.job import BuildOptions
 from alexnet_archive.assembly.record import BuildRecord, find
 from alexnet_archive.assembly.runner import LocalRunner
+from alexnet_archive.assembly.variants import Listed, Variant, build_variant, listed, remove
 
-__all__ = ["BuildOptions", "BuildRecord", "LocalRunner", "SourceChange", "build", "find", "source_changes"]
+__all__ = [
+    "BuildOptions",
+    "BuildRecord",
+    "Listed",
+    "LocalRunner",
+    "SourceChange",
+    "Variant",
+    "build",
+    "build_variant",
+    "find",
+    "listed",
+    "remove",
+    "source_changes",
+]

@@ -1,7 +1,8 @@
 """From the untouched release and the companion to a module that Python 2.7 imports, with a record of all of it.
 
 Order: verify the release, assemble outside it, companion (CMake), units (Ninja), link, open symbols, import, verify again.
-Everything runs through a runner, on this machine or in a container; a finished build with the same inputs is kept.
+Everything runs through a runner, on this machine or in a container; a finished build with the same inputs is kept. One that
+fails leaves the finished build before it as it was: the new module takes its place only when all is proved.
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ from __future__ import annotations
 import datetime
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from alexnet_archive import __version__, archive, files, paths
-from alexnet_archive.assembly import messages, patchset, record
+from alexnet_archive.assembly import messages, patchset, record, reuse
 from alexnet_archive.assembly.compiling import Module, compile_module, given_cmake
 from alexnet_archive.assembly.job import BuildOptions, Job, Progress
 from alexnet_archive.assembly.proofs import check_import, check_symbols, environment
@@ -22,7 +24,7 @@ from alexnet_archive.assembly.tools import Runner, ask, host_tools, image_tools
 from alexnet_archive.errors import BuildError, MissingToolError
 
 
-def _silent(done: int, total: int | None, text: str) -> None:
+def silent(done: int, total: int | None, text: str) -> None:
     """No progress is shown."""
 
 
@@ -30,7 +32,7 @@ def build(
     options: BuildOptions,
     *,
     runner: Runner | None = None,
-    progress: Progress = _silent,
+    progress: Progress = silent,
     stop: Callable[[], bool] = lambda: False,
 ) -> BuildRecord:
     """Build, or return the finished build of the same inputs (`fresh` False).
@@ -39,43 +41,43 @@ def build(
     """
     archive.verify_quick()
     folder = paths.builds() / record.build_name(options.toolchain, options.flavour, options.sanitize)
-    files.make_folder(folder)
-    runner = runner or LocalRunner()
-    tools = host_tools(runner, folder, options.python2) if options.toolchain == "host" else image_tools(runner, folder)
-    job = Job(options, runner, folder, tools, progress, stop)
-    facts = _inputs(job)
+    job = open_job(options, folder, runner or LocalRunner(), progress, stop)
+    facts = inputs(job)
     key = record.key_of(facts)
     known = record.load(folder)
     if known is not None and known.content["key"] == key and not options.force:
         return known
-    # From here on the folder holds no finished build, whatever happens.
-    (folder / record.RECORD_NAME).unlink(missing_ok=True)
-    content = {"schema": record.SCHEMA, "result": "built", "key": key, **facts, **_made(job)}
-    record.save(folder, content)
-    return BuildRecord(folder, content)
+    module, made = proved(job, lambda: _compiled(job))
+    patches = [] if job.source == paths.original_source() else [patch.name for patch in patchset.series()]
+    content = {"schema": record.SCHEMA, "result": "built", "key": key, **facts, **made, "patches": patches,
+               "pieces": reuse.pieces(folder)}  # fmt: skip
+    return record.install(folder, module.path, content)
 
 
-def _made(job: Job) -> dict[str, Any]:
-    """Make and prove the module; what the record says of it beside the inputs."""
+def open_job(
+    options: BuildOptions, folder: Path, runner: Runner, progress: Progress, stop: Callable[[], bool]
+) -> Job:
+    """A job in `folder` with the tools that its toolchain has. Raises MissingToolError."""
+    files.make_folder(folder)
+    tools = host_tools(runner, folder, options.python2) if options.toolchain == "host" else image_tools(runner, folder)
+    return Job(options, runner, folder, tools, progress, stop)
+
+
+def proved(job: Job, compiled: Callable[[], Module]) -> tuple[Module, dict[str, Any]]:
+    """Make and prove a module; it, and what the record says of it beside the inputs."""
     _verify_deep(job, "verify before")
     archive.bear_witness(job.folder)
     started = time.monotonic()
-    module = _compiled(job)
+    module = compiled()
     opened = check_symbols(job, module.path)
     functions = check_import(job, module.path)
     _verify_deep(job, "verify after")
-    return {
+    return module, {
         "flags": module.flags, "rewritten": module.rewritten,
         "built": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "seconds": round(time.monotonic() - started, 2), "steps": job.steps,
-        "patches": [] if job.source == paths.original_source() else [patch.name for patch in patchset.series()],
         "warnings": [messages.relative(found, job.places).facts() for found in job.warnings],
         "open_symbols": opened, "functions": functions, "environment": environment(job),
-        "module": {
-            "path": module.path.relative_to(job.folder).as_posix(),
-            "sha256": record.digest(module.path),
-            "size": module.path.stat().st_size,
-        },
     }  # fmt: skip
 
 
@@ -87,14 +89,17 @@ def _compiled(job: Job) -> Module:
     except BuildError:
         if not patches:
             raise
-        job.source = patchset.patched_copy(job.runner, paths.original_source(), patches, job.folder / "patched")
+        # A finished build of a patched copy runs its scripts from there: it cannot outlive the copy.
+        if (known := record.load(job.folder)) is not None and known.content["patches"]:
+            (job.folder / record.RECORD_NAME).unlink()
+        job.source = patchset.patched_copy(paths.original_source(), patches, job.folder / "patched")
         return compile_module(job)
     if patches:
         raise patchset.unneeded(patches)
     return module
 
 
-def _inputs(job: Job) -> dict[str, Any]:
+def inputs(job: Job) -> dict[str, Any]:
     """Everything the module depends on; two builds with equal inputs make equal modules."""
     identity, options = archive.identity(), job.options
     native = record.tree_digests(paths.companion(), (".h", ".cuh", ".cu", ".cpp", ".txt", ".cmake"))

@@ -13,6 +13,7 @@ from typing import Any
 from alexnet_archive import files, paths
 from alexnet_archive.assembly import plan, record
 from alexnet_archive.assembly.job import Job, run
+from alexnet_archive.assembly.reuse import Reuse
 from alexnet_archive.assembly.tools import ask
 
 CRASH_UNIT = "module/crash_report.cpp"
@@ -25,26 +26,31 @@ class Module:
     path: Path
     rewritten: list[dict[str, Any]]
     flags: list[str]
+    reused: tuple[str, ...] = ()
 
 
-def compile_module(job: Job) -> Module:
-    """Companion, units, link. Raises BuildError, MissingToolError, Interrupted."""
-    companion = _build_companion(job)
+def compile_module(job: Job, reuse: Callable[[list[plan.Unit]], Reuse] | None = None) -> Module:
+    """Companion, units, link; with `reuse` what it says need not be made. Raises BuildError, MissingToolError, Interrupted.
+
+    The module is linked beside the finished one, which stays until the new one has been proved (`build.install`).
+    """
     units = plan.units(job.source, job.options.flavour)
+    kept = reuse(units) if reuse else Reuse(build_companion(job), job.folder / "companion", {})
+    companion = kept.companion
     generated = job.folder / "generated"
     rewritten = _write_rewritten(units, generated)
     places = {job.seen(place): name for place, name in job.places.items() if place.exists() or place == job.folder}
     flags = plan.compile_flags(
         job.seen(job.source), job.seen(generated), companion, job.tools.python2, places, job.options.sanitize
     )
-    module = job.folder / "module" / f"{plan.MODULE}.so"
+    module = job.folder / "linked" / f"{plan.MODULE}.so"
     files.make_folder(module.parent)
     files.make_folder(job.folder / "objects")
-    files.write_text(job.folder / "build.ninja", _ninja(job, units, generated, companion, flags, module))
+    files.write_text(job.folder / "build.ninja", _ninja(job, units, generated, kept, flags, module))
     jobs = job.options.jobs or os.cpu_count() or 1
     command = [job.tools.ninja, "-f", "build.ninja", "-k", "0", "-j", str(jobs)]
     run(job, "compile the release", command)
-    return Module(module, rewritten, flags)
+    return Module(module, rewritten, flags, tuple(sorted(kept.objects)))
 
 
 def _write_rewritten(units: Sequence[plan.Unit], generated: Path) -> list[dict[str, Any]]:
@@ -62,31 +68,33 @@ def _write_rewritten(units: Sequence[plan.Unit], generated: Path) -> list[dict[s
 
 
 def _ninja(
-    job: Job, units: Sequence[plan.Unit], generated: Path, companion: plan.Companion, flags: list[str], module: Path
+    job: Job, units: Sequence[plan.Unit], generated: Path, kept: Reuse, flags: list[str], module: Path
 ) -> str:
     cuda = job.options.flavour == "cuda"
     compilers: dict[str, list[str]] = {"host": [job.tools.cxx, *flags], "cxx": [job.tools.cxx, *flags, "-x", "c++"]}
     if cuda:
         compilers["nvcc"] = ["nvcc", "-ccbin", job.tools.cxx, *plan.cuda_flags(flags, job.options.arch)]
-    objects = []
-    for unit in units:
-        rule = "host" if unit.plain else "nvcc" if cuda else "cxx"
-        source = generated / unit.source.name if unit.rewritten is not None else unit.source
-        objects.append((rule, job.seen(source), job.seen(job.folder / "objects" / f"{unit.source.name}.o")))
     extra = paths.companion() / CRASH_UNIT
-    objects.append(("host", job.seen(extra), job.seen(job.folder / "objects" / f"{extra.name}.o")))
-    libraries = [companion.static_library]
-    libraries += plan.link_flags(companion.link_libraries, job.options.sanitize, _is_file(job))
+    sources = [(unit.source, "host" if unit.plain else "nvcc" if cuda else "cxx", unit.rewritten is not None) for unit in units]
+    objects, linked = [], []
+    # In the order of the units, as the original is linked, whichever of them are compiled here.
+    for source, rule, rewritten in [*sources, (extra, "host", False)]:
+        output = kept.objects.get(source.name, job.folder / "objects" / f"{source.name}.o")
+        linked.append(job.seen(output))
+        if source.name not in kept.objects:
+            objects.append((rule, job.seen(generated / source.name if rewritten else source), job.seen(output)))
+    libraries = [kept.companion.static_library]
+    libraries += plan.link_flags(kept.companion.link_libraries, job.options.sanitize, _is_file(job))
     link = [job.tools.cxx, *plan.LINK]
     if cuda:
         link = ["nvcc", "-ccbin", job.tools.cxx, *plan.cuda_link(plan.LINK)]
-        libraries = plan.cuda_link([*libraries, *_cudart_folder(job)])
-    return plan.ninja_text(compilers, objects, link, job.seen(module), libraries)
+        libraries = plan.cuda_link([*libraries, *_cudart_folder(kept.folder)])
+    return plan.ninja_text(compilers, objects, link, job.seen(module), libraries, linked)
 
 
-def _cudart_folder(job: Job) -> list[str]:
+def _cudart_folder(companion: Path) -> list[str]:
     """The run-time library's folder, to be searched when the module is imported: as CMake found it."""
-    cache = (job.folder / "companion" / "CMakeCache.txt").read_text()
+    cache = (companion / "CMakeCache.txt").read_text()
     found = re.search(r"^CUDA_(?:cudart_LIBRARY|CUDART):\w+=(/.+)/[^/]+$", cache, re.MULTILINE)
     return [f"-L{found[1]}", f"-Wl,-rpath,{found[1]}"] if found else []
 
@@ -95,7 +103,8 @@ def _is_file(job: Job) -> Callable[[str], bool]:
     return lambda path: ask(job.runner, ["test", "-f", path], job.folder)[0] == 0
 
 
-def _build_companion(job: Job) -> plan.Companion:
+def build_companion(job: Job) -> plan.Companion:
+    """Configure and compile the companion in the job's folder; what a module needs of it."""
     folder = job.folder / "companion"
     files.make_folder(folder)
     # CMake remembers settings for ever; what is compiled stays, what was set is asked anew.
@@ -120,6 +129,11 @@ def _build_companion(job: Job) -> plan.Companion:
     run(job, "configure the companion", command)
     target = [job.tools.cmake, "--build", job.seen(folder), "--target", "companion"]
     run(job, "compile the companion", [*target, "-j", str(options.jobs or os.cpu_count() or 1)])
+    return read_companion(folder)
+
+
+def read_companion(folder: Path) -> plan.Companion:
+    """What a compiled companion says of itself in companion.json."""
     facts = json.loads((folder / "companion.json").read_text())
     return plan.Companion(
         tuple(item for item in facts["include_dirs"] if item),

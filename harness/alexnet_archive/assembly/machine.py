@@ -73,6 +73,18 @@ def check_build_tools() -> Check:
     return Check("CMake and Ninja", ok, "; ".join(found), "pip install 'alexnet-archive[build]'")
 
 
+def check_patching() -> Check:
+    from importlib import metadata
+
+    line = _first_line("git", "--version")
+    try:
+        reader = f"unidiff {metadata.version('unidiff')}"
+    except metadata.PackageNotFoundError:
+        reader = "no unidiff"
+    remedy = "install git, and pip install 'alexnet-archive[build]' (both for patched builds alone)"
+    return Check("git and unidiff", line is not None and reader != "no unidiff", f"{line or 'no git'}; {reader}", remedy)
+
+
 def check_blas() -> Check:
     try:
         import scipy_openblas32
@@ -190,7 +202,7 @@ def check_disk() -> Check:
 
 
 CHECKS: tuple[Callable[[], Check | tuple[Check, ...]], ...] = (
-    check_python, check_reference, check_compiler, check_build_tools, check_blas, check_python2, check_cuda,
+    check_python, check_reference, check_compiler, check_build_tools, check_patching, check_blas, check_python2, check_cuda,
     check_gpus_and_pycuda, check_docker, check_release, check_disk,
 )  # fmt: skip
 

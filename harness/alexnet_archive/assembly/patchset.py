@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from alexnet_archive import paths
-from alexnet_archive.assembly.tools import Runner, ask
+from alexnet_archive.assembly import patchfile, patching
 from alexnet_archive.errors import BuildError
 
 
@@ -38,22 +38,10 @@ def unneeded(patches: Sequence[Path]) -> BuildError:
     )
 
 
-def patched_copy(runner: Runner, source: Path, patches: Sequence[Path], target: Path) -> Path:
+def patched_copy(source: Path, patches: Sequence[Path], target: Path) -> Path:
     """A copy of the release below `target` with the series applied. Raises BuildError for a patch that does not apply."""
+    read = [patchfile.read(patch) for patch in patches]
     if target.exists():
         shutil.rmtree(target)
-    shutil.copytree(source, target, copy_function=_writable_copy)
-    for folder in [target, *(path for path in target.rglob("*") if path.is_dir())]:
-        folder.chmod(0o755)
-    for patch in patches:
-        command = ["patch", "-p1", "--batch", "--no-backup-if-mismatch", "-i", runner.path(patch)]
-        status, text = ask(runner, command, target)
-        if status != 0:
-            raise BuildError(f"{patch.name} does not apply", path=patch, found=text[-500:], remedy="bring it up to date")
-    return target
-
-
-def _writable_copy(source: str, target: str) -> str:
-    shutil.copyfile(source, target)
-    Path(target).chmod(0o644)
+    patching.apply(source, read, target)
     return target

@@ -60,7 +60,8 @@ def units(source: Path, flavour: str) -> list[Unit]:
     for path in (path for path in found if path.stem not in LEFT_OUT):
         rewritten = None
         if flavour == "cpu" and path.suffix == ".cu":
-            text = path.read_text(encoding="utf-8", errors="surrogateescape")
+            # Line ends stay as they are: what differs from the release is the launches alone.
+            text = path.read_bytes().decode("utf-8", errors="surrogateescape")
             rewritten = rewrite_launches(text, path=str(path))
         out.append(Unit(path.stem, path, rewritten if rewritten is not None and rewritten.changed else None))
     if not out:
@@ -128,8 +129,12 @@ def ninja_text(
     link: Sequence[str],
     module: str,
     libraries: Sequence[str],
+    linked: Sequence[str] | None = None,
 ) -> str:
-    """build.ninja: `compilers` rule -> command head, `objects` (rule, input, output), `link` the linker's head."""
+    """build.ninja: `compilers` rule -> command head, `objects` (rule, input, output), `link` the linker's head.
+
+    `linked` names everything that is linked, in order, where that is more than the objects compiled here.
+    """
     lines = ["ninja_required_version = 1.7"]
     for rule, head in compilers.items():
         lines += [
@@ -144,7 +149,7 @@ def ninja_text(
     lines += ["rule link", f"  command = {_words(link)} -o $out $in $libraries", "  description = link $out"]
     for rule, source, output in objects:
         lines += [f"build {_path(output)}: {rule} {_path(source)}", f"  name = {Path(source).name}"]
-    inputs = " ".join(_path(output) for _, _, output in objects)
+    inputs = " ".join(map(_path, [output for _, _, output in objects] if linked is None else linked))
     implicit = " ".join(_path(library) for library in libraries if library.endswith(".a"))
     lines += [f"build {_path(module)}: link {inputs} | {implicit}", f"  libraries = {_words(libraries)}"]
     return "\n".join([*lines, f"default {_path(module)}", ""])

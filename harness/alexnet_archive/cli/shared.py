@@ -15,7 +15,7 @@ import click
 
 ProgressCallback = Callable[[int, int | None, str], None]
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
-GROUPS = ("network", "data", "run", "engine", "output")
+GROUPS = ("build", "variants", "network", "data", "run", "engine", "output")
 
 
 def emit_json(value: Any) -> None:
@@ -64,7 +64,7 @@ def json_option(text: str = "print the result as JSON") -> Decorator:
 
 
 def engine_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Which engine runs: becomes the arguments `engine`, `toolchain` and `flavour`."""
+    """Which engine runs: becomes the arguments `engine`, `toolchain`, `flavour` and `variant`."""
     options = (
         option("--engine", type=click.Choice(["reference", "native"]), default="reference", show_default=True,
                help="ours in NumPy, or the built release", group="engine"),
@@ -72,6 +72,7 @@ def engine_options(function: Callable[..., Any]) -> Callable[..., Any]:
                help="run the native engine in this container image"),
         option("--flavour", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="of the native build",
                group="engine"),
+        option("--variant", default=None, metavar="NAME", group="engine", help="run this patched build (`build --list`)"),
     )  # fmt: skip
     for one in reversed(options):
         function = one(function)

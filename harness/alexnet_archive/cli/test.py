@@ -63,12 +63,13 @@ RUN = click.Path(path_type=Path)
 @engine_options
 @json_option()
 def test(
-    checkpoint: Path, views: int, engine: str, toolchain: str | None, flavour: str, transfers: bool, as_json: bool, **typed: Any
-) -> None:
+    checkpoint: Path, views: int, engine: str, toolchain: str | None, flavour: str, variant: str | None, transfers: bool,
+    as_json: bool, **typed: Any,
+) -> None:  # fmt: skip
     """Errors of a checkpoint over its test range: one line per batch, then the means."""
     from alexnet_archive import runs
 
-    choice = runs.EngineChoice(engine, flavour, toolchain)  # type: ignore[arg-type]
+    choice = runs.EngineChoice(engine, flavour, toolchain, variant)  # type: ignore[arg-type]
     request = runs.Request.from_texts(typed, resume=checkpoint, engine=choice)
     with progress_bar("testing", unit="batches") as bar:
 
@@ -108,12 +109,12 @@ def test(
 @json_option()
 def classify(
     checkpoint: Path, pictures: tuple[Path, ...], data_path: str | None, views: int, out: Path | None, engine: str,
-    toolchain: str | None, flavour: str, as_json: bool,
+    toolchain: str | None, flavour: str, variant: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Top-5 classes of PICTURES, with a figure."""
     from alexnet_archive import runs
 
-    choice = runs.EngineChoice(engine, flavour, toolchain)  # type: ignore[arg-type]
+    choice = runs.EngineChoice(engine, flavour, toolchain, variant)  # type: ignore[arg-type]
     with progress_bar("classifying") as bar:
         bar(0, len(pictures), "")
         result = runs.classify(checkpoint, pictures, data=data_path, views=views, engine=choice)

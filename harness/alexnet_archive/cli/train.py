@@ -92,9 +92,9 @@ def run_options(function: Callable[..., None]) -> Callable[..., None]:
 @option("--transfers", is_flag=True, help="print the copies between GPUs that were counted", group="output")
 @json_option("print events as JSON lines")
 def train(
-    engine: str, toolchain: str | None, flavour: str, seed: int | None, steps: Path | None, replay: str | None, as_filed: bool,
-    log_file: Path | None, lenient: bool, pad_classes: bool, init_from: str | None, init_module: tuple[Path, ...],
-    keep: str | None, estimate: bool, transfers: bool, as_json: bool, **typed: Any,
+    engine: str, toolchain: str | None, flavour: str, variant: str | None, seed: int | None, steps: Path | None,
+    replay: str | None, as_filed: bool, log_file: Path | None, lenient: bool, pad_classes: bool, init_from: str | None,
+    init_module: tuple[Path, ...], keep: str | None, estimate: bool, transfers: bool, as_json: bool, **typed: Any,
 ) -> None:  # fmt: skip
     """Train a network from its layer files; resumes with --resume.
 
@@ -105,7 +105,7 @@ def train(
     request = runs.Request.from_texts(
         typed, seed=seed, lenient=lenient, pad_classes=pad_classes, init_from=init_from, init_modules=init_module,
         keep=_kept(keep), steps=steps, replay=replay, as_filed=as_filed,
-        engine=runs.EngineChoice(engine, flavour, toolchain),  # type: ignore[arg-type]
+        engine=runs.EngineChoice(engine, flavour, toolchain, variant),  # type: ignore[arg-type]
     )  # fmt: skip
     if (steps or replay) and (request.check_grads or request.test_only):
         raise UserInputError("--steps and --replay belong to training", remedy="leave out --check-grads and --test-only")
@@ -122,6 +122,7 @@ def train(
             print_transfers(trained.transfers)
         if trained.stopped:
             native = " --engine native" if engine == "native" else ""
+            native += f" --variant {variant}" if variant else ""
             go_on = f"alexnet-archive train{native} --resume {trained.checkpoint or trained.folder}"
             click.echo(f"stopped; go on with: {go_on}", err=as_json)
             raise SystemExit(130)

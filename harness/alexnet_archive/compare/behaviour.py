@@ -2,42 +2,56 @@
 
 Activities of every layer, costs, then weights and momentum after 1, 10, 100 updates; and, because training amplifies the
 last bit of a difference, one more update of both from the very state that A had reached after each count. The first item
-outside its tolerance is where the two part ways.
+outside its tolerance is where the two part ways. Layers that only one side has are items of that side alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
-
-import numpy as np
 
 from alexnet_archive import checkpoints
 from alexnet_archive.compare import tolerances
 from alexnet_archive.compare.cases import Case
-from alexnet_archive.compare.measures import Item, compare_arrays
-from alexnet_archive.compare.sides import CostList, Side, learned_arrays
+from alexnet_archive.compare.course import Course, follow
+from alexnet_archive.compare.judging import Judge, judge_by, judge_costs, judge_learned, judge_tested
+from alexnet_archive.compare.measures import Item
+from alexnet_archive.compare.sides import CostList, Side
 from alexnet_archive.engines.base import LayerDicts
 from alexnet_archive.errors import BehaviourDifference
 
 SCHEMA = 1
-Judge = Callable[[str, Any, Any], None]
-Trained = tuple[dict[int, LayerDicts], list[CostList]]
+Trained = tuple[Mapping[int, LayerDicts], list[CostList]]
 
 
 @dataclass(frozen=True)
 class Behaviour:
-    """The result of a comparison; `case` holds the facts of what was computed."""
+    """The result of a comparison; `case` holds the facts of what was computed, `about` what it was computed with.
+
+    `course` is there where both sides were also trained for a number of batches.
+    """
 
     a: str
     b: str
     case: dict[str, Any]
     items: tuple[Item, ...]
+    about: dict[str, Any] = field(default_factory=dict)
+    course: Course | None = None
 
     @property
     def first_difference(self) -> Item | None:
-        return next((item for item in self.items if not item.ok), None)
+        """The first item out of tolerance, those of the course last."""
+        return next(iter(self.differing), None)
+
+    @property
+    def judged(self) -> list[Item]:
+        """Every item, those of the course last."""
+        return [*self.items, *(item for _, item in (self.course.items if self.course else ()))]
+
+    @property
+    def differing(self) -> list[Item]:
+        return [item for item in self.judged if not item.ok]
 
     def facts(self) -> dict[str, Any]:
         """As plain values: what `--json` prints and the page is made of."""
@@ -45,65 +59,65 @@ class Behaviour:
         return {
             "schema": SCHEMA, "a": self.a, "b": self.b, "case": self.case, "agree": first is None,
             "first_difference": first.name if first else None, "items": [item.facts() for item in self.items],
+            "about": self.about, "course": None if self.course is None else self.course.facts(),
         }  # fmt: skip
 
     def require_agreement(self) -> None:
         """Raises BehaviourDifference naming the first item that is out of tolerance."""
         first = self.first_difference
         if first is not None:
-            bad = sum(not item.ok for item in self.items)
+            measured = first.absolute == first.absolute
             raise BehaviourDifference(
-                f"{self.a} and {self.b} part ways at {first.name}: {first.verdict} ({bad} of {len(self.items)} items)",
-                expected=f"error <= {first.limit:g} ({first.reason})",
-                found=f"error {first.error:.3g}, largest absolute difference {first.absolute:.3g}",
+                f"{self.a} and {self.b} part ways at {first.name}: {first.verdict} "
+                f"({len(self.differing)} of {len(self.judged)} items)",
+                expected=f"error <= {first.limit:g} ({first.reason})" if measured else "finite, and of one shape on both sides",
+                found=f"error {first.error:.3g}, largest absolute difference {first.absolute:.3g}" if measured else None,
                 remedy="look at the first item: what comes after it follows from it",
             )
 
 
 def compare_behaviour(
-    case: Case, a: Side, b: Side, *, step: Callable[[str], None] = lambda text: None, table: Any = None
-) -> Behaviour:
-    """Run both sides and judge every item by the stated tolerances."""
-    rows = tolerances.load() if table is None else table
-    layers = checkpoints.load(case.checkpoint).layers
-    names = _forward_order(layers)
-    items: list[Item] = []
+    case: Case, a: Side, b: Side, *, other: Case | None = None, train: int = 0,
+    step: Callable[[str], None] = lambda text: None, table: Any = None, about: Mapping[str, Any] | None = None,
+) -> Behaviour:  # fmt: skip
+    """Run both sides and judge every item by the stated tolerances.
 
-    def judge(name: str, left: Any, right: Any) -> None:
-        items.append(compare_arrays(name, left, right, tolerances.find(name, rows)))
-
-    first, second = a.activations(case, names, step), b.activations(case, names, step)
-    for name in names:
-        judge(f"activation/{name}", first[name], second[name])
-    for name, left, right in _paired(a.test_costs(case), b.test_costs(case)):
-        judge(f"cost/{name}", np.array(left[:1]), np.array(right[:1]))
-        if len(left) > 1:
-            judge(f"errors/{name}", np.array(left[1:]), np.array(right[1:]))
-    trained_a, trained_b = a.trained(case, step), b.trained(case, step)
+    `other` is B's case where its net is another one; `train` is how many batches both are trained for besides.
+    """
+    judge = judge_by(tolerances.load() if table is None else table)
+    cases = (case, other or case)
+    layers = [checkpoints.load(one.checkpoint).layers for one in cases]
+    names = [_forward_order(one) for one in layers]
+    first, second = a.activations(cases[0], names[0], step), b.activations(cases[1], names[1], step)
+    items = [judge(f"activation/{name}", first.get(name), second.get(name)) for name in _merged(*names)]
+    items += judge_tested(judge, a.test_costs(cases[0]), b.test_costs(cases[1]))
+    trained = a.trained(cases[0], step), b.trained(cases[1], step)
     for count in case.updates:
-        judge_trained(judge, count, f"after-{_band(count)}", case, trained_a, trained_b)
+        items += _judge_trained(judge, count, None, cases, trained)
     for count in case.updates:
-        again = case.after(count, trained_a[0][count])
-        judge_trained(judge, count + 1, "resumed", again, a.trained(again, step), b.trained(again, step))
-    return Behaviour(a.name, b.name, _facts(case, layers), tuple(items))
+        state = trained[0][0][count]
+        again = (mine := case.after(count, state), mine if other is None else other.after(count, state))
+        items += _judge_trained(judge, count + 1, "resumed", again, (a.trained(again[0], step), b.trained(again[1], step)))
+    course = follow(train, (a, cases[0]), (b, cases[1]), judge, step) if train else None
+    return Behaviour(a.name, b.name, _facts(case, layers[0]), tuple(items), dict(about or {}), course)
 
 
-def judge_trained(judge: Judge, count: int, stage: str, case: Case, a: Trained, b: Trained) -> None:
+def _judge_trained(
+    judge: Judge, count: int, stage: str | None, cases: tuple[Case, Case], trained: tuple[Trained, Trained]
+) -> list[Item]:
     """Cost of the last batch, and everything learned, after `count` updates."""
-    for name, left, right in _paired(a[1][count - case.first], b[1][count - case.first]):
-        judge(f"training-cost/{name}/{count}/{stage}", np.array(left[:1]), np.array(right[:1]))
-    arrays_a, arrays_b = learned_arrays(a[0][count]), learned_arrays(b[0][count])
-    for name in arrays_a:
-        judge(f"{name}/{count}/{stage}", arrays_a[name], arrays_b.get(name, np.zeros(0)))
+    a, b = trained
+    costs = a[1][count - cases[0].first], b[1][count - cases[1].first]
+    return [*judge_costs(judge, count, *costs, stage), *judge_learned(judge, count, a[0][count], b[0][count], stage)]
 
 
-def _band(count: int) -> int:
-    """The row of tolerances for a count of updates: the next of 1, 10, 100."""
-    return next((band for band in (1, 10, 100) if count <= band), 100)
-
-
-def _paired(left: CostList, right: CostList) -> list[tuple[str, tuple[float, ...], tuple[float, ...]]]:
-    return [(name, left.get(name, ()), right.get(name, ())) for name in sorted({*left, *right})]
+def _merged(a: list[str], b: list[str]) -> list[str]:
+    """The layers of A with those that only B has, each after the one that it follows in B."""
+    out = list(a)
+    for index, name in enumerate(b):
+        if name not in out:
+            out.insert(out.index(b[index - 1]) + 1 if index else 0, name)
+    return out
 
 
 def _forward_order(layers: dict[str, dict[str, Any]]) -> list[str]:

@@ -70,8 +70,7 @@ class Case:
     def after(self, count: int, layers: Mapping[str, Mapping[str, Any]]) -> Case:
         """The same case going on from `layers` (what was learned after `count` updates) for one update."""
         stored = checkpoints.load(self.checkpoint).layers
-        for name, learned in layers.items():
-            stored[name].update({key: learned[key] for key in LEARNED if key in learned})
+        overlay(stored, layers)
         epoch, batch = self.position(count)
         folder = self.folder / f"after-{count}"
         checkpoints.save(folder, Checkpoint(epoch=epoch, batchnum=batch, layers=stored), self.rows)
@@ -101,36 +100,60 @@ def make_case(
     updates: Sequence[int] = (1, 10, 100),
     options: Callable[[Mapping[str, Any]], tuple[OptionRow, ...]],
     rates: float = 1.0,
+    like: Case | None = None,
 ) -> Case:
     """Write data and first checkpoint below `folder`.
 
-    `pictures` are TRAIN_BATCHES + 1 pairs (values (3 * side * side, cases) float32, labels (cases,)), the last for testing;
+    `like` is the case of the other side where the two have different nets: its data are used, and its first weights wherever a
+    layer has the same name and shape. `pictures` are TRAIN_BATCHES + 1 pairs (values (3 * side * side, cases) float32, labels
+    (cases,)), the last for testing;
     `options` turns option values into the rows of a checkpoint (`training.rows`); `rates` multiplies every learning rate.
     Raises LayerFileError, UserInputError.
     """
-    counts = tuple(sorted({int(count) for count in updates}))
-    if not counts or counts[0] < 1:
-        raise UserInputError("updates are counts of at least 1", found=list(updates))
-    if rates != 1.0:
-        parameters = _scaled(parameters, rates, folder)
-    features = pictures[0][0].shape[0]
-    shape = layerdefs.DataShape(dims={0: features, 1: 1, 2: WORDS}, num_classes=classes)
+    counts = _counts(updates)
+    parameters = parameters if rates == 1.0 else _scaled(parameters, rates, folder)
+    shape = layerdefs.DataShape(dims={0: pictures[0][0].shape[0], 1: 1, 2: WORDS}, num_classes=classes)
     network = layerdefs.read_network(definition, parameters, shape, num_gpus=num_gpus)
-    if boards and len(boards) < network.num_gpus:
-        raise UserInputError("a native side needs a device for each `gpu` of the definition", expected=network.num_gpus,
-                             found=list(boards), remedy="name one more than once if there are too few")  # fmt: skip
-    data = folder / "data"
-    _write_data(data, pictures, classes)
-    epochs = -(-counts[-1] // TRAIN_BATCHES)
+    _check_boards(boards, network.num_gpus)
+    data = folder / "data" if like is None else like.data
+    if like is None:
+        _write_data(data, pictures, classes)
     case = Case(
         folder, data, folder / "start" / f"0.{TRAIN_BATCHES}", Path(definition).absolute(), Path(parameters).absolute(),
-        minibatch, network.num_gpus, seed, counts, epochs, rows=(), boards=tuple(boards),
+        minibatch, network.num_gpus, seed, counts, -(-counts[-1] // TRAIN_BATCHES), rows=(), boards=tuple(boards),
     )  # fmt: skip
     case = replace(case, rows=options(option_values(case)))
     layers = network.to_dicts(np.random.RandomState(seed % 2**32))
+    if like is not None:
+        overlay(layers, checkpoints.load(like.checkpoint).layers)
     first = Checkpoint(epoch=0, batchnum=TRAIN_BATCHES, layers=layers)
     checkpoints.save(case.checkpoint.parent, first, case.rows)
     return case
+
+
+def _counts(updates: Sequence[int]) -> tuple[int, ...]:
+    counts = tuple(sorted({int(count) for count in updates}))
+    if not counts or counts[0] < 1:
+        raise UserInputError("updates are counts of at least 1", found=list(updates))
+    return counts
+
+
+def _check_boards(boards: Sequence[int], devices: int) -> None:
+    if boards and len(boards) < devices:
+        raise UserInputError("a native side needs a device for each `gpu` of the definition", expected=devices,
+                             found=list(boards), remedy="name one more than once if there are too few")  # fmt: skip
+
+
+def overlay(layers: Mapping[str, dict[str, Any]], learned: Mapping[str, Mapping[str, Any]]) -> None:
+    """Put what was learned elsewhere into layers of the same name, wherever it has their shape."""
+    for name, other in learned.items():
+        mine = layers.get(name, {})
+        known = [key for key in LEARNED if key in other and key in mine]
+        mine.update({key: other[key] for key in known if _shapes(other[key]) == _shapes(mine[key])})
+
+
+def _shapes(value: Any) -> list[tuple[int, ...]]:
+    return [np.shape(one) for one in value] if isinstance(value, list) else [np.shape(value)]
 
 
 def option_values(case: Case) -> dict[str, Any]:

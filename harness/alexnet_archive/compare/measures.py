@@ -1,4 +1,7 @@
-"""How far two arrays are apart, and the verdict: finite first, then shape, then error <= tolerance, so NaN fails."""
+"""How far two arrays are apart, and the verdict: finite first, then shape, then error <= tolerance, so NaN fails.
+
+What is on one side only is said to be so, and is no agreement.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,11 @@ from alexnet_archive.compare.tolerances import Tolerance
 
 @dataclass(frozen=True)
 class Item:
-    """One thing compared. `error` is max |a - b| / max(|a|, |b|) over the item; `relative` the largest per element."""
+    """One thing compared. `error` is max |a - b| / max(|a|, |b|) over the item, and is what is judged.
+
+    `relative` is the largest such ratio of single elements: 2 where an element that is nearly 0 has another sign, whatever
+    its size, so it says nothing about agreement and is not shown. `shape` is that of A, or of B where A has no such item.
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -28,18 +35,24 @@ class Item:
     def ok(self) -> bool:
         return self.verdict == "ok"
 
+    @property
+    def one_sided(self) -> bool:
+        return self.verdict.startswith("only in ")
+
     def facts(self) -> dict[str, Any]:
         return {**vars(self), "shape": list(self.shape)}
 
 
-def compare_arrays(name: str, a: ArrayLike, b: ArrayLike, tolerance: Tolerance) -> Item:
-    """Measure and judge one item; all arithmetic in double precision."""
-    first, second = np.asarray(a), np.asarray(b)
+def compare_arrays(name: str, a: ArrayLike | None, b: ArrayLike | None, tolerance: Tolerance) -> Item:
+    """Measure and judge one item, None where a side has none; all arithmetic in double precision."""
+    first, second = np.asarray(b if a is None else a), np.asarray(a if b is None else b)
     shape = tuple(first.shape)
 
     def item(verdict: str, absolute: float = np.nan, relative: float = np.nan, error: float = np.nan) -> Item:
         return Item(name, shape, absolute, relative, error, tolerance.limit, tolerance.reason, verdict)
 
+    if a is None or b is None:
+        return item(f"only in {'B' if a is None else 'A'}")
     for array in (first, second):
         if not np.isfinite(array).all():
             return item(f"not finite in {int((~np.isfinite(array)).sum())} places")

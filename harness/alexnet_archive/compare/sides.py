@@ -29,7 +29,7 @@ class Side(Protocol):
         """Means per case on the test batch, before any update."""
         ...
 
-    def trained(self, case: Case, step: Step) -> tuple[dict[int, LayerDicts], list[CostList]]:
+    def trained(self, case: Case, step: Step) -> tuple[Mapping[int, LayerDicts], list[CostList]]:
         """Layer dictionaries after each count of updates, and the costs (means) of every batch trained from `first` on."""
         ...
 
@@ -75,6 +75,15 @@ class EngineSide:
 
     def _engine(self, case: Case) -> Engine:
         return self._start(checkpoints.load(case.checkpoint).layers, case)
+
+
+def relative_distance(a: Array, b: Array) -> float:
+    """|a - b| / max(|a|, |b|) in the Euclidean norm; NaN where shapes differ, 0 where both are nothing."""
+    if a.shape != b.shape:
+        return float("nan")
+    left, right = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    size = max(float(np.linalg.norm(left)), float(np.linalg.norm(right)))
+    return float(np.linalg.norm(left - right)) / size if size > 0 else 0.0
 
 
 def _learned(layer: Mapping[str, Any]) -> dict[str, Any]:

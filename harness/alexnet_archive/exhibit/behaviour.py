@@ -1,7 +1,10 @@
-"""The page of `diff behaviour`: a table of every item compared, the first difference on top; made from the JSON alone."""
+"""The page of `diff behaviour`: verdict, what was compared with its digests, what differs, learning curves, the patches' text,
+and every item; made from the JSON alone, and it needs nothing from elsewhere."""
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,12 @@ STAGES = (
     ("cost/", "Costs before any update"),
     ("errors/", "Costs before any update"),
 )
+FIRST = 12
+"""Differing items that stand in the table on top."""
+SIDE = (
+    ("engine", "engine"), ("built", "built"), ("module", "module, SHA-256"), ("compiler", "compiler"), ("python", "Python"),
+    ("release", "release, tree"),
+)  # fmt: skip
 
 
 def write_behaviour_page(path: Path, report: Mapping[str, Any]) -> Path:
@@ -23,8 +32,46 @@ def write_behaviour_page(path: Path, report: Mapping[str, Any]) -> Path:
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"), undefined=jinja2.StrictUndefined,
         autoescape=True, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    write_text(path, environment.get_template("behaviour.html.j2").render(report=report, stages=_stages(report["items"])))
+    environment.filters["number"] = lambda value: "" if value != value else f"{value:.2e}"
+    course = report.get("course")
+    text = environment.get_template("behaviour.html.j2").render(
+        report=report, stages=_stages(report["items"]), differing=[item for item in report["items"] if item["verdict"] != "ok"],
+        first=FIRST, sides=_sides(report), about=report.get("about") or {}, course=course,
+        figure=None if course is None else _figure(report["a"], report["b"], course),
+    )  # fmt: skip
+    write_text(path, text)
     return path
+
+
+def _figure(a: str, b: str, course: Mapping[str, Any]) -> str:
+    """The two learning curves as a picture inside the page."""
+    from alexnet_archive.exhibit.course import course_figure
+    from alexnet_archive.exhibit.figures import plt
+
+    figure, stream = course_figure(a, b, course), io.BytesIO()
+    figure.savefig(stream, format="png", dpi=130, bbox_inches="tight", metadata={"Software": None})
+    plt.close(figure)
+    return f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode('ascii')}"
+
+
+def _sides(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Each side with its facts as rows, and the lines of its patches with the kind of each."""
+    out = []
+    for side in ("a", "b"):
+        told = (report.get("about") or {}).get(side, {})
+        rows = [(title, told[key]) for key, title in SIDE if told.get(key)]
+        rows += [("patch", f"{patch['name']}, SHA-256 {patch['sha256']}") for patch in told.get("patches", ())]
+        rows += [("companion", name) for name in told.get("companion", ())]
+        source = [{**change, "lines": [(_kind(line), line) for line in change["text"].splitlines()]}
+                  for change in told.get("source", ())]  # fmt: skip
+        out.append({"name": report[side], "rows": rows, "source": source})
+    return out
+
+
+def _kind(line: str) -> str:
+    if line.startswith(("---", "+++")):
+        return "name"
+    return {"+": "added", "-": "removed", "@": "place"}.get(line[:1], "same")
 
 
 def _stages(items: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:

@@ -220,8 +220,9 @@ def verify_original() -> list[Finding]:
 def compare_engines(a: str = "reference", b: str = "native", *, layers: str | Path = "demo", **options: Any) -> Behaviour:
     """Two engines or builds on the same weights, pictures and seed, item by item: `.items`, `.first_difference`.
 
-    Sides are "reference", "native" or "native:FLAVOUR[:TOOLCHAIN]"; options are the fields of `CaseRequest`: data,
-    minibatch, updates, rates, seed, ... Raises UserInputError, BuildError for a side that has not been built.
+    Sides are "reference", "native", "native:FLAVOUR[:TOOLCHAIN]" or "native:variant=NAME"; options are the fields of
+    `CaseRequest`: data, minibatch, updates, rates, seed, train (batches: `.course` has both learning curves), ... Raises
+    UserInputError, BuildError for a side that has not been built.
     """
     return comparison.compare_engines(a, b, comparison.CaseRequest(layers=layers, **options))
 

@@ -91,7 +91,8 @@ def installed(request: Request, places: Mapping[str, Any], stored: Checkpoint | 
     read, write = folders_of(places)
     with tempfile.TemporaryDirectory(prefix="alexnet-archive-") as scratch:
         choice = request.engine
-        found = open_installation(choice.toolchain, flavour=choice.flavour, read=read, write=[*write, Path(scratch)])
+        write = [*write, Path(scratch)]
+        found = open_installation(choice.toolchain, flavour=choice.flavour, variant=choice.variant, read=read, write=write)
         if classes := _padding(request, places, stored):
             found = replace(found, environment={**found.environment, native.CLASSES_VARIABLE: str(classes)})
         yield found, Path(scratch)

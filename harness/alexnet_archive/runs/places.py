@@ -45,22 +45,23 @@ def open_runner(
 
 
 def open_installation(
-    toolchain: str | None, *, flavour: str = "cpu", read: Iterable[Path] = (), write: Iterable[Path] = ()
-) -> Installation:
-    """The finished build of a toolchain and flavour, ready to run; verifies the release first.
+    toolchain: str | None, *, flavour: str = "cpu", variant: str | None = None, read: Iterable[Path] = (),
+    write: Iterable[Path] = (),
+) -> Installation:  # fmt: skip
+    """The finished build of a toolchain and flavour, or a variant beside it, ready to run; verifies the release first.
 
-    Raises MissingOriginalError, FixityError, and BuildError when nothing has been built.
+    Raises MissingOriginalError, FixityError, and BuildError when nothing has been built, or from another revision.
     """
     from alexnet_archive import archive, assembly
     from alexnet_archive.engines.native import Installation
 
     archive.verify_quick()
-    record = assembly.find(flavour, toolchain or "host")
-    source = record.folder / "patched" if record.content["patches"] else paths.original_source()
+    record = assembly.find(flavour, toolchain or "host", variant=variant)
     # All GPUs or none: a container numbers those it is handed anew, while the options name this machine's numbers.
     gpus = () if flavour == "cuda" else None
     runner = open_runner(toolchain, read=[record.folder, *read], write=write, gpus=gpus)
+    name = f"native {flavour} ({toolchain or 'host'})" + (f", variant {variant}" if variant else "")
     return Installation(
-        source=source, module=record.module.parent, modules=paths.companion() / "python", python2=record.python2,
-        runner=runner, environment=record.environment, name=f"native {flavour} ({toolchain or 'host'})",
+        source=record.source, module=record.module.parent, modules=paths.companion() / "python", python2=record.python2,
+        runner=runner, environment=record.environment, name=name,
     )  # fmt: skip

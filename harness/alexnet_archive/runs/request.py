@@ -23,19 +23,22 @@ Flavour = Literal["cpu", "cuda"]
 class EngineChoice:
     """Which engine runs: the reference engine, or the built release in a flavour, on this machine or in a toolchain's image.
 
-    Raises UserInputError for a kind or flavour that does not exist, and for a toolchain without the native engine.
+    `variant` names a build with patches (`build --variant`). Raises UserInputError for a kind or flavour that does not exist,
+    and for a toolchain or variant without the native engine.
     """
 
     kind: Kind = "reference"
     flavour: Flavour = "cpu"
     toolchain: str | None = None
+    variant: str | None = None
 
     def __post_init__(self) -> None:
         for what, given, known in (("engine", self.kind, Kind), ("flavour", self.flavour, Flavour)):
             if given not in get_args(known):
                 raise UserInputError(f"there is no {what} {given}", expected=" or ".join(get_args(known)), found=given)
-        if self.toolchain is not None and self.kind != "native":
-            raise UserInputError("--toolchain belongs to --engine native", remedy="add --engine native, or leave it out")
+        for option, value in (("--toolchain", self.toolchain), ("--variant", self.variant)):
+            if value is not None and self.kind != "native":
+                raise UserInputError(f"{option} belongs to --engine native", remedy="add --engine native, or leave it out")
 
     @property
     def native(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -46,6 +46,22 @@ class Case(Protocol):
     def position(self, update: int) -> tuple[int, int]: ...
 
 
+class _Saved(Mapping[int, LayerDicts]):
+    """States in the files that hold them, read when they are asked for: a network's are too large to hold them all."""
+
+    def __init__(self, found: Mapping[int, Path]) -> None:
+        self.found = found
+
+    def __getitem__(self, count: int) -> LayerDicts:
+        return checkpoints.load(self.found[count]).layers
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.found)
+
+    def __len__(self) -> int:
+        return len(self.found)
+
+
 class NativeSide:
     """Activities by the feature writer, costs by a test-only run, weights from the checkpoints the release saved."""
 
@@ -68,19 +84,29 @@ class NativeSide:
         tested = runs.test(self.installation, case.checkpoint, workdir=self._folder(case), seed=case.seed)
         return runs.total(tested).means()
 
-    def trained(self, case: Case, step: Callable[[str], None]) -> tuple[dict[int, LayerDicts], list[CostList]]:
+    def trained(self, case: Case, step: Callable[[str], None]) -> tuple[Mapping[int, LayerDicts], list[CostList]]:
+        """Evenly spaced counts are states of one run, which saves at each; others take a run each."""
         states: dict[int, LayerDicts] = {}
+        spacing = case.updates[0]
+        even = case.first == 1 and case.updates == tuple(range(spacing, case.updates[-1] + 1, spacing))
+        if even and len(case.updates) > 1:
+            step(f"{self.name}: {case.updates[-1]} updates")
+            last = self._train(case, case.updates[-1], every=spacing)
+            found = {count: last.parent / "{}.{}".format(*case.position(count)) for count in case.updates}
+            return _Saved(found), _costs(checkpoints.load(last).train_outputs)
         costs: list[CostList] = []
         for count in case.updates:
             step(f"{self.name}: {count} updates")
-            loaded = checkpoints.load(self._train(case, count))
-            states[count] = loaded.layers
-            # The first tuple is the initial checkpoint's history, which is empty.
-            costs = [{name: tuple(values) for name, values in output.items()} for output, _ in loaded.train_outputs]
+            loaded_one = checkpoints.load(self._train(case, count))
+            states[count] = loaded_one.layers
+            costs = _costs(loaded_one.train_outputs)
         return states, costs
 
-    def _train(self, case: Case, count: int) -> Path:
-        """Train `count` updates from the case's checkpoint; the file saved after exactly that many."""
+    def _train(self, case: Case, count: int, every: int | None = None) -> Path:
+        """Train `count` updates from the case's checkpoint; the file saved after exactly that many.
+
+        With `every` those saved at each multiple of it stay beside that.
+        """
         folder = self._folder(case) / f"updates-{case.first}-{count}"
         shutil.rmtree(folder, ignore_errors=True)
         make_folder(folder)
@@ -94,9 +120,10 @@ class NativeSide:
                 reached.append(event)
 
         # Every later save until the process ends must leave the wanted file in place.
-        room = max(LEAST_MEGABYTES, 6 * start.stat().st_size // 2**20)
+        kept = 6 if every is None else 6 + 2 * count // every
+        room = max(LEAST_MEGABYTES, kept * start.stat().st_size // 2**20)
         values = {
-            "load_file": folder, "testing_freq": count, "num_epochs": case.epochs, "max_filesize_mb": room,
+            "load_file": folder, "testing_freq": every or count, "num_epochs": case.epochs, "max_filesize_mb": room,
             "test_batch_range": case.test_range,
         }  # fmt: skip
         try:
@@ -115,3 +142,8 @@ class NativeSide:
         folder = Path(case.folder) / self.name.replace(":", "-")
         make_folder(folder)
         return folder
+
+
+def _costs(outputs: Sequence[tuple[Mapping[str, Sequence[float]], int]]) -> list[CostList]:
+    """Means of every batch that a checkpoint remembers; the first checkpoint of a case remembers none."""
+    return [{name: tuple(values) for name, values in output.items()} for output, _ in outputs]

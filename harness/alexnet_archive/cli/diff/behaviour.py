@@ -1,4 +1,4 @@
-"""`diff source`: what the build changes in the text. `diff behaviour`: where two engines or builds part ways in numbers."""
+"""`diff behaviour`: where two engines or builds part ways in numbers: the verdict, what differs first, all of it on request."""
 
 from __future__ import annotations
 
@@ -11,38 +11,14 @@ from alexnet_archive.cli.shared import Between, GroupedCommand, emit_json, json_
 from alexnet_archive.errors import UserInputError
 
 if TYPE_CHECKING:
-    from alexnet_archive.compare import Item
+    from alexnet_archive.compare import Behaviour, Course, Item
 
-EPILOG_BEHAVIOUR = "Example: alexnet-archive diff behaviour reference native --layers demo --html behaviour.html"
-
-
-@click.group(epilog="Example: alexnet-archive diff source")
-def diff() -> None:
-    """What the build changes in the released text; where two engines part ways."""
+SHOWN = 8
+"""Differing items, and updates of a course, that are printed without --all."""
+EPILOG = "Example: alexnet-archive diff behaviour reference native --layers demo --html behaviour.html"
 
 
-@diff.command(epilog="Example: alexnet-archive diff source --json")
-@click.option("--flavour", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="print the changes as JSON")
-def source(flavour: str, as_json: bool) -> None:
-    """The complete difference between the released text and what is compiled, as a unified diff and a count."""
-    from alexnet_archive.assembly import source_changes
-
-    changes = source_changes(flavour)
-    added, removed = sum(change.added for change in changes), sum(change.removed for change in changes)
-    if as_json:
-        emit_json({
-            "flavour": flavour, "files": len(changes), "added": added, "removed": removed,
-            "patches": sum(change.why == "patches" for change in changes), "changes": [vars(change) for change in changes],
-        })  # fmt: skip
-        return
-    for change in changes:
-        click.echo(change.text, nl=not change.text.endswith("\n"))
-    patches = sum(change.why == "patches" for change in changes)
-    click.echo(f"{len(changes)} files, +{added} -{removed} lines: rewritten kernel launches; {patches} patches")
-
-
-@diff.command(epilog=EPILOG_BEHAVIOUR, cls=GroupedCommand)
+@click.command(epilog=EPILOG, cls=GroupedCommand)
 @click.argument("a", metavar="A")
 @click.argument("b", metavar="B")
 @option("--layers", default="demo", show_default=True, metavar="NET", help="layer definition, by path or name", group="network")
@@ -112,6 +88,15 @@ def source(flavour: str, as_json: bool) -> None:
     help="device ordinals of native sides, such as 0,0: both columns on one",
 )
 @option(
+    "--train",
+    type=Between(1),
+    default=None,
+    metavar="N",
+    help="also train both for N batches, and compare their learning curves",
+    group="run",
+)
+@option("--all", "everything", is_flag=True, help="print every item, not only the first that differ", group="output")
+@option(
     "--html", type=click.Path(path_type=Path), default=None, metavar="PATH", help="write the report as a page", group="output"
 )
 @option(
@@ -123,11 +108,13 @@ def source(flavour: str, as_json: bool) -> None:
     group="output",
 )
 @json_option("print the report as JSON")
-def behaviour(a: str, b: str, html: Path | None, keep: Path | None, as_json: bool, **given: Any) -> None:
+def behaviour(
+    a: str, b: str, train: int | None, everything: bool, html: Path | None, keep: Path | None, as_json: bool, **given: Any
+) -> None:
     """Run A and B on the same definition, weights, batches and seed; compare item by item.
 
-    A and B are `reference`, `native`, or `native:FLAVOUR[:TOOLCHAIN]`. Ends with status 60 when an item is outside its
-    tolerance.
+    A and B are `reference`, `native`, `native:FLAVOUR[:TOOLCHAIN]`, or `native:variant=NAME` for a patched build. Ends with
+    status 60 when an item is outside its tolerance or on one side only.
     """
     from alexnet_archive.exhibit.behaviour import write_behaviour_page
     from alexnet_archive.runs import CaseRequest, compare_engines
@@ -136,7 +123,7 @@ def behaviour(a: str, b: str, html: Path | None, keep: Path | None, as_json: boo
     given["boards"] = _counts(given["boards"]) if given["boards"] else []
     with progress_bar("comparing") as bar:
         result = compare_engines(
-            a, b, CaseRequest(**given), keep=keep, step=lambda text: bar(0, None, text),
+            a, b, CaseRequest(train=train or 0, **given), keep=keep, step=lambda text: bar(0, None, text),
             say=lambda text: click.echo(f"note: {text}", err=True),
         )  # fmt: skip
     if html is not None:
@@ -146,13 +133,49 @@ def behaviour(a: str, b: str, html: Path | None, keep: Path | None, as_json: boo
         if result.first_difference is not None:
             raise SystemExit(60)
         return
-    for item in result.items:
-        click.echo(_line(item))
+    _print(result, everything)
     if html is not None:
         click.echo(f"report: {html}")
     result.require_agreement()
-    worst = max(result.items, key=lambda item: item.error / item.limit if item.limit else 0.0)
-    click.echo(f"{result.a} and {result.b} agree in all {len(result.items)} items; nearest to its tolerance: {worst.name}")
+
+
+def _print(result: Behaviour, everything: bool) -> None:
+    bad, judged = result.differing, result.judged
+    if bad:
+        lonely = sum(item.one_sided for item in bad)
+        more = f", {lonely} of them on one side only" if lonely else ""
+        click.echo(f"different: {len(bad)} of {len(judged)} items are not within their tolerance{more}")
+    else:
+        worst = max(judged, key=lambda item: item.error / item.limit if item.limit else 0.0)
+        click.echo(f"{result.a} and {result.b} agree in all {len(judged)} items; nearest to its tolerance: {worst.name}")
+    for item in judged if everything else bad[:SHOWN]:
+        click.echo(_line(item))
+    if not everything and len(bad) > SHOWN:
+        click.echo(f"and {len(bad) - SHOWN} more; --all prints all {len(judged)} items")
+    if result.course is not None:
+        _print_course(result.course)
+
+
+def _print_course(course: Course) -> None:
+    """Costs of both, batch by batch, and the layer farthest apart."""
+    parted = course.parting
+    click.echo("")
+    if parted is None:
+        click.echo(f"trained {course.batches} batches each: the two stay together in everything that was learned")
+    else:
+        click.echo(f"trained {course.batches} batches each: the two part at update {parted[0]}, at {parted[1].name}")
+    name = next(iter(course.costs_a[0]))
+    click.echo(f"{'update':>6s}  {f'{name} A':>12s}  {f'{name} B':>12s}  farthest apart")
+    updates = range(1, course.batches + 1)
+    for update in [*updates[:SHOWN], *updates[max(SHOWN, course.batches - 3) :]]:
+        both = (course.costs_a[update - 1], course.costs_b[update - 1])
+        costs = [f"{one[name][0]:12.6f}" if name in one else " " * 12 for one in both]
+        far = ""
+        if update in course.updates and course.distances:
+            at = course.updates.index(update)
+            distance, item = max((values[at], name) for name, values in course.distances.items() if values[at] == values[at])
+            far = f"{item} {distance:.2e}" if distance else "nothing"
+        click.echo(f"{update:6d}  {'  '.join(costs)}  {far}")
 
 
 def _counts(text: str) -> list[int]:
@@ -164,7 +187,7 @@ def _counts(text: str) -> list[int]:
 
 def _line(item: Item) -> str:
     shape = "x".join(str(size) for size in item.shape)
-    return (
-        f"{item.name:44s} {shape:>12s}  abs {item.absolute:8.2e}  rel {item.relative:8.2e}  "
-        f"error {item.error:8.2e} (<= {item.limit:.0e})  {item.verdict}"
-    )
+    if item.absolute != item.absolute:
+        return f"{item.name:44s} {shape:>12s}  {item.verdict}"
+    error = f"error {item.error:8.2e} (<= {item.limit:.0e})"
+    return f"{item.name:44s} {shape:>12s}  abs {item.absolute:8.2e}  {error}  {item.verdict}"

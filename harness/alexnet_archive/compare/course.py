@@ -1,0 +1,89 @@
+"""Two learning curves from the same weights and seed: costs of every batch, distances of the weights, where they part.
+
+Both are judged by the tolerances of the comparison, update by update; the first item outside its own is where they part.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from alexnet_archive.compare.cases import TRAIN_BATCHES, Case
+from alexnet_archive.compare.judging import Judge, judge_costs, judge_learned
+from alexnet_archive.compare.measures import Item
+from alexnet_archive.compare.sides import CostList, Side, Step, learned_arrays, relative_distance
+from alexnet_archive.engines.base import LayerDicts
+
+MOST_STATES = 100
+MOST_BYTES = 4 * 2**30
+"""Weights are looked at after every update as long as these are not exceeded, on each side; else at even steps."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """Costs are (components) by name, one entry a batch; `distances` by item, one entry for each of `updates`."""
+
+    batches: int
+    updates: tuple[int, ...]
+    costs_a: tuple[CostList, ...]
+    costs_b: tuple[CostList, ...]
+    distances: dict[str, tuple[float, ...]]
+    items: tuple[tuple[int, Item], ...]
+
+    @property
+    def parting(self) -> tuple[int, Item] | None:
+        """The first update after which something is out of tolerance, and what."""
+        return next(((update, item) for update, item in self.items if not item.ok), None)
+
+    def facts(self) -> dict[str, Any]:
+        parted = self.parting
+        return {
+            "batches": self.batches, "updates": list(self.updates),
+            "costs": {"a": [dict(costs) for costs in self.costs_a], "b": [dict(costs) for costs in self.costs_b]},
+            "distances": {name: list(values) for name, values in self.distances.items()},
+            "parted": None if parted is None else {"update": parted[0], **parted[1].facts()},
+            "items": [{"update": update, **item.facts()} for update, item in self.items],
+        }  # fmt: skip
+
+
+def looked_at(batches: int, size: int = 0) -> tuple[int, ...]:
+    """Updates after which weights are compared: all, or multiples of the smallest divisor that leaves few enough.
+
+    `size` is that of a checkpoint in bytes.
+    """
+    most = min(MOST_STATES, max(1, MOST_BYTES // max(size, 1)))
+    step = next(step for step in range(1, batches + 1) if batches % step == 0 and batches // step <= most)
+    return tuple(range(step, batches + 1, step))
+
+
+def follow(batches: int, a: tuple[Side, Case], b: tuple[Side, Case], judge: Judge, step: Step) -> Course:
+    """Train both for so many batches from their cases' checkpoints, and judge everything on the way."""
+    updates = looked_at(batches, a[1].checkpoint.stat().st_size)
+    epochs = -(-batches // TRAIN_BATCHES)
+    states: list[Any] = []
+    costs: list[list[CostList]] = []
+    for side, case in (a, b):
+        wanted = replace(case, updates=updates, epochs=max(case.epochs, epochs))
+        reached, told = side.trained(wanted, step)
+        states.append(reached)
+        costs.append(told[:batches])
+    items: list[tuple[int, Item]] = []
+    rows: list[dict[str, float]] = []
+    for update in range(1, batches + 1):
+        items += [(update, item) for item in judge_costs(judge, update, costs[0][update - 1], costs[1][update - 1])]
+        if update in updates:
+            # One pair at a time: all of them may be too large to hold.
+            pair = states[0][update], states[1][update]
+            items += [(update, item) for item in judge_learned(judge, update, *pair)]
+            rows.append(_distances(*pair))
+    distances = {name: tuple(row[name] for row in rows) for name in rows[-1]}
+    return Course(batches, updates, tuple(costs[0]), tuple(costs[1]), distances, tuple(items))
+
+
+def _distances(a: LayerDicts, b: LayerDicts) -> dict[str, float]:
+    """Of weights and biases that both sides have."""
+    left, right = learned_arrays(a), learned_arrays(b)
+    names = [name for name in left if name in right and name.startswith(("weights/", "biases/"))]
+    return {name: relative_distance(np.asarray(left[name]), np.asarray(right[name])) for name in names}
