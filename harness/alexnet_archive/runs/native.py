@@ -190,4 +190,4 @@ def check_gradients(request: Request, report: Report) -> GradientsChecked:
     values, places, _ = _training_values(request, report)
     with installed(request, places) as (installation, scratch):
         checked = native.check_gradients(installation, values, workdir=scratch, seed=request.seed)
-    return GradientsChecked(checked.total, checked.failed, (), checked.words)
+    return GradientsChecked(checked.total, checked.failed, (), checked.words, checked.failing)

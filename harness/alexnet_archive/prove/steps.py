@@ -1,0 +1,51 @@
+"""The steps of a proof, in the order in which they are tried. Data: what each promises, needs and depends on."""
+
+from __future__ import annotations
+
+from alexnet_archive.prove import building, layerfiles, numbers, original
+from alexnet_archive.prove.site import Options, Step
+
+VERIFY, IMPORT = "verify", "import"
+AGAIN = "verify again"
+
+# Left out by --quick, with about what they take on two cores.
+LONG = {
+    "gradients of the release's example": "as long as its net is large",
+    "comparison on the demonstration's net": "half a minute",
+    "comparison on a published net": "minutes, and 4 GiB of memory",
+}
+
+
+def plan(options: Options) -> tuple[Step, ...]:
+    """The steps that the options ask for."""
+    steps = [
+        Step(VERIFY, "every byte of the release is as it was acquired", original.verify, always=True),
+        Step("inventory", "the files of the record and no other; all that they want is supplied", original.inventory, (VERIFY,)),
+        Step("layer files", "our parser's verdict on each layer file is the one on record", layerfiles.layer_files, (VERIFY,)),
+    ]
+    made = {"toolchain": options.toolchain, "python2": options.python2}
+    for flavour in options.flavours:
+        run = building.build_cpu if flavour == "cpu" else building.build_cuda
+        promise = f"release and companion compile and link in flavour {flavour}, with no symbol left open"
+        steps.append(Step(f"build {flavour}", promise, run, (VERIFY,), {**made, "arch": options.arch}, always=True))
+    if "cpu" in options.flavours:
+        steps += [step for step in _computing(made) if not (options.quick and step.name in LONG)]
+    steps.append(Step(AGAIN, "every byte of the release is still as it was acquired", original.verify, (VERIFY,), always=True))
+    return tuple(steps)
+
+
+def _computing(made: dict[str, str | None]) -> list[Step]:
+    example, demo, published = LONG
+    falls = "the release's front end trains two columns on two virtual GPUs, and the cost falls"
+    agree = "reference and native agree in every item: activities, costs, weights, momentum"
+    own = "the release's gradients agree with numeric differences"
+    rows = (
+        (IMPORT, "Python 2.7 imports the module with all its functions", building.import_module, "build cpu"),
+        ("gradients", f"{own} on a small net of ours", numbers.gradients, IMPORT),
+        ("training", falls, numbers.training, IMPORT),
+        ("comparison", f"{agree}, on a small net", numbers.comparison, IMPORT),
+        (example, f"{own} on its own example", numbers.example_gradients, IMPORT),
+        (demo, f"{agree}, on the demonstration's net", numbers.demo_comparison, IMPORT),
+        (published, f"{agree}, on {numbers.PUBLISHED} in its full size", numbers.published_comparison, IMPORT),
+    )
+    return [Step(name, promise, run, (after,), made) for name, promise, run, after in rows]
