@@ -132,7 +132,7 @@ def _definition_of(path: Path, known: Verdict | None) -> Path | None:
 
 
 def _first(error: LayerFileError | None, file: str | None = None) -> Problem | None:
-    """What the parser of 2012 stops at. An external initialiser wants a checkpoint that nobody has: that is no fault of a file."""
+    """What the parser of 2012 stops at. External initialisers want checkpoints that nobody has: no fault of a file."""
     problems = [] if error is None else [p for p in error.problems if p.kind in "EU" and not _initialiser(p)]
     mine = [problem for problem in problems if file is None or problem.file == file]
     return next((problem for problem in mine if problem.first), mine[0] if mine else None)

@@ -100,7 +100,7 @@ def save(folder: Path, proof: Proof) -> None:
 
 
 def stored(folder: Path) -> dict[str, Finding]:
-    """Step -> finding of an earlier run in this folder. Raises UserInputError for a file that is none of ours or of this form."""
+    """Step -> finding of an earlier run in this folder. Raises UserInputError for a file that is not of this form."""
     path = folder / NAME
     if not path.exists():
         return {}

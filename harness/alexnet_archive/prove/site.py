@@ -45,7 +45,7 @@ class Site:
 
 @dataclass(frozen=True)
 class Found:
-    """What a step found. Any failure makes it fail, with `exit_code`; `skipped` is the reason why nothing here is asked of it."""
+    """What a step found. Any failure makes it fail, with `exit_code`; `skipped` says why nothing here is asked of it."""
 
     figures: Mapping[str, Any] = field(default_factory=dict)
     failures: tuple[Failure, ...] = ()

@@ -20,7 +20,7 @@ def plan(options: Options) -> tuple[Step, ...]:
     """The steps that the options ask for."""
     steps = [
         Step(VERIFY, "every byte of the release is as it was acquired", original.verify, always=True),
-        Step("inventory", "the files of the record and no other; all that they want is supplied", original.inventory, (VERIFY,)),
+        Step("inventory", "the files of the record and no other; all they want is supplied", original.inventory, (VERIFY,)),
         Step("layer files", "our parser's verdict on each layer file is the one on record", layerfiles.layer_files, (VERIFY,)),
     ]
     made = {"toolchain": options.toolchain, "python2": options.python2}
