@@ -102,23 +102,23 @@ def read_file(name: str, known: Verdict | None) -> Read:
 
 def _read_definition(name: str, path: Path, known: Verdict | None) -> Read:
     try:
-        shape = fitting_shape(path, known)
-        found = inspect_network(path, None, shape)
+        found = inspect_network(path, None, fitting_shape(path, known))
     except LayerFileError as error:
-        return Read(name, "definition", _first(error))
+        return Read(name, "definition", _unreadable(error, name))
     first = _first(found.error)
     return Read(name, "definition", first, len(found.sections), None if first else found.network.num_gpus)
 
 
 def _read_parameters(name: str, path: Path, known: Verdict | None) -> Read:
     definition = _definition_of(path, known)
+    # A definition that is refused has a verdict of its own, and says no more of its parameters than none.
+    alone = definition is None or _read_definition(name, definition, known).first is not None
     try:
-        if definition is None:
+        if alone or definition is None:
             return Read(name, "parameters", _first(inspect_parameters(path)), alone=True)
-        # The definition has a verdict of its own.
         found = inspect_network(definition, path, fitting_shape(definition, known))
     except LayerFileError as error:
-        return Read(name, "parameters", _first(error, path.name))
+        return Read(name, "parameters", _unreadable(error, name), alone=alone)
     return Read(name, "parameters", _first(found.error, path.name))
 
 
@@ -136,6 +136,11 @@ def _first(error: LayerFileError | None, file: str | None = None) -> Problem | N
     problems = [] if error is None else [p for p in error.problems if p.kind in "EU" and not _initialiser(p)]
     mine = [problem for problem in problems if file is None or problem.file == file]
     return next((problem for problem in mine if problem.first), mine[0] if mine else None)
+
+
+def _unreadable(error: LayerFileError, name: str) -> Problem:
+    """The problem of a file that is not there or has no sections."""
+    return _first(error) or Problem("U", name, None, None, error.message.replace(str(paths.original_source()), "original"))
 
 
 def _initialiser(problem: Problem) -> bool:

@@ -148,9 +148,11 @@ def _figures(result: Behaviour) -> dict[str, Any]:
         for item in result.items
     ]  # fmt: skip
     first = result.first_difference
+    near = max(result.items, key=lambda item: item.error / item.limit if item.limit else 0.0)
     return {
         "case": result.case, "compared": len(items), "failed": sum(not item.ok for item in result.items),
-        "first_difference": first.name if first else None, "items": items,
+        "first_difference": first.name if first else None, "nearest_to_its_limit": near.name, "its_error": _number(near.error),
+        "its_limit": near.limit, "items": items,
     }  # fmt: skip
 
 

@@ -54,7 +54,8 @@ def inventory(site: Site) -> Found:
     failures = [Failure(f"wanted and supplied by nobody: {need.kind}", symbol=need.name) for need in taken.not_recorded]
     files = _files(taken) if claimed else []
     code = _code(taken, bool(files)) if failures or files else 0
-    return Found({**figures, "failures": len(failures) + len(files)}, tuple([*files, *failures][:MOST]), code)
+    note = "" if claimed else f"not the release of the record, of which {here} files are here: asked for the suppliers alone"
+    return Found({**figures, "failures": len(failures) + len(files)}, tuple([*files, *failures][:MOST]), code, note=note)
 
 
 def _files(taken: Inventory) -> list[Failure]:

@@ -16,11 +16,12 @@ WITHHELD = "(withheld: it repeats a line of the release)"
 MOST = 50
 """Failures that a finding lists; how many there were is among its figures."""
 
+_MEMBER = "a member that its class has not"
 # What GCC, nvcc and ld say, in our words; the first that fits.
 _WORDS = (
     (r"undefined (?:symbol|reference)", "a symbol that nobody supplies"),
     (r"No such file or directory", "a file that is not there"),
-    (r"has no member", "a member that its class has not"),
+    (r"has no member", _MEMBER),
     (r"was not declared|not been declared|is undefined|does not name a type", "a name that nothing declares"),
     (r"no matching function|no instance of|too (?:many|few) arguments|cannot convert|invalid conversion",
      "a call that fits no declaration"),
@@ -29,6 +30,7 @@ _WORDS = (
     (r"expected|parse error|stray", "a text that is no C++"),
 )  # fmt: skip
 _NAME = re.compile(r"~?[A-Za-z_][\w:~]*")
+_QUOTED = re.compile(r"[‘'`\"]([^’'\"]+)[’'\"]")
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<symbol>\S+)')
 _RAISED = re.compile(r"^\s*(?P<name>[A-Z]\w*(?:Error|Exception|Exit|Interrupt))\b", re.MULTILINE)
 _STACK = re.compile(r"_ConvNet[^\s(]*\((?P<symbol>\w+)\+0x")
@@ -63,11 +65,12 @@ def _fixity(finding: Mapping[str, Any]) -> Failure:
 
 
 def _build(error: BuildError) -> tuple[Failure, ...]:
-    if error.diagnostics:
-        return tuple(one for item in error.diagnostics for one in _diagnostic(item))
+    if error.diagnostics:  # what is wrong in a header is told by every unit that includes it
+        return tuple(dict.fromkeys(one for item in error.diagnostics for one in _diagnostic(item)))
     missing = _UNDEFINED.search(str(error.found or ""))
     if missing:
-        return (Failure("Python 2.7 cannot import the module: a symbol that nobody supplies", symbol=missing["symbol"]),)
+        what = "Python 2.7 cannot import the module: a symbol that nobody supplies"
+        return (Failure(what, symbol=_symbol(missing["symbol"])),)
     return (_plain(error),)
 
 
@@ -78,8 +81,10 @@ def _diagnostic(item: Mapping[str, Any]) -> Iterable[Failure]:
         return
     message = str(item["message"])
     words = next((ours for pattern, ours in _WORDS if re.search(pattern, message)), "an error of the compiler")
+    quoted = _QUOTED.findall(message)
+    named = (quoted[-1] if words == _MEMBER else quoted[0]) if quoted else item["symbol"]
     spec = _spec("companion-native", item["section"])
-    yield Failure(words, tidy(item["file"]), item["line"], _symbol(item["symbol"]), spec=spec)
+    yield Failure(words, tidy(item["file"]).removeprefix("original/"), item["line"], _symbol(named), spec=spec)
 
 
 def _native(error: NativeEngineError) -> Failure:
@@ -92,7 +97,7 @@ def _native(error: NativeEngineError) -> Failure:
         last = frames[-1]
         file = Path(last["file"]).relative_to(paths.original_source()).as_posix()
         return Failure(what, file, int(last["line"]), last["symbol"])
-    return Failure(what, symbol=stack["symbol"] if stack else None)
+    return Failure(what, symbol=_symbol(stack["symbol"]) if stack else None)
 
 
 def _plain(error: ArchiveError) -> Failure:
@@ -120,7 +125,20 @@ def _unforeseen(error: BaseException) -> Failure:
 def _symbol(text: str | None) -> str | None:
     """The name alone: what a compiler quotes may be a whole declaration."""
     found = _NAME.findall(re.sub(r"[(<].*", "", text or ""))
-    return found[-1] if found else None
+    return _unmangled(found[-1]) if found else None
+
+
+def _unmangled(name: str) -> str:
+    """`_ZN3Net4stepEv` -> `Net::step`: the names in a symbol of the C++ compiler, without its arguments."""
+    if not name.startswith("_Z"):
+        return name
+    nested, rest = name[2:3] == "N", name[2:].lstrip("NKrV")
+    parts: list[str] = []
+    while (length := re.match(r"\d+", rest)) and (nested or not parts):
+        end = length.end() + int(length[0])
+        parts.append(rest[length.end() : end])
+        rest = rest[end:]
+    return "::".join(parts) or name
 
 
 def _spec(document: str, section: str | None) -> str | None:

@@ -35,18 +35,31 @@ def prove(
     """Try every step, and write `proof.json` and `proof.html` into `out` after each.
 
     Findings of an earlier run in `out` are kept where release, machine, versions and options of a step are the same, unless
-    `again`. Raises UserInputError for flavours that do not exist and for an `out` that holds something else,
-    MissingOriginalError, WriteError. A step that goes wrong raises nothing: it is a finding.
+    `again`. Raises UserInputError for flavours that do not exist and for an `out` that holds something else, ToolchainError
+    for a toolchain that does not exist, MissingOriginalError, WriteError. A step that goes wrong raises nothing: it is a
+    finding.
     """
-    if not options.flavours or set(options.flavours) - set(FLAVOURS):
-        raise UserInputError("a flavour is cpu or cuda", expected=", ".join(FLAVOURS), found=", ".join(options.flavours))
+    _require(options)
     release, machine, own = release_facts(), machine_facts(), versions()
     make_folder(out)
     earlier = record.stored(out)
     wanted = tuple(plan(options) if steps is None else steps)
     keys = {step.name: key_of([release["tree"], machine, own, step.name, dict(step.options)]) for step in wanted}
-    begun = Proof(release, machine, own, _shown(options), tuple(step.name for step in wanted))
-    return _Course(out, options, begun, {} if again else earlier, keys, Lines.acquired(), watch).run(wanted, tell)
+    begun = Proof(release, machine, own, _shown(options), ())
+    course = _Course(out, options, begun, {} if again else earlier, keys, Lines.acquired(), watch)
+    return course.run(wanted, tell)
+
+
+def _require(options: Options) -> None:
+    """What is asked for exists; whether it works here is for the steps to find."""
+    if not options.flavours or set(options.flavours) - set(FLAVOURS):
+        raise UserInputError("a flavour is cpu or cuda", expected=", ".join(FLAVOURS), found=", ".join(options.flavours))
+    if options.toolchain == "auto" and "cpu" in options.flavours:
+        raise UserInputError("--toolchain auto belongs to --flavour cuda", remedy="name a toolchain, or use host")
+    if options.toolchain not in ("host", "auto"):
+        from alexnet_archive.toolchains import table
+
+        table.load().row(options.toolchain)
 
 
 def _shown(options: Options) -> dict[str, Any]:
@@ -66,7 +79,10 @@ class _Course:
     lines: Lines
     watch: Watch
 
-    def run(self, steps: Sequence[Step], tell: Tell) -> Proof:
+    def run(self, planned: Sequence[Step], tell: Tell) -> Proof:
+        # A quick proof loses no long step that was done before.
+        steps = [step for step in planned if not (self.options.quick and step.long and self._known(step) is None)]
+        self.proof = replace(self.proof, steps=tuple(step.name for step in steps))
         ended: dict[str, Finding] = {}
         for step in steps:
             known = self._known(step)
@@ -117,7 +133,7 @@ class _Course:
             return self._finding(step, SKIPPED, reason=found.skipped)
         if found.failures:
             return self._finding(step, FAILED, found, reason=found.failures[0].what, code=found.exit_code)
-        return self._finding(step, PASSED, found)
+        return self._finding(step, PASSED, found, reason=found.note)
 
     def _finding(self, step: Step, outcome: str, found: Found | None = None, *, reason: str = "", code: int = 0) -> Finding:
         """The finding, with nothing in it that is a line of the release."""

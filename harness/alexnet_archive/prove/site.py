@@ -45,12 +45,16 @@ class Site:
 
 @dataclass(frozen=True)
 class Found:
-    """What a step found. Any failure makes it fail, with `exit_code`; `skipped` says why nothing here is asked of it."""
+    """What a step found. Any failure makes it fail, with `exit_code`; `skipped` says why nothing here is asked of it.
+
+    `note` is what must be known of a step that passed.
+    """
 
     figures: Mapping[str, Any] = field(default_factory=dict)
     failures: tuple[Failure, ...] = ()
     exit_code: int = BehaviourDifference.exit_code
     skipped: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,8 @@ class Step:
     """One promise and how it is tried. `after` names steps that must have passed before it.
 
     `options` are those that its finding depends on beside the release, the machine and our own version. A step that is done
-    `always` takes no finding of an earlier run for its own: it looks at what lies on the disk now.
+    `always` takes no finding of an earlier run for its own: it looks at what lies on the disk now. A `long` one is left out of
+    a quick proof.
     """
 
     name: str
@@ -67,3 +72,4 @@ class Step:
     after: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     always: bool = False
+    long: bool = False

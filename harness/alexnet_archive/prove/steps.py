@@ -8,16 +8,9 @@ from alexnet_archive.prove.site import Options, Step
 VERIFY, IMPORT = "verify", "import"
 AGAIN = "verify again"
 
-# Left out by --quick, with about what they take on two cores.
-LONG = {
-    "gradients of the release's example": "as long as its net is large",
-    "comparison on the demonstration's net": "half a minute",
-    "comparison on a published net": "minutes, and 4 GiB of memory",
-}
-
 
 def plan(options: Options) -> tuple[Step, ...]:
-    """The steps that the options ask for."""
+    """The steps that the options ask for, the long ones among them."""
     steps = [
         Step(VERIFY, "every byte of the release is as it was acquired", original.verify, always=True),
         Step("inventory", "the files of the record and no other; all they want is supplied", original.inventory, (VERIFY,)),
@@ -29,23 +22,23 @@ def plan(options: Options) -> tuple[Step, ...]:
         promise = f"release and companion compile and link in flavour {flavour}, with no symbol left open"
         steps.append(Step(f"build {flavour}", promise, run, (VERIFY,), {**made, "arch": options.arch}, always=True))
     if "cpu" in options.flavours:
-        steps += [step for step in _computing(made) if not (options.quick and step.name in LONG)]
+        steps += _computing(made)
     steps.append(Step(AGAIN, "every byte of the release is still as it was acquired", original.verify, (VERIFY,), always=True))
     return tuple(steps)
 
 
 def _computing(made: dict[str, str | None]) -> list[Step]:
-    example, demo, published = LONG
     falls = "the release's front end trains two columns on two virtual GPUs, and the cost falls"
     agree = "reference and native agree in every item: activities, costs, weights, momentum"
     own = "the release's gradients agree with numeric differences"
     rows = (
-        (IMPORT, "Python 2.7 imports the module with all its functions", building.import_module, "build cpu"),
-        ("gradients", f"{own} on a small net of ours", numbers.gradients, IMPORT),
-        ("training", falls, numbers.training, IMPORT),
-        ("comparison", f"{agree}, on a small net", numbers.comparison, IMPORT),
-        (example, f"{own} on its own example", numbers.example_gradients, IMPORT),
-        (demo, f"{agree}, on the demonstration's net", numbers.demo_comparison, IMPORT),
-        (published, f"{agree}, on {numbers.PUBLISHED} in its full size", numbers.published_comparison, IMPORT),
+        ("gradients", f"{own} on a small net of ours", numbers.gradients, False),
+        ("training", falls, numbers.training, False),
+        ("comparison", f"{agree}, on a small net", numbers.comparison, False),
+        ("gradients of the release's example", f"{own} on its own example", numbers.example_gradients, True),
+        ("comparison on the demonstration's net", agree, numbers.demo_comparison, True),
+        ("comparison on a published net", f"{agree}, of {numbers.PUBLISHED} as it is", numbers.published_comparison, True),
     )
-    return [Step(name, promise, run, (after,), made) for name, promise, run, after in rows]
+    imported = "Python 2.7 imports the module with all its functions"
+    first = Step(IMPORT, imported, building.import_module, ("build cpu",), made)
+    return [first, *(Step(name, promise, run, (IMPORT,), made, long=long) for name, promise, run, long in rows)]

@@ -140,9 +140,9 @@ def check_gradients(
     )
     named: dict[str, bool] = {}
     for text in heard:
-        # The first may stand behind the position of the batch, on one line.
-        if match := re.search(r"(?:^|\s|\d\.\d+\.\.\.)([^\s.]\S* (?:weights\[\d+\]|weights|biases))", text):
-            named[match[1]] = bool(re.search("fail", text, re.IGNORECASE))
+        text = re.sub(r"^\s*\d+\.\d+\.\.\.\s*", "", text)  # the position of the batch, on the line of the first matrix
+        if match := re.search(r"\S+ (?:weights\[\d+\]|weights|biases)", text):
+            named[match[0]] = bool(re.search("fail", text, re.IGNORECASE))
     failing = tuple(name for name, failed in named.items() if failed)
     for text in reversed(heard):
         if counted := re.search(r"(\d+)\s*/\s*(\d+)\D*fail", text, re.IGNORECASE):
