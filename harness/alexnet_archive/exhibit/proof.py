@@ -17,7 +17,10 @@ def write_proof_page(path: Path, content: Mapping[str, Any]) -> Path:
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"), undefined=jinja2.StrictUndefined,
         autoescape=True, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    facts = [("release", content["release"]), ("machine", content["machine"]), ("versions", content["versions"])]
+    facts = [
+        ("The release", content["release"]), ("The machine", content["machine"]), ("This project", content["versions"]),
+        ("What was asked for", content["options"]),
+    ]  # fmt: skip
     page = environment.get_template("proof.html.j2").render(
         proof=content, facts=[(title, _rows(values)) for title, values in facts],
         steps=[_step(name, content["findings"]) for name in content["steps"]],

@@ -128,11 +128,11 @@ class _Course:
         except Exception as error:  # a finding must come out of every step
             code = error.exit_code if isinstance(error, ArchiveError) else ArchiveError.exit_code
             failed = Found({}, failures_of(error), code)
-            return self._finding(step, FAILED, failed, reason=failed.failures[0].what, code=code)
+            return self._finding(step, FAILED, failed, reason=_why(failed), code=code)
         if found.skipped:
             return self._finding(step, SKIPPED, reason=found.skipped)
         if found.failures:
-            return self._finding(step, FAILED, found, reason=found.failures[0].what, code=found.exit_code)
+            return self._finding(step, FAILED, found, reason=_why(found), code=found.exit_code)
         return self._finding(step, PASSED, found, reason=found.note)
 
     def _finding(self, step: Step, outcome: str, found: Found | None = None, *, reason: str = "", code: int = 0) -> Finding:
@@ -145,3 +145,11 @@ class _Course:
             step.name, step.promise, outcome, without_text(reason, self.lines), code, without_text(found.figures, self.lines),
             failures, 0.0, now, self.keys[step.name],
         )  # fmt: skip
+
+
+def _why(found: Found) -> str:
+    """The first failure in one line, and how many there are."""
+    first, count = found.failures[0], len(found.failures)
+    named = first.symbol or first.file
+    more = f", the first of {count}" if count > 1 else ""
+    return first.what + (f": {named}" if named else "") + more

@@ -113,7 +113,7 @@ def test_what_does_not_apply_is_skipped_and_well(course: Course, tmp_path: Path)
 def test_an_unforeseen_error_is_a_finding(course: Course, tmp_path: Path) -> None:
     course.does["second"] = raises(ZeroDivisionError(SECRET))
     proof = course.prove(tmp_path)
-    assert proof.findings[1].reason == "unforeseen: ZeroDivisionError" and proof.exit_code == ArchiveError.exit_code
+    assert proof.findings[1].reason == "unforeseen: ZeroDivisionError: _outcome" and proof.exit_code == ArchiveError.exit_code
     assert proof.findings[1].failures[0].file == "prove/running.py" and proof.findings[1].failures[0].line
     assert outcomes(proof)["last"] == "passed"
 
@@ -195,14 +195,15 @@ def test_no_line_of_the_release_is_in_what_leaves(course: Course, tmp_path: Path
     second, third, long = proof.findings[1:4]
     assert second.figures["said"] == WITHHELD and second.figures["short"] == "if True:"
     assert (third.failures[0].file, third.failures[0].line, third.failures[0].symbol) == ("secret.py", 2, "__init__")
-    assert third.reason == "convnet.py ended with status 1, NameError" and long.reason == WITHHELD
+    assert third.reason == "convnet.py ended with status 1, NameError: __init__" and long.reason == WITHHELD
 
 
 def test_no_folder_of_this_machine_is_in_what_leaves(course: Course, tmp_path: Path, original: Path) -> None:
     course.does["second"] = raises(UserInputError(f"{tmp_path}/x/net.cfg is no file", path=tmp_path / "x" / "net.cfg"))
     proof = course.prove(tmp_path / "out")
     text = (tmp_path / "out" / "proof.json").read_text()
-    assert proof.findings[1].reason == "net.cfg is no file" and str(tmp_path) not in text and str(Path.home()) + "/" not in text
+    assert proof.findings[1].reason == "net.cfg is no file: net.cfg"
+    assert str(tmp_path) not in text and str(Path.home()) + "/" not in text
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": "another"}', '{"format": "alexnet-archive proof", "schema": 0}',
