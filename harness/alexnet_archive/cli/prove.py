@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,8 @@ def prove(
     if arch is not None and "cuda" not in chosen:
         raise UserInputError("--arch belongs to --flavour cuda", remedy="leave it out, or add --flavour cpu,cuda")
     options = proofs.Options(chosen, toolchain, quick, python2, arch)
+    # As Ctrl-C: what a step has started ends with it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with progress_bar("proving") as bar:
         try:
             proof = proofs.prove(options, out, again=again, tell=lambda *one: _tell(*one, quiet=as_json), watch=bar)

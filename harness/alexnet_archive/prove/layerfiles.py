@@ -15,7 +15,7 @@ from alexnet_archive.layerdefs import DataShape, Fitting, cropped_shape, find_pa
 from alexnet_archive.layerdefs.alone import inspect_parameters
 from alexnet_archive.layerdefs.fitting import PUBLISHED_CLASSES, PUBLISHED_SIDE
 from alexnet_archive.prove.record import Failure
-from alexnet_archive.prove.reducing import MOST, problem_failure
+from alexnet_archive.prove.reducing import problem_failure
 from alexnet_archive.prove.site import Found, Site
 from alexnet_archive.runs.locate import RELEASE_FOLDERS
 
@@ -53,7 +53,7 @@ def layer_files(site: Site) -> Found:
         read.append(one)
         if known is not None:
             failures += differences(one, known)
-    return Found(_figures(read, on_record, len(failures)), tuple(failures[:MOST]), LayerFileError.exit_code)
+    return Found(_figures(read, on_record, len(failures)), tuple(failures), LayerFileError.exit_code)
 
 
 def _figures(read: list[Read], on_record: dict[str, Verdict], failed: int) -> dict[str, Any]:

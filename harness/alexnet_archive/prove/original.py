@@ -9,7 +9,7 @@ from alexnet_archive import archive
 from alexnet_archive.archive.inventory import Inventory, take
 from alexnet_archive.errors import BuildError, FixityError, MissingFileFixityError, UnexpectedFileFixityError
 from alexnet_archive.prove.record import Failure
-from alexnet_archive.prove.reducing import MOST, failures_of
+from alexnet_archive.prove.reducing import failures_of
 from alexnet_archive.prove.site import Found, Site
 
 
@@ -33,7 +33,7 @@ def verify(site: Site) -> Found:
     if not findings:
         return Found(figures)
     error = archive.error_for(findings)
-    return Found(figures, failures_of(error)[:MOST], error.exit_code)
+    return Found(figures, failures_of(error), error.exit_code)
 
 
 def inventory(site: Site) -> Found:
@@ -55,7 +55,7 @@ def inventory(site: Site) -> Found:
     files = _files(taken) if claimed else []
     code = _code(taken, bool(files)) if failures or files else 0
     note = "" if claimed else f"not the release of the record, of which {here} files are here: asked for the suppliers alone"
-    return Found({**figures, "failures": len(failures) + len(files)}, tuple([*files, *failures][:MOST]), code, note=note)
+    return Found({**figures, "failures": len(failures) + len(files)}, (*files, *failures), code, note=note)
 
 
 def _files(taken: Inventory) -> list[Failure]:

@@ -14,7 +14,7 @@ from alexnet_archive.prove.record import Failure
 
 WITHHELD = "(withheld: it repeats a line of the release)"
 MOST = 50
-"""Failures that a finding lists; how many there were is among its figures."""
+"""Failures that a finding lists; its reason says how many there were."""
 
 _MEMBER = "a member that its class has not"
 # What GCC, nvcc and ld say, in our words; the first that fits.

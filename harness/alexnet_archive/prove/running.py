@@ -19,7 +19,7 @@ from alexnet_archive.prove import record
 from alexnet_archive.prove.machine import machine_facts, versions
 from alexnet_archive.prove.original import release_facts
 from alexnet_archive.prove.record import FAILED, NOT_TRIED, PASSED, SKIPPED, Finding, Proof
-from alexnet_archive.prove.reducing import failures_of, without_text
+from alexnet_archive.prove.reducing import MOST, failures_of, without_text
 from alexnet_archive.prove.site import Found, Options, Site, Step, Watch, unwatched
 from alexnet_archive.prove.steps import plan
 
@@ -138,7 +138,7 @@ class _Course:
     def _finding(self, step: Step, outcome: str, found: Found | None = None, *, reason: str = "", code: int = 0) -> Finding:
         """The finding, with nothing in it that is a line of the release."""
         found = found or Found()
-        failures = tuple(replace(one, **without_text(asdict(one), self.lines)) for one in found.failures)
+        failures = tuple(replace(one, **without_text(asdict(one), self.lines)) for one in found.failures[:MOST])
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         # A step that was not tried is not well, but the code is that of what stood in its way.
         return Finding(

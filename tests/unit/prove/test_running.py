@@ -110,6 +110,13 @@ def test_what_does_not_apply_is_skipped_and_well(course: Course, tmp_path: Path)
     assert outcomes(proof)["third"] == "skipped" and proof.passed and proof.exit_code == 0
 
 
+def test_of_many_failures_the_first_are_listed_and_all_are_counted(course: Course, tmp_path: Path) -> None:
+    many = tuple(Failure("wrong", symbol=f"fc{number}") for number in range(70))
+    course.does["second"] = lambda site: Found(failures=many, exit_code=60)
+    second = course.prove(tmp_path).findings[1]
+    assert second.reason == "wrong: fc0, the first of 70" and second.failures == many[:50]
+
+
 def test_an_unforeseen_error_is_a_finding(course: Course, tmp_path: Path) -> None:
     course.does["second"] = raises(ZeroDivisionError(SECRET))
     proof = course.prove(tmp_path)
