@@ -51,12 +51,11 @@ def prove(
     options = proofs.Options(chosen, toolchain, quick, python2, arch)
     # As Ctrl-C: what a step has started ends with it.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with progress_bar("proving") as bar:
-        try:
-            proof = proofs.prove(options, out, again=again, tell=lambda *one: _tell(*one, quiet=as_json), watch=bar)
-        except KeyboardInterrupt:
-            remedy = "run the same command again: it goes on with the step that was cut short"
-            raise Interrupted("stopped; what was found so far is kept", path=out / "proof.json", remedy=remedy) from None
+    try:
+        proof = proofs.prove(options, out, again=again, tell=lambda *one: _tell(*one, quiet=as_json), watching=progress_bar)
+    except KeyboardInterrupt:
+        remedy = "run the same command again: it goes on with the step that was cut short"
+        raise Interrupted("stopped; what was found so far is kept", path=out / "proof.json", remedy=remedy) from None
     if as_json:
         emit_json(proof.content())
     else:

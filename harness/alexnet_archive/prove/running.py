@@ -6,6 +6,7 @@ import datetime
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,11 +27,18 @@ from alexnet_archive.prove.steps import plan
 FLAVOURS = ("cpu", "cuda")
 Tell = Callable[[Finding, bool], None]
 """Hears each finding, and whether it was kept from an earlier run."""
+Watching = Callable[[str], AbstractContextManager[Watch]]
+"""Called with the name of a step that begins, for somebody to look on while it lasts."""
+
+
+def unwatching(step: str) -> AbstractContextManager[Watch]:
+    """Nobody looks on."""
+    return nullcontext(unwatched)
 
 
 def prove(
-    options: Options, out: Path, *, again: bool = False, tell: Tell = lambda finding, kept: None, watch: Watch = unwatched,
-    steps: Sequence[Step] | None = None,
+    options: Options, out: Path, *, again: bool = False, tell: Tell = lambda finding, kept: None,
+    watching: Watching = unwatching, steps: Sequence[Step] | None = None,
 ) -> Proof:  # fmt: skip
     """Try every step, and write `proof.json` and `proof.html` into `out` after each.
 
@@ -46,7 +54,7 @@ def prove(
     wanted = tuple(plan(options) if steps is None else steps)
     keys = {step.name: key_of([release["tree"], machine, own, step.name, dict(step.options)]) for step in wanted}
     begun = Proof(release, machine, own, _shown(options), ())
-    course = _Course(out, options, begun, {} if again else earlier, keys, Lines.acquired(), watch)
+    course = _Course(out, options, begun, {} if again else earlier, keys, Lines.acquired(), watching)
     return course.run(wanted, tell)
 
 
@@ -77,7 +85,7 @@ class _Course:
     earlier: Mapping[str, Finding]
     keys: Mapping[str, str]
     lines: Lines
-    watch: Watch
+    watching: Watching
 
     def run(self, planned: Sequence[Step], tell: Tell) -> Proof:
         # A quick proof loses no long step that was done before.
@@ -114,7 +122,8 @@ class _Course:
         make_folder(work)
         began = time.monotonic()
         try:
-            found = self._outcome(step, Site(self.options, work, self.watch))
+            with self.watching(step.name) as watch:
+                found = self._outcome(step, Site(self.options, work, watch))
         finally:
             shutil.rmtree(work, ignore_errors=True)
         return replace(found, seconds=round(time.monotonic() - began, 2))
