@@ -106,3 +106,14 @@ def test_training_in_the_container_equals_training_on_the_host(
         installation = open_installation(toolchain, read=[data], write=[tmp_path])
         tested.append(native.total(native.test(installation, run, workdir=work)).means()["logprob"])
     np.testing.assert_allclose(tested[0], tested[1], rtol=RELATIVE)
+
+
+def test_a_proof_in_the_container(image: Callable[[str], BuiltImage], acquired: Path, tmp_path: Path) -> None:
+    image("cpu")
+    command("prove", "--quick", "--toolchain", "cpu", "--out", tmp_path / "out", root=acquired)
+    content = json.loads((tmp_path / "out" / "proof.json").read_text())
+    outcomes = {finding["step"]: finding["outcome"] for finding in content["findings"]}
+    assert content["passed"] and set(outcomes.values()) == {"passed"}
+    assert {"gradients", "training", "comparison"} <= set(outcomes)
+    built = next(finding for finding in content["findings"] if finding["step"] == "build cpu")["figures"]
+    assert built["toolchain"] == "cpu" and built["python2"].startswith("2.7")
