@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from alexnet_archive import batches, paths
 from alexnet_archive.batches.codec import encode_jpeg
@@ -34,6 +34,8 @@ COLUMNS = HERE / "columns.cfg"
 EXAMPLE = "example-layers/layers.gc.cfg"
 PUBLISHED = "layers/layers-120.cfg"
 SEED = 2012
+BOUND = 0.02
+"""Of the release's own gradient check (engine-semantics section 6.4)."""
 RATE = "0.001"
 _RATES = re.compile(r"^(eps[WB]\s*[=:]\s*)([-+.\deE,\s]*?)(?=\s*(?:;|$))", re.MULTILINE | re.IGNORECASE)
 SMALL, SMALLEST_SIDE = 48, 8
@@ -61,7 +63,7 @@ def _checked(site: Site, definition: Path, parameters: Path | None, values: int)
         save=site.work, engine=site.options.engine,
     )  # fmt: skip
     found = check_gradients(request)
-    figures = {"matrices": found.total, "failed": found.failed, "values_a_case": values, "minibatch": FEW, "bound": 0.02}
+    figures = {"matrices": found.total, "failed": found.failed, "values_a_case": values, "minibatch": FEW, "bound": BOUND}
     if not found.failed:
         return Found(figures)
     named = [Failure("gradient and numeric difference part ways", symbol=name) for name in found.failing]
@@ -95,28 +97,50 @@ def training(site: Site) -> Found:
 
 
 CASES, CLASSES, STORED_SIDE = 128, 16, 64
+PATTERNS, CELLS = 44, 29
 FALL = 0.9
 """What must be left of the first cost at most; the stand-in comes to a quarter."""
 
 
 def _pictures(folder: Path) -> Path:
     """A data folder of JPEGs in sixteen plain colours with noise: four batches to train on, one to test."""
-    make_folder(folder)
     rng = np.random.default_rng(SEED)
     colours = rng.integers(30, 225, (CLASSES, 3))
-    values = 3 * STORED_SIDE * STORED_SIDE
-    batches.write_meta(folder, {
-        "num_vis": values, "data_mean": np.full((values, 1), 128, np.float32), "batch_size": CASES, "label_offset": 0,
-        "color_pca": [np.ones(3, np.float32), np.eye(3, dtype=np.float32)], "dp_type": "inet-lr-cropped-jpeg",
-        "label_names": [f"colour {label}" for label in range(CLASSES)],
-    })  # fmt: skip
+    _write_meta(folder, STORED_SIDE, CLASSES)
     for number in (1, 2, 3, 4, 2000):
         noise = rng.normal(0, 12, (CASES, STORED_SIDE, STORED_SIDE, 3))
         pixels = np.clip(colours[np.arange(CASES) % CLASSES, None, None] + noise, 0, 255).astype(np.uint8)
-        jpegs = [encode_jpeg(picture, 90) for picture in pixels]
-        labels = [(f"n{case % CLASSES:08d}", case % CLASSES) for case in range(CASES)]
-        batches.write_batch(batches.batch_path(folder, number), (jpegs, [(STORED_SIDE, STORED_SIDE)] * CASES, labels))
+        _write_batch(folder, number, pixels, np.arange(CASES) % CLASSES)
     return folder
+
+
+def _patterns(folder: Path) -> Path:
+    """A data folder of JPEGs for 224-pixel crops and 1000 classes: cells of random colours, whose activities differ widely."""
+    rng = np.random.default_rng(SEED)
+    cells = rng.integers(0, 256, (PATTERNS, CELLS, CELLS, 3), dtype=np.uint8)
+    pixels = cells.repeat(8, axis=1).repeat(8, axis=2)
+    _write_meta(folder, pixels.shape[1], 1000)
+    _write_batch(folder, 1, pixels, rng.integers(0, 1000, PATTERNS))
+    return folder
+
+
+def _write_meta(folder: Path, side: int, classes: int) -> None:
+    make_folder(folder)
+    values = 3 * side * side
+    batches.write_meta(folder, {
+        "num_vis": values, "data_mean": np.full((values, 1), 128, np.float32), "batch_size": CASES, "label_offset": 0,
+        "color_pca": [np.ones(3, np.float32), np.eye(3, dtype=np.float32)], "dp_type": "inet-lr-cropped-jpeg",
+        "label_names": [f"class {label}" for label in range(classes)],
+    })  # fmt: skip
+
+
+def _write_batch(folder: Path, number: int, pixels: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:
+    """Pictures (cases, side, side, 3) as JPEGs with their classes."""
+    jpegs = [encode_jpeg(picture, 90) for picture in pixels]
+    sizes = [(pixels.shape[2], pixels.shape[1])] * len(pixels)
+    batches.write_batch(
+        batches.batch_path(folder, number), (jpegs, sizes, [(f"n{int(label):08d}", int(label)) for label in labels])
+    )
 
 
 def comparison(site: Site) -> Found:
@@ -132,14 +156,17 @@ def demo_comparison(site: Site) -> Found:
 def published_comparison(site: Site) -> Found:
     """The same on a published two-GPU net in its full size, for two single updates of four pictures, each from common weights.
 
-    So many pools and kinks hold a tie within rounding now and then, which sends a gradient another way in one of the two
-    updates. A wrong gradient is wrong in both; so what parts ways in one and agrees in the other is noted, not held to fail.
+    So many pools and kinks hold ties within rounding, each of which sends a gradient another way: after an update the bound is
+    that of the release's own gradient check. Activities and costs are held to the usual ones.
     """
     definition = paths.original_source() / PUBLISHED
     if not definition.is_file():
         return Found(skipped=f"what was acquired has no {PUBLISHED}")
     parameters = with_rates(locate_parameters(definition, ""), site.work / "every-rate.cfg")
-    request = CaseRequest(layers=definition, params=str(parameters), updates=(1,), minibatch=4, rates=1.0)
+    request = CaseRequest(
+        layers=definition, params=str(parameters), data=_patterns(site.work / "patterns"), crop_border=4, updates=(1,),
+        minibatch=4, rates=1.0,
+    )  # fmt: skip
     return _compared(site, request, ties=True)
 
 
@@ -159,29 +186,26 @@ def _compared(site: Site, request: CaseRequest, *, ties: bool = False) -> Found:
     toolchain = site.options.engine.toolchain
     native = "native" if toolchain is None else f"native:cpu:{toolchain}"
     result = compare_engines("reference", native, request, keep=site.work, step=lambda text: site.watch(0, None, text))
-    tied = parted_once(result.items) if ties else set()
-    wrong = [item for item in result.items if not item.ok and item.name not in tied]
+    wrong = [item for item in result.items if not item.ok]
+    tied = [item for item in wrong if ties and may_be_tied(item)]
     failures = [
         Failure(
-            f"the engines part ways: {item.verdict}", symbol=item.name, expected=f"an error of {item.limit:g} at most",
-            found=f"{item.error:.3g}",
+            f"the engines part ways: {item.verdict}", symbol=item.name, found=f"{item.error:.3g}",
+            expected=f"an error of {BOUND if ties and _updated(item) else item.limit:g} at most",
         )
-        for item in wrong
+        for item in wrong if item not in tied
     ]  # fmt: skip
-    count = len(tied)
-    note = f"{count} items part ways in one of two single updates and agree in the other: a tie within rounding" if tied else ""
+    note = f"{len(tied)} items are outside their usual tolerance and within {BOUND}, as ties leave them" if tied else ""
     return Found(_figures(result), tuple(failures), BehaviourDifference.exit_code, note=note)
 
 
-def parted_once(items: Sequence[Item]) -> set[str]:
-    """Names of items that part ways after one update and agree when one is made from the state after it, or the reverse."""
-    stages: dict[str, dict[str, Item]] = {}
-    for item in items:
-        what, _, stage = item.name.rpartition("/")
-        if stage in ("after-1", "resumed"):
-            stages.setdefault(what.rpartition("/")[0], {})[stage] = item
-    pairs = [tuple(found.values()) for found in stages.values() if len(found) == 2]
-    return {item.name for one, other in pairs if one.ok != other.ok for item in (one, other) if not item.ok}
+def may_be_tied(item: Item) -> bool:
+    """Whether an item after a single update is no further apart than ties within rounding leave it."""
+    return item.verdict == "too far apart" and _updated(item) and item.error <= BOUND
+
+
+def _updated(item: Item) -> bool:
+    return item.name.endswith(("/after-1", "/resumed"))
 
 
 def _figures(result: Behaviour) -> dict[str, Any]:
