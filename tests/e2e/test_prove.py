@@ -15,6 +15,7 @@ import pytest
 
 from alexnet_archive import paths
 from alexnet_archive.archive.lines import Lines
+from alexnet_archive.prove.running import WORK
 from tests.conftest import find_python2
 from tests.e2e.conftest import COMMAND, STANDIN, command, locked, shared_folder
 
@@ -116,11 +117,11 @@ def test_killed_between_steps_and_resumed(built: Path, tmp_path: Path) -> None:
     done = subprocess.run(words, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=300)
     assert done.returncode == -signal.SIGKILL, done.stderr
     before = findings(tmp_path / "out")
-    assert list(before) == QUICK[:3] and (tmp_path / "out" / "work").is_dir()
+    assert list(before) == QUICK[:3] and (tmp_path / "out" / WORK).is_dir()
     said = command("prove", "--flavour", "cuda", "--toolchain", "cpu", "--out", tmp_path / "out", root=built, status=53).stdout
     after = findings(tmp_path / "out")
     assert after["layer files"] == before["layer files"] and said.count("kept from") == 2
-    assert after["build cuda"]["outcome"] == "skipped" and not (tmp_path / "out" / "work").exists()
+    assert after["build cuda"]["outcome"] == "skipped" and not (tmp_path / "out" / WORK).exists()
 
 
 def test_ctrl_c_says_how_to_go_on(built: Path, tmp_path: Path) -> None:
@@ -135,7 +136,7 @@ def test_ctrl_c_says_how_to_go_on(built: Path, tmp_path: Path) -> None:
     child.send_signal(signal.SIGINT)
     _, errors = child.communicate(timeout=60)
     assert child.returncode == 130 and "run the same command again" in errors, errors
-    assert list(outcomes(tmp_path))[:5] == QUICK[:5] and not (tmp_path / "work").exists()
+    assert list(outcomes(tmp_path))[:5] == QUICK[:5] and not (tmp_path / WORK).exists()
 
 
 def test_options_that_make_no_sense(built: Path, tmp_path: Path) -> None:

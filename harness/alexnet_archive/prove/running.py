@@ -25,6 +25,8 @@ from alexnet_archive.prove.site import Found, Options, Site, Step, Watch, unwatc
 from alexnet_archive.prove.steps import plan
 
 FLAVOURS = ("cpu", "cuda")
+WORK = ".prove-work"
+"""Below the folder of the proof: where each step works, and nothing of anyone else's lies."""
 Tell = Callable[[Finding, bool], None]
 """Hears each finding, and whether it was kept from an earlier run."""
 Watching = Callable[[str], AbstractContextManager[Watch]]
@@ -117,7 +119,7 @@ class _Course:
         write_proof_page(self.out / record.PAGE, self.proof.content())
 
     def _tried(self, step: Step) -> Finding:
-        work = self.out.absolute() / "work"
+        work = self.out.absolute() / WORK
         shutil.rmtree(work, ignore_errors=True)
         make_folder(work)
         began = time.monotonic()

@@ -161,11 +161,13 @@ def test_killed_in_a_step_and_resumed(course: Course, tmp_path: Path) -> None:
     content = json.loads((tmp_path / "proof.json").read_text())
     assert [finding["step"] for finding in content["findings"]] == ["first", "second"]
     assert not content["complete"] and not content["passed"] and "Not at its end yet" in (tmp_path / "proof.html").read_text()
-    assert not (tmp_path / "work").exists()
-    (tmp_path / "work").mkdir()  # as kill -9 leaves it
-    (tmp_path / "work" / "half").write_text("")
+    assert not (tmp_path / running.WORK).exists()
+    (tmp_path / running.WORK).mkdir()  # as kill -9 leaves it
+    (tmp_path / running.WORK / "half").write_text("")
     course.does.clear()
     assert course.prove(tmp_path).passed and course.tried == ["third", "long", "last"]
+    (tmp_path / "work").mkdir()  # somebody else's
+    assert course.prove(tmp_path, again=True).passed and (tmp_path / "work").is_dir()
 
 
 def test_what_was_found_behind_the_place_of_a_kill_is_kept(course: Course, tmp_path: Path) -> None:
