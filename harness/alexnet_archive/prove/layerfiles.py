@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from alexnet_archive import archive, layerdefs, paths
+from alexnet_archive import archive, paths
 from alexnet_archive.archive.verdicts import Verdict, verdicts
 from alexnet_archive.errors import LayerFileError, Problem
 from alexnet_archive.layerdefs import DataShape, Fitting, cropped_shape, find_parameters, inspect_network
@@ -161,7 +161,7 @@ def fitting_shape(definition: Path, known: Verdict | None) -> DataShape:
     base = replace(_tree(number), dims=cropped_shape(side or PUBLISHED_SIDE, number).dims)
     for rows in (1, number):
         shape = replace(base, dims={**base.dims, 1: rows, 2: number})
-        if layerdefs.inspect_network(definition, None, shape).error is None:
+        if _first(inspect_network(definition, None, shape).error) is None:
             return shape
     return base
 

@@ -73,13 +73,15 @@ def test_files_of_no_record_have_a_verdict_and_are_held_against_nobody(acquire: 
     assert {row["on_record"] for row in found.figures["items"] if "ours" in row["file"]} == {"none"}
 
 
+LENT = COLUMN.replace("initW=0.1", "initW=0.1\ninitWFunc=initw.makew(fc1)")
 NETS = {
     "plain": COLUMN + "[soft]\ntype=softmax\ninputs=fc1\n" + ENDS,
     "labels as wide as the classes": COLUMN + "[soft]\ntype=neuron\nneuron=logistic\ninputs=fc1\n"
     "[end]\ntype=cost.crossent2\ninputs=labels,soft\ngpu=0\n",
     "a class tree": COLUMN + "[tree]\ntype=treefc\ninputs=fc1\ninitW=0.1\n[soft]\ntype=softmax\ninputs=tree\n" + ENDS,
-    "an initialiser that wants a checkpoint": COLUMN.replace("initW=0.1", "initW=0.1\ninitWFunc=initw.makew(fc1)")
-    + "[soft]\ntype=softmax\ninputs=fc1\n" + ENDS,
+    "an initialiser that wants a checkpoint": LENT + "[soft]\ntype=softmax\ninputs=fc1\n" + ENDS,
+    "an initialiser and labels as wide as the classes": LENT + "[soft]\ntype=neuron\nneuron=logistic\ninputs=fc1\n"
+    "[end]\ntype=cost.crossent2\ninputs=labels,soft\ngpu=0\n",
 }  # fmt: skip
 
 
