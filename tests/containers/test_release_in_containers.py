@@ -131,3 +131,14 @@ def test_a_variant_is_built_and_compared_in_the_container(
     assert "part ways at activation/conv1_neuron" in done.stderr
     command("build", "--toolchain", "cpu", "--remove", "steeper", root=acquired)
     command("verify", root=acquired)
+
+
+def test_a_proof_in_the_container(image: Callable[[str], BuiltImage], acquired: Path, tmp_path: Path) -> None:
+    image("cpu")
+    command("prove", "--quick", "--toolchain", "cpu", "--out", tmp_path / "out", root=acquired)
+    content = json.loads((tmp_path / "out" / "proof.json").read_text())
+    outcomes = {finding["step"]: finding["outcome"] for finding in content["findings"]}
+    assert content["passed"] and set(outcomes.values()) == {"passed"}
+    assert {"gradients", "training", "comparison"} <= set(outcomes)
+    built = next(finding for finding in content["findings"] if finding["step"] == "build cpu")["figures"]
+    assert built["toolchain"] == "cpu" and built["python2"].startswith("2.7")

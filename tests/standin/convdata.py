@@ -1,4 +1,4 @@
-"""Data providers of the stand-in: whole raw images, and cropped JPEG images (python-and-data sections 4.4 and 4.6)."""
+"""Data providers of the stand-in: whole raw images, cropped JPEG images, random numbers (python-and-data sections 4.4, 4.6)."""
 
 from StringIO import StringIO
 
@@ -26,6 +26,19 @@ class RawImageProvider(LabeledDataProvider):
 
     def get_data_dims(self, idx=0):
         return {0: self.batch_meta["num_vis"], 2: 100}.get(idx, 1)
+
+
+class RandomProvider(LabeledDummyDataProvider):
+    """`dummy-lr-<D>`: D random numbers a case and a random class; no files."""
+
+    def get_next_batch(self):
+        epoch, batchnum, batch = LabeledDummyDataProvider.get_next_batch(self)
+        # Copied: of one row, the transposed view would tell the module nothing of its order.
+        columns = [n.array(batch[name].T, dtype=n.single, order="C") for name in ("data", "labels")]
+        return epoch, batchnum, columns
+
+    def get_data_dims(self, idx=0):
+        return self.batch_meta["num_vis"] if idx == 0 else 1
 
 
 class CroppedJPEGProvider(LabeledDataProvider):

@@ -19,6 +19,11 @@ class ConvNet(IGPUModel):
             dp_params[name] = op.get_value(name)
         IGPUModel.__init__(self, "ConvNet", op, load_dic, [], dp_params=dp_params)
 
+    def fill_excused_options(self):
+        if self.op.get_value("check_grads"):
+            for name, text in (("save_path", ""), ("data_path", ""), ("train_batch_range", "0"), ("test_batch_range", "0")):
+                self.op.set_value(name, text)
+
     def import_model(self):
         name = "_ConvNet_k20x" if is_kepler_machine() else "_ConvNet"
         print "=" * 20
@@ -43,6 +48,8 @@ class ConvNet(IGPUModel):
     def start_batch(self, batch_data, train=True):
         data = batch_data[2]
         self.batch_numbers = batch_data
+        if self.check_grads:
+            self.libmodel.checkGradients(data)
         if not train and self.multiview_test:
             views = self.test_data_provider.num_views
             if self.test_out and self.logreg_name:
@@ -122,6 +129,8 @@ class ConvNet(IGPUModel):
         op.add_option("mini", "minibatch_size", IntegerOptionParser, "Minibatch size", default=128)
         op.add_option("layer-def", "layer_def", StringOptionParser, "Layer definition file", set_once=True)
         op.add_option("layer-params", "layer_params", StringOptionParser, "Layer parameter file")
+        op.add_option("check-grads", "check_grads", BooleanOptionParser, "Check gradients, then stop", default=0,
+                      excuses=["data_path", "save_path", "train_batch_range", "test_batch_range"])
         op.add_option("multiview-test", "multiview_test", BooleanOptionParser, "Average tests over views", default=0)
         op.add_option("crop-border", "crop_border", IntegerOptionParser, "Border cut from images", default=4, set_once=True)
         op.add_option("conserve-mem", "conserve_mem", BooleanOptionParser, "Conserve memory", default=0)
@@ -136,6 +145,7 @@ class ConvNet(IGPUModel):
         op.options["num_epochs"].default = 50000
         op.options["max_filesize_mb"].default = 0
         op.options["dp_type"].default = None
+        DataProvider.register_data_provider("dummy-lr-n", "random numbers and labels", RandomProvider)
         DataProvider.register_data_provider("inet-lr", "whole raw images", RawImageProvider)
         DataProvider.register_data_provider("inet-lr-cropped-jpeg", "cropped JPEG images", CroppedJPEGProvider)
         return op

@@ -46,11 +46,22 @@ def compile_module(job: Job, reuse: Callable[[list[plan.Unit]], Reuse] | None = 
     module = job.folder / "linked" / f"{plan.MODULE}.so"
     files.make_folder(module.parent)
     files.make_folder(job.folder / "objects")
+    forget_stale(job.source, units, job.folder / "objects")
     files.write_text(job.folder / "build.ninja", _ninja(job, units, generated, kept, flags, module))
     jobs = job.options.jobs or os.cpu_count() or 1
     command = [job.tools.ninja, "-f", "build.ninja", "-k", "0", "-j", str(jobs)]
     run(job, "compile the release", command)
     return Module(module, rewritten, flags, tuple(sorted(kept.objects)))
+
+
+def forget_stale(source: Path, units: Sequence[plan.Unit], objects: Path) -> None:
+    """Remove objects of another text. Ninja goes by times, and a release that is acquired anew brings its own, older ones."""
+    headers = record.key_of(record.tree_digests(source, (".h", ".cuh")))
+    for unit in units:
+        mark, text = objects / f"{unit.source.name}.of", f"{headers} {record.digest(unit.source)}\n"
+        if not mark.is_file() or mark.read_text() != text:
+            (objects / f"{unit.source.name}.o").unlink(missing_ok=True)
+            files.write_text(mark, text)
 
 
 def _write_rewritten(units: Sequence[plan.Unit], generated: Path) -> list[dict[str, Any]]:

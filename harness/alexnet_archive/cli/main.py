@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "show": ("show", "show", "Figures: cost, filters, predictions."),
     "export": ("export", "export", "A checkpoint as npz, safetensors or onnx."),
     "diff": ("diff", "diff", "What the build changes; where two engines part ways."),
+    "prove": ("prove", "prove", "For holders of the release: try everything on it, as a record without its text."),
     "exhibit": ("exhibit", "exhibit", "A self-contained page about a trained network."),
     "demo": ("demo", "demo", "Everything in two minutes, on real photographs, no network, no GPU."),
 }

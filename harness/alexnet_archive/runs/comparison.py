@@ -139,7 +139,7 @@ def _as_built(file: Path, side: Comparand) -> Path:
 
 
 def _pictures(request: CaseRequest, definition: Path, padding: bool) -> tuple[Any, int]:
-    """(pictures, number of classes): those of a data folder, with `padding` as many as the net has units for; else synthetic."""
+    """(pictures, number of classes): those of a data folder, with `padding` as many as the net has units; else synthetic."""
     if request.data is not None:
         provider = request.data_provider or read_meta(request.data).get("dp_type") or DEFAULT_PROVIDER
         choice = border_for(definition, request.data, str(provider), given=request.crop_border)

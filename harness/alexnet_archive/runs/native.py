@@ -285,4 +285,4 @@ def _check_gradients(request: Request, report: Report) -> GradientsChecked:
     values, places, stored = _training_values(request, report)
     with installed(request, places, stored) as (installation, scratch):
         checked = native.check_gradients(installation, values, workdir=scratch, seed=request.seed)
-    return GradientsChecked(checked.total, checked.failed, (), checked.words)
+    return GradientsChecked(checked.total, checked.failed, (), checked.words, checked.failing)

@@ -150,15 +150,21 @@ class MatrixChecked:
 
 @dataclass(frozen=True)
 class GradientsChecked:
-    """A gradient check. `matrices` is empty for the native engine, whose own words are in `words`."""
+    """A gradient check. `matrices` is empty for the native engine, whose own words are in `words`, and the matrices that it
+    names as failed in `named`."""
 
     total: int
     failed: int
     matrices: tuple[MatrixChecked, ...] = ()
     words: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()
+
+    @property
+    def failing(self) -> tuple[str, ...]:
+        """Matrices that failed, as far as their names are known."""
+        return self.named or tuple(check.matrix for check in self.matrices if not check.passed)
 
     def require_passed(self) -> None:
         """Raises BehaviourDifference when a matrix failed; the release ends with status 0 even then (O29)."""
         if self.failed:
-            names = ", ".join(check.matrix for check in self.matrices if not check.passed)
-            raise BehaviourDifference(f"{self.failed}/{self.total} matrices failed", found=names or None)
+            raise BehaviourDifference(f"{self.failed}/{self.total} matrices failed", found=", ".join(self.failing) or None)

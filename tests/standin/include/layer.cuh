@@ -9,7 +9,7 @@
 
 class Net;
 
-enum Pass { TRAIN, TEST, VIEW_FIRST, VIEW_NEXT, VIEW_LAST, FEATURES };
+enum Pass { TRAIN, TEST, VIEW_FIRST, VIEW_NEXT, VIEW_LAST, FEATURES, CHECK };
 
 class Layer {
 public:

@@ -19,6 +19,11 @@ class WeightLayer : public Layer {
 public:
     WeightLayer(Net& net, const Dict& dict, bool transposed, bool direct);
     ~WeightLayer();
+    const std::vector<Parameter*>& weights() const { return _weights; }
+    Parameter& biases() { return *_biases; }
+    // How far the gradient check moves an element of the weights, and of the biases (engine-semantics section 6.4).
+    virtual float weightStep() const = 0;
+    virtual float biasStep() const = 0;
     void upload();
     void download();
     void update();
@@ -35,6 +40,8 @@ protected:
 class FullLayer : public WeightLayer {
 public:
     FullLayer(Net& net, const Dict& dict) : WeightLayer(net, dict, true, true) {}
+    float weightStep() const { return 0.01f; }
+    float biasStep() const { return 0.01f; }
 
 protected:
     void forward(int i, Pass pass, float scaleTargets);
@@ -46,6 +53,8 @@ protected:
 class ConvolutionLayer : public WeightLayer {
 public:
     ConvolutionLayer(Net& net, const Dict& dict);
+    float weightStep() const { return 0.02f; }
+    float biasStep() const { return 0.05f; }
 
 protected:
     void forward(int i, Pass pass, float scaleTargets);

@@ -40,7 +40,7 @@ private:
 typedef std::map<std::string, std::vector<double> > Costs;
 
 struct Job {
-    enum Kind { TRAIN_BATCH, TEST_BATCH, MULTIVIEW, FEATURE, SYNC };
+    enum Kind { TRAIN_BATCH, TEST_BATCH, MULTIVIEW, FEATURE, CHECK_GRADIENTS, SYNC };
     explicit Job(Kind k) : kind(k), batch(NULL), progress(0), views(1), probabilities(NULL) {}
     Kind kind;
     Batch* batch;
@@ -86,10 +86,14 @@ private:
     void wait(int messages);
     void upload(const Batch& batch, long start, long end);
     void forward(const Batch& batch, long start, long end, Pass pass);
-    void backward();
+    void backward(Pass pass);
     void addCosts(Costs& costs);
     Result* process(Job& job);
     void runMinibatch(Job& job, long cases, long start, long end);
+    double errorOf(const Batch& batch, long cases);
+    bool checkMatrix(const std::string& name, Layer& layer, Parameter& parameter, float step, const Batch& batch, double base,
+                     const Matrix& analytic);
+    void checkGradients(const Batch& batch);
     static void copyRows(NVMatrix& plain, Matrix& target, long start, long end);
 
     std::vector<int> _deviceIds;

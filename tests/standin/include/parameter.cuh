@@ -23,8 +23,12 @@ public:
     NVMatrix& values() { return _values; }
     NVMatrix& gradient() { return _direct ? _increment : _gradient; }
     bool learns() const { return _schedule.base() > 0; }
-    // Factor for what gradient() holds already, and for a new sum over `cases`. Call once per contribution.
-    void contribution(int cases, float progress, float& scaleOld, float& scaleNew);
+    // Factor for what gradient() holds already, and for a new sum over `cases`: unscaled in a gradient check, whose
+    // gradients are plain sums. Call once per contribution.
+    void contribution(int cases, float progress, bool check, float& scaleOld, float& scaleNew);
+    // The values on the host; what is changed there counts from setValues() on.
+    Matrix& host() { return *_host; }
+    void setValues() { _values.copyFromHost(*_host, true); }
 
     void upload();
     void download();

@@ -89,16 +89,16 @@ bool WeightLayer::learns() const {
     return any;
 }
 
-void WeightLayer::backwardParameters(Pass) {
+void WeightLayer::backwardParameters(Pass pass) {
     const int cases = _net.gradientCases(_transposed ? _grad.getNumRows() : _grad.getNumCols());
     float scaleOld, scaleNew;
     if (_biases->learns()) {
-        _biases->contribution(cases, _net.progress(), scaleOld, scaleNew);
+        _biases->contribution(cases, _net.progress(), pass == CHECK, scaleOld, scaleNew);
         backwardBiases(scaleOld, scaleNew);
     }
     for (size_t i = 0; i < _weights.size(); i++) {
         if (_weights[i]->learns()) {
-            _weights[i]->contribution(cases, _net.progress(), scaleOld, scaleNew);
+            _weights[i]->contribution(cases, _net.progress(), pass == CHECK, scaleOld, scaleNew);
             backwardWeights(i, scaleOld, scaleNew);
         }
     }

@@ -121,6 +121,23 @@ static PyObject* startFeatureWriter(PyObject*, PyObject* args) {
     }
 }
 
+// Never returns: the process ends with the check.
+static PyObject* checkGradients(PyObject*, PyObject* args) {
+    PyObject* data;
+    if (!ready() || !PyArg_ParseTuple(args, "O!", &PyList_Type, &data)) {
+        return NULL;
+    }
+    try {
+        Job* job = new Job(Job::CHECK_GRADIENTS);
+        job->batch = new Batch(matricesOf(data));
+        net->enqueue(job);
+        net->dequeue();
+        return zero();
+    } catch (const std::exception& error) {
+        return fail(error);
+    }
+}
+
 static PyObject* finishBatch(PyObject*, PyObject*) {
     if (!ready()) return NULL;
     Result* result = net->dequeue();
@@ -158,7 +175,7 @@ static PyMethodDef methods[] = {{"initModel", initModel, METH_VARARGS, NULL},
                                 {"startMultiviewTest", startMultiviewTest, METH_VARARGS, NULL},
                                 {"startFeatureWriter", startFeatureWriter, METH_VARARGS, NULL},
                                 {"syncWithHost", syncWithHost, METH_VARARGS, NULL},
-                                {"checkGradients", notHere, METH_VARARGS, NULL},
+                                {"checkGradients", checkGradients, METH_VARARGS, NULL},
                                 {"startDataGrad", notHere, METH_VARARGS, NULL},
                                 {NULL, NULL, 0, NULL}};
 

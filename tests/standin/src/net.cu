@@ -137,9 +137,12 @@ void Net::forward(const Batch& batch, long start, long end, Pass pass) {
     wait(_forwardEnds);
 }
 
-void Net::backward() {
-    broadcast(Message(Message::START_BACKWARD, NULL, TRAIN));
+void Net::backward(Pass pass) {
+    broadcast(Message(Message::START_BACKWARD, NULL, pass));
     wait(_backwardEnds);
+    if (pass != TRAIN) {
+        return;
+    }
     _sinceUpdate = (_sinceUpdate + 1) % _updateFrequency;
     if (_sinceUpdate == 0) {
         broadcast(Message(Message::UPDATE));
@@ -166,6 +169,9 @@ Result* Net::process(Job& job) {
         awaitDevices();
         return result;
     }
+    if (job.kind == Job::CHECK_GRADIENTS) {
+        checkGradients(*job.batch);
+    }
     const long cases = job.batch->cases() / job.views;
     if (job.kind == Job::TRAIN_BATCH || job.kind == Job::TEST_BATCH) {
         _progress = job.progress;
@@ -175,7 +181,7 @@ Result* Net::process(Job& job) {
         runMinibatch(job, cases, start, end);
         addCosts(result->costs);
         if (job.kind == Job::TRAIN_BATCH) {
-            backward();
+            backward(TRAIN);
         }
     }
     result->cases = cases;

@@ -39,10 +39,10 @@ Parameter::Parameter(Matrix* host, Matrix* hostIncrement, const Schedule& schedu
     : _host(host), _hostIncrement(hostIncrement), _schedule(schedule), _momentum(momentum), _decay(decay), _direct(direct),
       _contributions(0) {}
 
-void Parameter::contribution(int cases, float progress, float& scaleOld, float& scaleNew) {
+void Parameter::contribution(int cases, float progress, bool check, float& scaleOld, float& scaleNew) {
     const bool first = _contributions++ == 0;
-    scaleOld = first ? (_direct ? _momentum : 0) : 1;
-    scaleNew = (_direct ? _schedule.rate(progress) : 1) / cases;
+    scaleOld = first ? (_direct && !check ? _momentum : 0) : 1;
+    scaleNew = check ? 1 : (_direct ? _schedule.rate(progress) : 1) / cases;
 }
 
 void Parameter::upload() {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from alexnet_archive.assembly import messages, patchset, plan, record, symbols
+from alexnet_archive.assembly.compiling import forget_stale
 from alexnet_archive.assembly.runner import LocalRunner
 from alexnet_archive.assembly.tools import Python2, find_python2, needed_libraries
 from alexnet_archive.errors import BuildError, MissingToolError
@@ -268,3 +270,27 @@ def test_a_stopped_child_and_its_children_are_gone(tmp_path: Path, stubborn: boo
     time.sleep(0.2)
     status_file = Path(f"/proc/{heard[0]}/status")
     assert not status_file.exists() or "zombie" in status_file.read_text()
+
+
+def test_an_object_of_another_text_is_removed_whatever_the_times_say(tmp_path: Path) -> None:
+    source, objects = tmp_path / "source", tmp_path / "objects"
+    (source / "src").mkdir(parents=True)
+    (source / "include").mkdir()
+    objects.mkdir()
+    for name in ("src/a.cu", "src/b.cpp", "include/a.cuh"):
+        (source / name).write_text("one")
+
+    def left() -> set[str]:
+        forget_stale(source, plan.units(source, "cuda"), objects)
+        found = {path.name for path in objects.glob("*.o")}
+        for name in ("a.cu.o", "b.cpp.o"):
+            (objects / name).write_text("compiled")
+        return found
+
+    assert left() == set() and left() == {"a.cu.o", "b.cpp.o"}
+    before = (source / "src" / "a.cu").stat().st_mtime_ns
+    (source / "src" / "a.cu").write_text("two")
+    os.utime(source / "src" / "a.cu", ns=(before - 10**12, before - 10**12))  # as a release brings its own times
+    assert left() == {"b.cpp.o"} and left() == {"a.cu.o", "b.cpp.o"}
+    (source / "include" / "a.cuh").write_text("two")
+    assert left() == set()

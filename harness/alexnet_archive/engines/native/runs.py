@@ -116,11 +116,13 @@ def test(
 
 @dataclass(frozen=True)
 class GradientsTold:
-    """What the release's own gradient check said: matrices checked and failed, and its last words."""
+    """What the release's own gradient check said: matrices checked and failed, which failed (as far as it names them on the
+    line that says so), and its last words."""
 
     total: int
     failed: int
     words: tuple[str, ...]
+    failing: tuple[str, ...] = ()
 
 
 def check_gradients(
@@ -136,10 +138,15 @@ def check_gradients(
     outcome = run_script(
         installation, "convnet.py", wanted, workdir=workdir, seed=seed, devices=int(wanted["num_gpus"]), line=heard.append
     )
-    named = {match[0] for text in heard if (match := re.search(r"\S+ (?:weights\[\d+\]|weights|biases)", text))}
+    named: dict[str, bool] = {}
+    for text in heard:
+        text = re.sub(r"^\s*\d+\.\d+\.\.\.\s*", "", text)  # the position of the batch, on the line of the first matrix
+        if match := re.search(r"\S+ (?:weights\[\d+\]|weights|biases)", text):
+            named[match[0]] = bool(re.search("fail", text, re.IGNORECASE))
+    failing = tuple(name for name, failed in named.items() if failed)
     for text in reversed(heard):
         if counted := re.search(r"(\d+)\s*/\s*(\d+)\D*fail", text, re.IGNORECASE):
-            return GradientsTold(int(counted[2]), int(counted[1]), tuple(outcome.tail))
+            return GradientsTold(int(counted[2]), int(counted[1]), tuple(outcome.tail), failing)
         if re.search(r"\ball\b.*\bpass", text, re.IGNORECASE):
             return GradientsTold(len(named), 0, tuple(outcome.tail))
     raise _nothing("no summary of its gradient check", outcome)
