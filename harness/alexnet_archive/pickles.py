@@ -90,6 +90,13 @@ def _rebuild_scalar(dtype: Any, raw: Any = None) -> Any:
     return np.frombuffer(data, dtype=dtype, count=1)[0]
 
 
+def _no_bytes(*arguments: Any) -> bytes:
+    """What Python 3 writes for an empty byte string below protocol 3: a call of `bytes` without arguments."""
+    if arguments:
+        raise UnsafePickleError("only an empty byte string is made by a call of bytes", found=repr(arguments)[:80])
+    return b""
+
+
 class _Maker:
     """A function that a pickle may call but not change; a plain function takes whatever state is built onto it."""
 
@@ -117,6 +124,8 @@ _ALLOWED: dict[tuple[str, str], Any] = {
     ("_codecs", "encode"): _Maker(_latin1),
     ("copy_reg", "_reconstructor"): _Maker(_reconstructor),
     ("copyreg", "_reconstructor"): _Maker(_reconstructor),
+    ("__builtin__", "bytes"): _Maker(_no_bytes),
+    ("builtins", "bytes"): _Maker(_no_bytes),
     ("__builtin__", "object"): _Maker(_object_base),
     ("builtins", "object"): _Maker(_object_base),
 }

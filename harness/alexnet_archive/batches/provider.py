@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from alexnet_archive import kinds
 from alexnet_archive.batches import crops, store
 from alexnet_archive.errors import BatchFileError, UserInputError
 
@@ -37,13 +38,30 @@ class ProviderOptions:
 class Batch:
     """One batch: float32 matrices (features, cases), one per data index, and the images that could not be decoded.
 
-    Matrices of cropped pictures are Fortran-ordered (each case contiguous), as the release's are.
+    Matrices of cropped pictures are Fortran-ordered (each case contiguous), as the release's are. `unlabelled` are the
+    pictures without a label, counted from 0 in one view; the label matrix holds NaN there, so that none becomes a class.
     """
 
     epoch: int
     number: int
     matrices: tuple[Array, ...]
     skipped: tuple[str, ...] = ()
+    unlabelled: tuple[int, ...] = ()
+
+    def labelled(self, views: int = 1) -> Batch:
+        """The cases that have a label, for costs and errors; perhaps none. `views` is the provider's number of views."""
+        if not self.unlabelled:
+            return self
+        kept = np.ones(self.matrices[0].shape[1] // views, bool)
+        kept[list(self.unlabelled)] = False
+        columns = np.flatnonzero(np.tile(kept, views))
+        return replace(self, matrices=tuple(m.T[columns].T for m in self.matrices), unlabelled=())
+
+    def for_answers(self) -> tuple[Array, ...]:
+        """The matrices with class 0 for the label that is not there: for a pass whose costs nobody reads."""
+        if not self.unlabelled:
+            return self.matrices
+        return (self.matrices[0], np.nan_to_num(self.matrices[1], nan=0.0), *self.matrices[2:])
 
 
 class Provider:
@@ -174,6 +192,11 @@ class PictureProvider(Provider):
             raise BatchFileError(
                 "data_mean of batches.meta does not fit num_vis", path=self.folder, expected=3 * self.side**2, found=mean.size
             )
+        if not np.isfinite(mean).all():
+            raise BatchFileError(
+                "data_mean of batches.meta holds values that are not finite", path=self.folder, expected="0 to 255",
+                found=f"{np.count_nonzero(~np.isfinite(mean))} of {mean.size}", remedy="convert the pictures again",
+            )  # fmt: skip
         self.full_mean = mean.reshape(3, self.side, self.side)
         centre = crops.Crop(self.border, self.border)
         # Whatever the crop's position, the mean of the centre window is subtracted (section 4.5).
@@ -215,9 +238,38 @@ class PictureProvider(Provider):
     def _views(self) -> list[crops.Crop]:
         return crops.ten_views(self.border)
 
-    def _labels(self, values: Sequence[Any] | NDArray[Any], number: int) -> Array:
-        """Class indices as float32 (1, cases * views), tiled over the views; refuses what is outside the classes."""
-        labels = np.asarray(values, np.float32).reshape(1, -1)
+    def _refuse_empty(self, cases: int, number: int) -> None:
+        if not cases:
+            raise BatchFileError(
+                f"batch {number} holds no pictures", path=self._path(number), expected="one or more", found=0,
+                remedy="leave it out of the range, or convert the pictures again",
+            )  # fmt: skip
+
+    def _whole(self, form: str, case: int, label: Any, raw: Any, number: int) -> int | None:
+        """`raw` as an int or None once `label`, the entry it stands in, is judged; raises BatchFileError."""
+        wrong = store.entry_fault(form, "label", label)
+        if wrong:
+            raise BatchFileError(
+                f"the label of image {case} of batch {number} is not what it must be", path=self._path(number), expected=wrong,
+                found=kinds.shown(label), remedy="`batches check` lists every such label; convert the pictures again",
+            )  # fmt: skip
+        return None if raw is None else int(raw)
+
+    def _labels(self, values: Sequence[int | None], number: int) -> tuple[Array, tuple[int, ...]]:
+        """Class indices as float32 (1, cases * views), NaN where there is none, and the cases that have none.
+
+        Raises BatchFileError for a class that is not there, and in training for a picture without a label.
+        """
+        unlabelled = tuple(case for case, value in enumerate(values) if value is None)
+        if unlabelled and not self.test:
+            raise BatchFileError(
+                f"{len(unlabelled)} of {len(values)} pictures of batch {number} have no label, and none can be trained on",
+                path=self._path(number),
+                expected="a label for every training picture",
+                found=f"none for image {unlabelled[0]}" + (" and others" if len(unlabelled) > 1 else ""),
+                remedy="leave the batch out of --train-range",
+            )
+        labels = np.array([np.nan if value is None else value for value in values], np.float32).reshape(1, -1)
         outside = (labels < 0) | (labels >= self.num_classes)
         if outside.any():
             case = int(np.argmax(outside))
@@ -228,7 +280,7 @@ class PictureProvider(Provider):
                 found=f"{labels[0, case]:g}",
                 remedy="label_offset in batches.meta is added to every raw label: check it with `batches check`",
             )
-        return np.tile(labels, (1, self.num_views))
+        return np.tile(labels, (1, self.num_views)), unlabelled
 
 
 def required(meta: dict[str, Any], key: str, folder: Path | None) -> Any:

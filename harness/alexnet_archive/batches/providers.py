@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from alexnet_archive import kinds
 from alexnet_archive.batches import codec, crops, store
 from alexnet_archive.batches.codec import PictureError
 from alexnet_archive.batches.provider import (
@@ -39,8 +40,13 @@ DUMMY_TREE = {
 class RawProvider(PictureProvider):
     """Dictionary batches: `data` (features, cases) and `labels` (sections 4.4, 4.5, 4.9)."""
 
-    def _raw(self, number: int) -> tuple[dict[str, Any], NDArray[Any], NDArray[Any]]:
+    def _raw(self, number: int) -> tuple[dict[str, Any], NDArray[Any], list[int | None]]:
         """The dictionary, its pictures as (cases, 3, side, side) and its labels."""
+        value, data, labels = self._values(number, 3 * self.side**2)
+        return value, data.T.reshape(-1, 3, self.side, self.side), labels
+
+    def _values(self, number: int, rows: int) -> tuple[dict[str, Any], NDArray[Any], list[int | None]]:
+        """The dictionary, its data (rows, cases) and its labels, judged."""
         path = self._path(number)
         value = store.read_batch(path)
         if not isinstance(value, dict) or not {"data", "labels"} <= set(value):
@@ -51,11 +57,15 @@ class RawProvider(PictureProvider):
                 found=type(value).__name__,
                 remedy="JPEG batches are read by the provider inet-lr-cropped-jpeg",
             )
-        data, labels = np.asarray(value["data"]), np.asarray(value["labels"]).reshape(-1)
-        expected = (3 * self.side**2, labels.size)
-        if data.shape != expected:
-            raise BatchFileError(f"{path.name} has data of another shape", path=path, expected=expected, found=data.shape)
-        return value, data.T.reshape(-1, 3, self.side, self.side), labels
+        data, labels = np.asarray(value["data"]), store.raw_labels(value)
+        expected = (rows, len(labels))
+        if data.shape != expected or data.dtype.kind not in "fiu":
+            raise BatchFileError(
+                f"{path.name} has data of another shape", path=path, expected=f"numbers of shape {expected}",
+                found=f"{data.dtype} of shape {data.shape}",
+            )  # fmt: skip
+        self._refuse_empty(len(labels), number)
+        return value, data, [self._whole("raw", case, label, label, number) for case, label in enumerate(labels)]
 
 
 class UncroppedImageNet(RawProvider):
@@ -71,7 +81,14 @@ class UncroppedImageNet(RawProvider):
         if "wordpres" not in value:
             raise BatchFileError(f"batch {number} has no wordpres", path=self._path(number), expected="wordpres")
         data = np.ascontiguousarray((pictures - self.full_mean).reshape(len(labels), -1).T, np.float32)
-        return Batch(epoch, number, (data, self._labels(labels, number), np.asarray(value["wordpres"], np.float32)))
+        words, wrong = value["wordpres"], store.entry_fault("raw", "wordpres", value["wordpres"])
+        if wrong or np.shape(words) != (self.dims(2), len(labels)):
+            raise BatchFileError(
+                f"wordpres of batch {number} is not what it must be", path=self._path(number),
+                expected=f"a matrix of numbers, {self.dims(2)} x {len(labels)}", found=kinds.shown(words),
+            )  # fmt: skip
+        classes, unlabelled = self._labels(labels, number)
+        return Batch(epoch, number, (data, classes, np.asarray(words, np.float32)), unlabelled=unlabelled)
 
 
 class CroppedImageNet(RawProvider):
@@ -83,7 +100,8 @@ class CroppedImageNet(RawProvider):
 
     def load(self, epoch: int, number: int) -> Batch:
         _, pictures, labels = self._raw(number)
-        return Batch(epoch, number, (self._varied(pictures, epoch, number), self._labels(labels, number)))
+        classes, unlabelled = self._labels(labels, number)
+        return Batch(epoch, number, (self._varied(pictures, epoch, number), classes), unlabelled=unlabelled)
 
 
 class Cifar(RawProvider):
@@ -106,8 +124,8 @@ class Cifar(RawProvider):
     def load(self, epoch: int, number: int) -> Batch:
         _, pictures, values = self._raw(number)
         data = np.ascontiguousarray((pictures - self.full_mean).reshape(len(values), -1).T, np.float32)
-        labels = self._labels(values, number)
-        return Batch(epoch, number, (data, labels, one_hot(labels, self.num_classes)))
+        labels, unlabelled = self._labels(values, number)
+        return Batch(epoch, number, (data, labels, one_hot(labels, self.num_classes)), unlabelled=unlabelled)
 
 
 class CroppedCifar(RawProvider):
@@ -125,7 +143,8 @@ class CroppedCifar(RawProvider):
 
     def load(self, epoch: int, number: int) -> Batch:
         _, pictures, labels = self._raw(number)
-        return Batch(epoch, number, (self._varied(pictures, epoch, number, run=1), self._labels(labels, number)))
+        classes, unlabelled = self._labels(labels, number)
+        return Batch(epoch, number, (self._varied(pictures, epoch, number, run=1), classes), unlabelled=unlabelled)
 
 
 class FlatMemory(RawProvider):
@@ -138,23 +157,24 @@ class FlatMemory(RawProvider):
         Provider.__init__(self, folder, meta, *rest, **named)
         self.values = int(required(meta, "num_vis", folder))
         self.column_mean = np.asarray(required(meta, "data_mean", folder), np.float32).reshape(-1, 1)
-        self._memory: dict[int, tuple[Array, ...]] = {}
+        if self.column_mean.size != self.values or not np.isfinite(self.column_mean).all():
+            raise BatchFileError(
+                "data_mean of batches.meta does not fit num_vis, or is not finite", path=folder, expected=self.values,
+                found=f"{self.column_mean.size}, {np.count_nonzero(np.isfinite(self.column_mean))} of them finite",
+            )  # fmt: skip
+        self._memory: dict[int, tuple[tuple[Array, ...], tuple[int, ...]]] = {}
 
     def dims(self, idx: int) -> int:
         return self.values if idx == 0 else self.num_classes
 
     def load(self, epoch: int, number: int) -> Batch:
         if number not in self._memory:
-            value = store.read_batch(self._path(number))
-            data = np.asarray(value["data"], np.float32)
-            if data.shape[0] != self.values:
-                raise BatchFileError(
-                    f"batch {number} has vectors of another length", path=self._path(number), expected=self.values,
-                    found=data.shape[0],
-                )  # fmt: skip
-            labels = self._labels(np.asarray(value["labels"]).reshape(-1), number)
-            self._memory[number] = (np.ascontiguousarray(data - self.column_mean), one_hot(labels, self.num_classes))
-        return Batch(epoch, number, self._memory[number])
+            _, data, values = self._values(number, self.values)
+            labels, unlabelled = self._labels(values, number)
+            centred = np.ascontiguousarray(np.asarray(data, np.float32) - self.column_mean)
+            self._memory[number] = (centred, one_hot(labels, self.num_classes)), unlabelled
+        matrices, unlabelled = self._memory[number]
+        return Batch(epoch, number, matrices, unlabelled=unlabelled)
 
     def _plot_mean(self, side: int) -> Any:
         return self.column_mean.reshape(1, 3, side, side)
@@ -180,33 +200,20 @@ class JpegImageNet(PictureProvider):
     def load(self, epoch: int, number: int) -> Batch:
         strings, labels = self._tuple(number)
         pictures, kept, skipped = self._decode(strings, number)
-        values = [self._class(labels[case], number) for case in kept]
-        data = self._varied(pictures, epoch, number)
-        return Batch(epoch, number, (data, self._labels(values, number)), skipped)
+        classes, unlabelled = self._labels([self._class(case, labels[case], number) for case in kept], number)
+        return Batch(epoch, number, (self._varied(pictures, epoch, number), classes), skipped, unlabelled)
 
-    def _tuple(self, number: int) -> tuple[list[bytes], list[Any]]:
+    def _tuple(self, number: int) -> tuple[list[Any], list[Any]]:
         path = self._path(number)
-        value = store.read_batch(path)
-        if not isinstance(value, tuple) or len(value) != 3 or len(value[0]) != len(value[2]):
-            raise BatchFileError(
-                f"{path.name} is no JPEG batch",
-                path=path,
-                expected="a tuple (JPEG strings, sizes, labels)",
-                found=type(value).__name__,
-                remedy="raw batches are read by inet-lr-cropped; cuda-convnet2's are imported by `convert`",
-            )
-        return list(value[0]), list(value[2])
+        strings, labels = store.jpeg_parts(store.read_batch(path), path)
+        self._refuse_empty(len(strings), number)
+        return strings, labels
 
-    def _class(self, label: Any, number: int) -> int:
-        try:
-            raw = label[1]
-        except (TypeError, IndexError) as error:
-            raise BatchFileError(
-                f"batch {number} has a label that is no (wnid, number) pair", path=self._path(number), found=repr(label)
-            ) from error
-        return 0 if raw is None else int(raw) + self.offset
+    def _class(self, case: int, label: Any, number: int) -> int | None:
+        raw = self._whole("jpeg", case, label, label[1] if isinstance(label, (list, tuple)) and len(label) == 2 else 0, number)
+        return None if raw is None else raw + self.offset
 
-    def _decode(self, strings: Sequence[bytes], number: int) -> tuple[NDArray[np.uint8], list[int], tuple[str, ...]]:
+    def _decode(self, strings: Sequence[Any], number: int) -> tuple[NDArray[np.uint8], list[int], tuple[str, ...]]:
         """Pictures (cases, 3, side, side), the images they are, and the names of those that do not decode.
 
         As in the release, an undecodable image is skipped and the rest move up; one of another size is an error.
@@ -214,6 +221,9 @@ class JpegImageNet(PictureProvider):
         pictures = np.empty((len(strings), 3, self.side, self.side), np.uint8)
 
         def one(case: int) -> str | None:
+            wrong = store.entry_fault("jpeg", "string", strings[case])
+            if wrong:
+                return f"data_batch_{number} image {case}: no {wrong} but {kinds.shown(strings[case])}"
             try:
                 pixels = codec.decode(strings[case])
             except PictureError as error:

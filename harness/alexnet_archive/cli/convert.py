@@ -77,10 +77,10 @@ def print_report(report: Any, out: Path) -> None:
     from rich.table import Table
 
     console = Console(highlight=False, markup=False)
-    table = Table("role", "pictures", "batches", title=f"{report.kind}, {report.classes} classes")
+    table = Table("role", "pictures", "without label", "batches", title=f"{report.kind}, {report.classes} classes")
     for role, images in report.images.items():
         files = sum(batch["role"] == role for batch in report.batches.values())
-        table.add_row(role, f"{images:,}", str(files))
+        table.add_row(role, f"{images:,}", f"{report.unlabelled.get(role, 0):,}", str(files))
     console.print(table)
     for note in report.notes:
         console.print(f"note: {note}")

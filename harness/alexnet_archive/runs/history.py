@@ -11,7 +11,7 @@ import numpy as np
 
 from alexnet_archive import checkpoints
 from alexnet_archive.checkpoints import Checkpoint
-from alexnet_archive.errors import ArchiveError, CheckpointError
+from alexnet_archive.errors import ArchiveError, BatchFileError, CheckpointError
 from alexnet_archive.runs.opened import net_name, open_run
 from alexnet_archive.runs.reference import probabilities
 from alexnet_archive.runs.request import Request
@@ -166,7 +166,9 @@ def _compare_pictures(a: Path, b: Path, data: Path | None) -> PicturesCompared:
         with open_run(request, training=False) as run:
             if run.data.test is None:
                 raise CheckpointError("there is no test data", path=path)
-            batch = run.data.test.next()
+            batch = run.data.test.next().labelled()
+            if not batch.matrices[0].shape[1]:
+                raise BatchFileError(f"no picture of test batch {batch.number} has a label", path=run.data.test.folder)
             number = [batch.number]
             answers.append(probabilities(run, batch.matrices, multiview=False).argmax(axis=1))
             truths.append(batch.matrices[1][0].astype(int))

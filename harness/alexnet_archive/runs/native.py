@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,8 +14,8 @@ import numpy as np
 from alexnet_archive import batches, checkpoints
 from alexnet_archive.checkpoints import Checkpoint
 from alexnet_archive.engines import native
-from alexnet_archive.engines.base import Array
-from alexnet_archive.errors import Interrupted, UserInputError
+from alexnet_archive.engines.base import Array, BatchResult
+from alexnet_archive.errors import BatchFileError, Interrupted, UserInputError
 from alexnet_archive.files import make_folder
 from alexnet_archive.runs.events import BatchTested, Event, Finished, Notice, Report, Started, Stop, Stopped, from_native
 from alexnet_archive.runs.fitting import require_classes
@@ -25,6 +26,7 @@ from alexnet_archive.runs.request import Request
 from alexnet_archive.runs.results import GradientsChecked, TestResult, Trained
 from alexnet_archive.training import merge
 from alexnet_archive.training.options import BY_NAME
+from alexnet_archive.training.testing import nothing_labelled, require_finite
 
 
 def fresh_values(request: Request, report: Report) -> dict[str, Any]:
@@ -75,10 +77,34 @@ def installed(request: Request, places: Mapping[str, Any], more: Sequence[Path] 
         yield open_installation(choice.toolchain, flavour=choice.flavour, read=read, write=write), Path(scratch)
 
 
+def unlabelled_batches(values: Mapping[str, Any], *ranges: str) -> dict[int, int]:
+    """Batch number -> pictures without a label in those of a run's ranges that have any.
+
+    The release takes such a picture for one of class 0 and prints one sum a batch, so they cannot be taken out of it.
+    """
+    folder = Path(values.get("data_path") or "")
+    if not (folder / batches.META_NAME).is_file():
+        return {}
+    there = set(batches.batch_numbers(folder))
+    return batches.unlabelled(folder, sorted({n for name in ranges for n in values.get(name) or []} & there))
+
+
+def _require_labels(values: Mapping[str, Any], stored: Checkpoint | None) -> None:
+    merged = {**(stored.options if stored else {}), **values}
+    missing = unlabelled_batches(merged, "train_batch_range", "test_batch_range")
+    if missing:
+        raise BatchFileError(
+            f"{len(missing)} batches of this run hold pictures without a label, which the release takes for class 0",
+            path=merged["data_path"], expected="a label for every picture", found=f"{sum(missing.values())} have none",
+            remedy=f"leave them out of the ranges: {', '.join(map(str, list(missing)[:5]))}" + " ..." * (len(missing) > 5),
+        )  # fmt: skip
+
+
 def train(request: Request, report: Report, stop: Stop) -> Trained:
     # Never the checkpoint's seed: the release draws anew when it goes on, and the same numbers must not come twice.
     request = request.replace(seed=fresh_seed(request.seed, None))
     values, places, stored = _training_values(request, report)
+    _require_labels(places, stored)
     with installed(request, places) as (installation, scratch):
         report(started_event(request, places, stored))
 
@@ -141,19 +167,29 @@ def test(request: Request, report: Report, views: int | None = None) -> TestResu
     asked = bool(values.pop("multiview_test", 0)) if views is None else views > 1
     tested: list[BatchTested] = []
 
-    places = remembered({**values, "load_file": str(checkpoint)}, checkpoints.load(checkpoint).options)
+    stored = checkpoints.load(checkpoint).options
+    places = remembered({**values, "load_file": str(checkpoint)}, stored)
+    missing = unlabelled_batches({**stored, **places}, "test_batch_range")
+    if missing:
+        report(Notice(f"{len(missing)} batches hold pictures without a label and are left out whole: the release prints one "
+                      "sum a batch, in which such a picture counts as class 0"))  # fmt: skip
     with installed(request, places) as (installation, scratch):
 
         def hear(event: native.Event) -> None:
             ours: Event = from_native(event, Path)
             if isinstance(ours, BatchTested):
+                if ours.batch in missing:
+                    ours = BatchTested(ours.batch, BatchResult({}, 0), None, (), missing[ours.batch])
+                require_finite(ours.result, f"batch {ours.batch}")
                 tested.append(ours)
                 report(ours)
 
-        found = native.test(
-            installation, checkpoints.newest(checkpoint), values, workdir=scratch, views=10 if asked else 1, report=hear
-        )
-    return TestResult(checkpoint, installation.name, tuple(tested), native.total(found))
+        file = checkpoints.newest(checkpoint)
+        native.test(installation, file, values, workdir=scratch, views=10 if asked else 1, report=hear)
+    total = functools.reduce(BatchResult.plus, (one.result for one in tested), BatchResult({}, 0))
+    if not total.cases and not values.get("test_out"):
+        raise nothing_labelled(sum(missing.values()), Path({**stored, **places}["data_path"]))
+    return TestResult(checkpoint, installation.name, tuple(tested), total)
 
 
 def batch_probabilities(request: Request, views: int) -> tuple[Array, Array, list[str]]:

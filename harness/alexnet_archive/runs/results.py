@@ -58,6 +58,11 @@ class TestResult:
         return self.total.means()
 
     @property
+    def unlabelled(self) -> int:
+        """Pictures that have no label: they were left out, and enter no cost and no error."""
+        return sum(batch.unlabelled for batch in self.batches)
+
+    @property
     def skipped(self) -> tuple[str, ...]:
         return tuple(name for batch in self.batches for name in batch.skipped)
 
@@ -87,7 +92,7 @@ class Classified:
 
 
 def classified(
-    titles: list[str], table: NDArray[np.float32], pictures: NDArray[Any], truths: Sequence[int] | None, names: list[str]
+    titles: list[str], table: NDArray[np.float32], pictures: NDArray[Any], truths: Sequence[int | None] | None, names: list[str]
 ) -> Classified:
     """Pictures (cases, side, side, 3) in 0..1 and their `table` of probabilities (cases, classes) put together.
 
@@ -98,7 +103,7 @@ def classified(
             "the data folder names fewer classes than the network tells apart", expected=table.shape[1], found=len(names),
             remedy="give the --data this network was trained with",
         )  # fmt: skip
-    predictions = [Prediction(pictures[i], table[i], None if truths is None else int(truths[i])) for i in range(len(titles))]
+    predictions = [Prediction(pictures[i], table[i], None if truths is None else truths[i]) for i in range(len(titles))]
     return Classified(titles, predictions, names)
 
 

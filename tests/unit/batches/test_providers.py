@@ -168,7 +168,18 @@ def test_labels_none_offset_and_out_of_range(tmp_path: Path) -> None:
     strings, sizes, _ = batches.read_batch(tmp_path / "data_batch_1")
     batches.write_batch(tmp_path / "data_batch_1", (strings, sizes, [("", None), ("a", 3), ("b", 1)]))
     with open_provider("inet-lr-cropped-jpeg", tmp_path, [1], test=True, options=OPTIONS) as provider:
-        assert provider.next().matrices[1].tolist() == [[0, 3, 1]]
+        batch = provider.next()
+        assert batch.unlabelled == (0,) and np.isnan(batch.matrices[1][0, 0]), "no label is no class, least of all class 0"
+        assert batch.matrices[1][0, 1:].tolist() == [3, 1]
+        labelled = batch.labelled()
+        assert labelled.matrices[1].tolist() == [[3, 1]] and labelled.unlabelled == ()
+        np.testing.assert_array_equal(labelled.matrices[0], batch.matrices[0][:, 1:])
+        assert batch.for_answers()[1].tolist() == [[0, 3, 1]], "a pass whose costs nobody reads takes a number"
+    with (
+        open_provider("inet-lr-cropped-jpeg", tmp_path, [1], options=OPTIONS) as provider,
+        pytest.raises(BatchFileError, match="1 of 3 pictures of batch 1 have no label"),
+    ):
+        provider.next()
     batches.write_batch(tmp_path / "data_batch_1", (strings, sizes, [("", None), ("a", 3), ("b", 4)]))
     with (
         open_provider("inet-lr-cropped-jpeg", tmp_path, [1], test=True, options=OPTIONS) as provider,

@@ -23,7 +23,8 @@ REPORT_NAME = "convert-report.json"
 class ConvertReport:
     """`batches`: number -> role, images, file size and digests. `findings`: not used; `oddities`: used, though odd.
 
-    `images` counts pictures per role. `seconds`, `converted` and `bytes_read` speak of this run alone and are not written.
+    `images` counts pictures per role, `unlabelled` those of them that have no label. `seconds`,
+    `converted` and `bytes_read` speak of this run alone and are not written.
     """
 
     kind: str
@@ -36,6 +37,7 @@ class ConvertReport:
     oddities: tuple[Finding, ...]
     color_deviations: tuple[float, ...]
     notes: tuple[str, ...] = ()
+    unlabelled: Mapping[str, int] = field(default_factory=dict)
     seconds: float = field(default=0.0, compare=False)
     converted: int = field(default=0, compare=False)
     bytes_read: int = field(default=0, compare=False)
@@ -53,6 +55,7 @@ class ConvertReport:
             "options": dict(self.options),
             "notes": list(self.notes),
             "images": dict(self.images),
+            "unlabelled": dict(self.unlabelled),
             "not_used": self.counts(),
             "batches": {number: dict(batch) for number, batch in self.batches.items()},
             "findings": [finding._asdict() for finding in self.findings],
