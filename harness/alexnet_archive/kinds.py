@@ -42,12 +42,23 @@ def is_text(value: Any) -> bool:
     return isinstance(value, (str, bytes))
 
 
-def _is_numbers(value: Any) -> bool:
+def _numbers(value: Any) -> np.ndarray | None:
+    """A value as an array of numbers, None for one that is none: lists of several lengths, texts, nothing."""
     try:
         found = np.asarray(value)
     except (TypeError, ValueError):
-        return False
-    return found.dtype.kind in "fiu" and found.size > 0
+        return None
+    return found if found.dtype.kind in "fiu" else None
+
+
+def _is_numbers(value: Any) -> bool:
+    found = _numbers(value)
+    return found is not None and found.size > 0
+
+
+def _is_flat_matrix(value: Any) -> bool:
+    found = _numbers(value)
+    return found is not None and found.ndim == 2
 
 
 def _is_pair_of_arrays(value: Any) -> bool:
@@ -91,7 +102,7 @@ KINDS: dict[str, Callable[[Any], bool]] = {
     "byte string": lambda value: isinstance(value, bytes),
     "(wnid, whole number or None)": _is_pair,
     "whole number or None": _is_label,
-    "matrix of numbers (values, pictures)": lambda value: np.ndim(value) == 2 and np.asarray(value).dtype.kind in "fiu",
+    "matrix of numbers (values, pictures)": _is_flat_matrix,
 }
 
 

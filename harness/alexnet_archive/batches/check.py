@@ -234,7 +234,7 @@ class Checker:
         if not kinds.is_whole(raw):
             self.fault(name, "label", f"image {case}: the class must be a whole number, not {kinds.shown(raw)}")
             return None
-        if not self.meta or "label_names" in self.unsound:
+        if not self.meta or {"label_names", "label_offset"} & self.unsound:
             return None
         label = int(raw) + offset
         if not 0 <= label < self.summary.classes:
@@ -264,8 +264,7 @@ class Checker:
     def _check_raw(self, name: str, value: dict[str, Any], role: str) -> int:
         labels, data = store.raw_labels(value), value["data"]
         if store.entry_fault("raw", "data", data):
-            shape = "" if np.ndim(data) == 0 else f" of shape {np.shape(data)}"
-            self.fault(name, "format", f"data must be a matrix of numbers, not {type(data).__name__}{shape}")
+            self.fault(name, "format", f"data must be a matrix of numbers, not {kinds.shown(data)}")
         else:
             self._check_values(name, np.asarray(data), len(labels))
         if not labels:

@@ -178,7 +178,7 @@ class PictureProvider(Provider):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.border = self.options.crop_border if self.crops_pictures else 0
-        self.side = square_side(int(required(self.meta, "num_vis", self.folder)), "num_vis of batches.meta")
+        self.side = square_side(int(required(self.meta, "num_vis", self.folder)), "num_vis of batches.meta", self.folder)
         self.inner = self.side - 2 * self.border
         if self.border < 0 or self.inner < 1:
             raise UserInputError(
@@ -197,6 +197,7 @@ class PictureProvider(Provider):
                 "data_mean of batches.meta holds values that are not finite", path=self.folder, expected="0 to 255",
                 found=f"{np.count_nonzero(~np.isfinite(mean))} of {mean.size}", remedy="convert the pictures again",
             )  # fmt: skip
+        self.highest_mean = float(mean.max())
         self.full_mean = mean.reshape(3, self.side, self.side)
         centre = crops.Crop(self.border, self.border)
         # Whatever the crop's position, the mean of the centre window is subtracted (section 4.5).
@@ -245,6 +246,15 @@ class PictureProvider(Provider):
                 remedy="leave it out of the range, or convert the pictures again",
             )  # fmt: skip
 
+    def _one_scale(self, highest: float, number: int | None = None) -> None:
+        """Refuse pictures whose values run to 255 beside a mean that runs to 1, or the other way round."""
+        if highest > 0 and self.highest_mean > 0 and (highest <= 1) != (self.highest_mean <= 1):
+            raise BatchFileError(
+                "the pictures and data_mean of batches.meta are not on one scale",
+                path=self.folder if number is None else self._path(number), remedy="convert the pictures again",
+                expected=f"values up to {highest:g}, as the pictures'", found=f"up to {self.highest_mean:g} in data_mean",
+            )  # fmt: skip
+
     def _whole(self, form: str, case: int, label: Any, raw: Any, number: int) -> int | None:
         """`raw` as an int or None once `label`, the entry it stands in, is judged; raises BatchFileError."""
         wrong = store.entry_fault(form, "label", label)
@@ -290,9 +300,9 @@ def required(meta: dict[str, Any], key: str, folder: Path | None) -> Any:
     return meta[key]
 
 
-def square_side(values: int, what: str) -> int:
-    """Side of a square RGB picture with that many values."""
+def square_side(values: int, what: str, path: Path | None = None) -> int:
+    """Side of a square RGB picture with that many values; `path` is where they were found."""
     side = round((values / 3) ** 0.5)
     if values <= 0 or 3 * side * side != values:
-        raise BatchFileError(f"{what} is not 3 x side x side", expected="3 x side x side", found=values)
+        raise BatchFileError(f"{what} is not 3 x side x side", path=path, expected="3 x side x side", found=values)
     return side

@@ -43,6 +43,8 @@ class RawProvider(PictureProvider):
     def _raw(self, number: int) -> tuple[dict[str, Any], NDArray[Any], list[int | None]]:
         """The dictionary, its pictures as (cases, 3, side, side) and its labels."""
         value, data, labels = self._values(number, 3 * self.side**2)
+        if data.dtype.kind == "f":
+            self._one_scale(float(data.max()), number)
         return value, data.T.reshape(-1, 3, self.side, self.side), labels
 
     def _values(self, number: int, rows: int) -> tuple[dict[str, Any], NDArray[Any], list[int | None]]:
@@ -57,14 +59,17 @@ class RawProvider(PictureProvider):
                 found=type(value).__name__,
                 remedy="JPEG batches are read by the provider inet-lr-cropped-jpeg",
             )
-        data, labels = np.asarray(value["data"]), store.raw_labels(value)
+        wrong, labels = store.entry_fault("raw", "data", value["data"]), store.raw_labels(value)
+        data = np.asarray(None if wrong else value["data"])
         expected = (rows, len(labels))
-        if data.shape != expected or data.dtype.kind not in "fiu":
+        if data.shape != expected:
             raise BatchFileError(
                 f"{path.name} has data of another shape", path=path, expected=f"numbers of shape {expected}",
-                found=f"{data.dtype} of shape {data.shape}",
+                found=kinds.shown(value["data"]) if wrong else data.shape,
             )  # fmt: skip
         self._refuse_empty(len(labels), number)
+        if not np.isfinite(data).all():
+            raise BatchFileError(f"{path.name} holds values that are not finite", path=path, expected="finite numbers")
         return value, data, [self._whole("raw", case, label, label, number) for case, label in enumerate(labels)]
 
 
@@ -82,7 +87,7 @@ class UncroppedImageNet(RawProvider):
             raise BatchFileError(f"batch {number} has no wordpres", path=self._path(number), expected="wordpres")
         data = np.ascontiguousarray((pictures - self.full_mean).reshape(len(labels), -1).T, np.float32)
         words, wrong = value["wordpres"], store.entry_fault("raw", "wordpres", value["wordpres"])
-        if wrong or np.shape(words) != (self.dims(2), len(labels)):
+        if wrong or np.asarray(words).shape != (self.dims(2), len(labels)):
             raise BatchFileError(
                 f"wordpres of batch {number} is not what it must be", path=self._path(number),
                 expected=f"a matrix of numbers, {self.dims(2)} x {len(labels)}", found=kinds.shown(words),
@@ -185,6 +190,7 @@ class JpegImageNet(PictureProvider):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
+        self._one_scale(255)
         self.num_views = 10 if self.test and self.options.multiview else 1
         self.offset = int(self.meta.get("label_offset", 0))
         self.no_crop = bool(self.meta.get("no_crop", False))
