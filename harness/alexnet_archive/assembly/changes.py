@@ -34,7 +34,7 @@ def source_changes(flavour: str = "cpu") -> list[SourceChange]:
             before = unit.source.read_text(encoding="utf-8", errors="surrogateescape")
             changes.append(_change(unit.source.relative_to(source), before, unit.rewritten.text, "launches"))
     for patch in patchset.series():
-        text = patch.read_text()
+        text = patch.read_text(encoding="utf-8")
         added, removed = _counts(text)
         changes.append(SourceChange(patch.name, "patches", added, removed, text))
     return changes

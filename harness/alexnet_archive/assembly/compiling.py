@@ -86,7 +86,7 @@ def _ninja(
 
 def _cudart_folder(job: Job) -> list[str]:
     """The run-time library's folder, to be searched when the module is imported: as CMake found it."""
-    cache = (job.folder / "companion" / "CMakeCache.txt").read_text()
+    cache = (job.folder / "companion" / "CMakeCache.txt").read_text(encoding="utf-8")
     found = re.search(r"^CUDA_(?:cudart_LIBRARY|CUDART):\w+=(/.+)/[^/]+$", cache, re.MULTILINE)
     return [f"-L{found[1]}", f"-Wl,-rpath,{found[1]}"] if found else []
 
@@ -120,7 +120,7 @@ def _build_companion(job: Job) -> plan.Companion:
     run(job, "configure the companion", command)
     target = [job.tools.cmake, "--build", job.seen(folder), "--target", "companion"]
     run(job, "compile the companion", [*target, "-j", str(options.jobs or os.cpu_count() or 1)])
-    facts = json.loads((folder / "companion.json").read_text())
+    facts = json.loads((folder / "companion.json").read_text(encoding="utf-8"))
     return plan.Companion(
         tuple(item for item in facts["include_dirs"] if item),
         tuple(item for item in facts["compile_options"] if item),

@@ -73,7 +73,7 @@ def load(folder: Path) -> BuildRecord | None:
     if not path.is_file():
         return None
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
         return None
     if content.get("schema") != SCHEMA or content.get("result") != "built":

@@ -307,7 +307,7 @@ class Checker:
         if not path.is_file() or not self.decode:
             return
         try:
-            batches = json.loads(path.read_text())["batches"]
+            batches = json.loads(path.read_text(encoding="utf-8"))["batches"]
             digests = {int(number): batch["file_sha256"] for number, batch in batches.items()}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             self.fault(REPORT_NAME, "unreadable", f"not a report of convert: {error}")

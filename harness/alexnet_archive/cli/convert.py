@@ -35,6 +35,10 @@ Example:
 @click.option("--limit", type=int, metavar="INT", help="At most this many pictures of each role, for trials.")
 @click.option("--val-fraction", default=0.0, metavar="0-1", show_default=True, help="Share of each class to hold out.")
 @click.option("--max-pixels", type=int, metavar="INT", help="Refuse pictures with more pixels.  [default: 89 million]")
+@click.option(
+    "--follow-links", is_flag=True,
+    help="Follow links to files and folders, out of SOURCE too; without it every link is left out and named.",
+)
 @click.option("--workers", type=int, metavar="INT", help="Processes at work.  [default: one per core]")
 @click.option("--scheduler", metavar="ADDRESS", help="Hand the work to a Dask cluster over shared storage.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON event per line on standard output.")

@@ -6,6 +6,7 @@ Only this room prints and exits. Errors of `errors.py` become one clear message,
 from __future__ import annotations
 
 import importlib
+import io
 import json
 import sys
 
@@ -72,10 +73,19 @@ class LazyGroup(click.Group):
 @click.version_option(__version__, prog_name="alexnet-archive")
 def main() -> None:
     """Keep the published 2012 AlexNet source alive: acquire, complete, build, train, compare, look."""
+    show_what_can_be_shown()
+
+
+def show_what_can_be_shown() -> None:
+    """A character that the terminal has no code for is shown by its number, instead of ending the command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def run(arguments: list[str] | None = None) -> None:
     """Entry point: run a command, turn our errors into a message and an exit code."""
+    show_what_can_be_shown()
     try:
         main.main(args=arguments, prog_name="alexnet-archive", standalone_mode=True)
     except ArchiveError as error:

@@ -73,7 +73,7 @@ def read_report(out: Path) -> ConvertReport | None:
     if not path.is_file():
         return None
     try:
-        value = json.loads(path.read_text())
+        value = json.loads(path.read_text(encoding="utf-8"))
         del value["not_used"]
         findings, oddities = (tuple(Finding(**f) for f in value.pop(name)) for name in ("findings", "oddities"))
         value["notes"], value["color_deviations"] = tuple(value["notes"]), tuple(value["color_deviations"])
