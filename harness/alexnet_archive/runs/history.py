@@ -53,7 +53,7 @@ def list_runs(folder: Path) -> list[RunSummary]:
 def summary(folder: Path) -> RunSummary:
     """How the newest checkpoint of a run folder stands."""
     try:
-        loaded = checkpoints.load(folder)
+        loaded = checkpoints.load(folder, finite=False)
     except ArchiveError as error:
         return RunSummary(folder, fault=error.message)
     options, seed = loaded.options, loaded.extension.get("seed")
