@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import tomllib
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,11 @@ def faults(values: Mapping[str, Any], kinds: Mapping[str, str], each: int = 0) -
             expected = f"a list of {each} x {one}, one for each input"
         if not sound:
             yield key, expected, value
+
+
+def same_form(name: str) -> str:
+    """A name in the one form names are compared and kept in (NFC): systems disagree on how to write an accent."""
+    return unicodedata.normalize("NFC", name)
 
 
 def shown(value: Any, most: int = 80) -> str:

@@ -115,7 +115,7 @@ class Checker:
             self.side = square_side(int(self.meta.get("num_vis", 3072)), "num_vis") if "num_vis" not in self.unsound else 0
         except ArchiveError as error:
             self.fault(name, "meta", str(error))
-        self.meta["label_names"] = [store.text(one) for one in self.meta.get("label_names", [])]
+        self.meta["label_names"] = [kinds.same_form(store.text(one)) for one in self.meta.get("label_names", [])]
         summary = self.summary
         summary.side = self.side
         summary.classes = len(self.meta["label_names"])
@@ -210,6 +210,8 @@ class Checker:
         for case, (data, label) in enumerate(zip(strings, labels)):
             if not tags:
                 self._check_pair(name, case, label, role)
+            elif store.entry_fault("jpeg", "tags", label):
+                self.fault(name, "label", f"image {case}: the tags must be a list of texts, not {kinds.shown(label)}")
             self._check_picture(name, case, data)
         return len(strings)
 
@@ -220,7 +222,7 @@ class Checker:
         number = self._check_label(name, case, label[1], role, self.summary.label_offset)
         wnids = self.meta.get("wnids") or []
         if number is not None and kinds.is_text(label[0]) and label[0] and number < len(wnids):
-            stated, meant = store.text(label[0]), store.text(wnids[number])
+            stated, meant = (kinds.same_form(store.text(one)) for one in (label[0], wnids[number]))
             if meant and stated != meant:
                 self.fault(name, "label", f"image {case} is of {stated}, but class {number} is {meant}")
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from alexnet_archive import kinds
 from alexnet_archive.batches import codec, crops, store
 from alexnet_archive.batches.codec import PictureError
+from alexnet_archive.batches.dummies import DUMMY_SHAPES, Dummy, one_hot
 from alexnet_archive.batches.provider import (
     Array,
     Batch,
@@ -27,14 +28,6 @@ from alexnet_archive.batches.provider import (
     required,
 )
 from alexnet_archive.errors import BatchFileError, UserInputError
-
-DUMMY_SHAPES = {"dummy-lr": (10, 512), "dummy-ce": (16, 16)}
-"""Classes and cases of the dummies (section 4.11)."""
-
-DUMMY_TREE = {
-    **{node: [] for node in range(10)},
-    10: [0, 1, 2], 11: [3, 4, 5], 12: [6, 7], 13: [8, 9], 14: [10, 11], 15: [12, 13], 16: [14, 15],
-}  # fmt: skip
 
 
 class RawProvider(PictureProvider):
@@ -266,7 +259,14 @@ class Flickr(JpegImageNet):
 
     def __init__(self, folder: Path | None, meta: dict[str, Any], *rest: Any, **named: Any) -> None:
         super().__init__(folder, {**meta, "no_crop": False}, *rest, **named)
-        self.tags = {store.text(tag): int(index) for tag, index in required(meta, "freq_to_id", folder).items()}
+        classes = required(meta, "freq_to_id", folder)
+        self.tags = {kinds.same_form(store.text(tag)): int(index) for tag, index in classes.items()}
+        outside = [tag for tag, index in self.tags.items() if not 0 <= index < self.num_classes]
+        if outside:
+            raise BatchFileError(
+                f"freq_to_id of batches.meta gives tag {outside[0]} a class that is not there", path=folder,
+                expected=f"0 to {self.num_classes - 1}", found=self.tags[outside[0]],
+            )  # fmt: skip
 
     @property
     def num_classes(self) -> int:
@@ -280,44 +280,17 @@ class Flickr(JpegImageNet):
         pictures, kept, skipped = self._decode(strings, number)
         hot = np.zeros((self.num_classes, len(kept)), np.float32)
         for column, case in enumerate(kept):
+            if store.entry_fault("jpeg", "tags", labels[case]):
+                raise BatchFileError(
+                    f"the tags of image {case} of batch {number} are not what they must be", path=self._path(number),
+                    expected="a list of texts", found=kinds.shown(labels[case]),
+                    remedy="`batches check` lists every such image",
+                )  # fmt: skip
             for tag in labels[case]:
-                index = self.tags.get(re.sub(r"\s", "", store.text(tag).lower()))
+                index = self.tags.get(re.sub(r"\s", "", kinds.same_form(store.text(tag)).lower()))
                 if index is not None:
                     hot[index, column] = 1
         return Batch(epoch, number, (self._varied(pictures, epoch, number), np.tile(hot, (1, self.num_views))), skipped)
-
-
-class Dummy(Provider):
-    """`dummy-lr-<D>` and `dummy-ce-<D>`: random numbers without files (section 4.11).
-
-    The first epoch is 1, where public code of the time counted from 2.
-    """
-
-    def __init__(self, kind: str, values: int, *, test: bool, options: ProviderOptions, start: tuple[int, int] | None) -> None:
-        classes, self.cases = DUMMY_SHAPES[kind]
-        self.kind, self.values = kind, values
-        meta: dict[str, Any] = {"num_vis": values, "label_names": [str(k) for k in range(classes)], "data_in_rows": True}
-        if kind == "dummy-lr":
-            meta |= {"tree": {node: list(below) for node, below in DUMMY_TREE.items()}, "all_wnids": {"gproot": 16}}
-        super().__init__(None, meta, [1], test=test, options=options, start=start)
-
-    def dims(self, idx: int) -> int:
-        if idx == 0:
-            return self.values
-        return 1 if self.kind == "dummy-lr" else self.num_classes
-
-    def load(self, epoch: int, number: int) -> Batch:
-        rng = self._rng(epoch, number, crops.Purpose.DUMMY)
-        data = rng.random((self.values, self.cases), np.float32)
-        labels = rng.integers(self.num_classes, size=(1, self.cases)).astype(np.float32)
-        if self.kind == "dummy-ce":
-            return Batch(epoch, number, (data, one_hot(labels, self.num_classes)))
-        return Batch(epoch, number, (data, labels, rng.random((1, self.cases), np.float32)))
-
-
-def one_hot(labels: Array, classes: int) -> Array:
-    """(1, cases) class indices as (classes, cases)."""
-    return (np.arange(classes)[:, None] == labels.reshape(1, -1)).astype(np.float32)
 
 
 PROVIDERS: dict[str, type[Provider]] = {

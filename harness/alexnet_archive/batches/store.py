@@ -20,6 +20,8 @@ META_NAME = "batches.meta"
 KEYS = Path(__file__).parent / "keys.toml"
 TRAINING_FROM, VALIDATION_FROM, TEST_FROM, TEST_END = 1, 2000, 3000, 4000
 
+_RUN = re.compile(r"\d+\.\d+|ConvNet__.*")
+"""How checkpoints and run folders are called: not what a data folder holds."""
 _BATCH_NAME = re.compile(r"data_batch_(\d+)")
 _REMEDY = "check the folder with `alexnet-archive batches check`, or make it again with `alexnet-archive convert`"
 
@@ -76,7 +78,7 @@ def _load(path: Path) -> Any:
 
 
 def read_meta(folder: Path) -> dict[str, Any]:
-    """`batches.meta` with text keys and label names; arrays as stored (section 4.3 lists the keys).
+    """`batches.meta` with text keys and label names in one Unicode form; arrays as stored (section 4.3 lists the keys).
 
     Raises BatchFileError when it is missing, no dictionary, or holds something else than `keys.toml` says;
     UnsafePickleError when it is damaged.
@@ -89,7 +91,7 @@ def read_meta(folder: Path) -> dict[str, Any]:
         )  # fmt: skip
     for key in ("label_names", "wnids"):
         if key in meta:
-            meta[key] = [text(name) for name in meta[key]]
+            meta[key] = [kinds.same_form(text(name)) for name in meta[key]]
     if isinstance(meta.get("dp_type"), bytes):
         meta["dp_type"] = text(meta["dp_type"])
     return meta
@@ -104,11 +106,13 @@ def stored_meta(folder: Path) -> dict[str, Any]:
     """`batches.meta` with text keys, its values unjudged; raises as `read_meta` does for what is no dictionary."""
     path = Path(folder) / META_NAME
     if not path.is_file():
+        run = Path(folder).is_dir() and any(_RUN.fullmatch(entry.name) for entry in Path(folder).iterdir())
         raise BatchFileError(
-            f"{folder} is no data folder: it holds no {META_NAME}",
+            f"{folder} is no data folder: it holds no {META_NAME}" + (" but checkpoints" if run else ""),
             path=path,
-            remedy="make one with `alexnet-archive convert SRC OUT`",
-        )
+            remedy="that is a run: name the folder of its batch files" if run
+            else "make one with `alexnet-archive convert SRC OUT`",
+        )  # fmt: skip
     meta = _with_text_keys(_load(path))
     if not isinstance(meta, dict):
         raise BatchFileError(f"{path} holds no dictionary", path=path, expected="dict", found=type(meta).__name__)

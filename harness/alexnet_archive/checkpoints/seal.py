@@ -15,6 +15,7 @@ from typing import IO, Any
 import numpy as np
 
 from alexnet_archive import pickles
+from alexnet_archive.errors import CheckpointError
 
 LINE = b"\nalexnet-archive sha256 %s\n"
 SIZE = len(LINE % (b"0" * 64))
@@ -69,6 +70,18 @@ def matrices(layers: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, np.
         for key in ("biases", "biasesInc"):
             if key in layer:
                 yield f"{name}.{key}", layer[key]
+
+
+def require_finite(layers: Mapping[str, Mapping[str, Any]], path: Path | None) -> None:
+    """Raises CheckpointError where a weight, a bias or a momentum is not finite, naming the first such matrix."""
+    for name, matrix in matrices(layers):
+        finite = np.isfinite(matrix)
+        if not finite.all():
+            raise CheckpointError(
+                f"{name} is not finite" + (f" in {path}" if path else ""), path=path, expected="finite numbers",
+                found=f"{matrix.size - np.count_nonzero(finite)} of {matrix.size} are not",
+                remedy="use an older checkpoint of the run",
+            )  # fmt: skip
 
 
 def _digest(matrix: np.ndarray) -> str:

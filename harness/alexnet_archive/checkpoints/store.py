@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 # Our own entry beside `model_state` and `op`. The release never looks at it and drops it when it saves again,
 # so it can never describe a state that the release has trained past.
 EXTENSION = "alexnet_archive"
+PICTURES = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"BM", b"II*\0", b"MM\0*")
+"""How files of pictures begin; WebP is told by its ninth byte."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ def load(path: Path, *, finite: bool = True) -> Checkpoint:
     of the release's, is loaded with a line in the log of this module.
     """
     file = newest(path)
+    _refuse_pictures(file)
     whole = seal.is_whole(file)
     try:
         loaded, behind = _read(file)
@@ -81,8 +84,18 @@ def load(path: Path, *, finite: bool = True) -> Checkpoint:
     if whole is None:
         log.info("%s has no digest: damage to its numbers would not be noticed", file)
     if finite:
-        _require_finite(loaded)
+        seal.require_finite(loaded.layers, file)
     return loaded
+
+
+def _refuse_pictures(file: Path) -> None:
+    with file.open("rb") as stream:
+        begin = stream.read(12)
+    if begin.startswith(PICTURES) or (begin[:4] == b"RIFF" and begin[8:] == b"WEBP"):
+        raise CheckpointError(
+            f"{file} is a picture, not a checkpoint", path=file, expected="a run folder, or a checkpoint in one",
+            found="a picture", remedy="name the run first, then the pictures",
+        )  # fmt: skip
 
 
 def _different_parts(loaded: Checkpoint, stored: Any) -> str:
@@ -99,16 +112,6 @@ def _changed(file: Path, where: str) -> CheckpointError:
         f"{file} was changed since it was written", path=file, expected="the bytes whose digest stands at its end",
         found=f"other bytes: {where}", remedy="fetch it again, or use another checkpoint of the run",
     )  # fmt: skip
-
-
-def _require_finite(loaded: Checkpoint) -> None:
-    for name, matrix in seal.matrices(loaded.layers):
-        if not np.isfinite(matrix).all():
-            wrong = int(matrix.size - np.count_nonzero(np.isfinite(matrix)))
-            raise CheckpointError(
-                f"{name} of {loaded.path} is not finite", path=loaded.path, expected="finite numbers",
-                found=f"{wrong} of {matrix.size} are not", remedy="use an older checkpoint of the run",
-            )  # fmt: skip
 
 
 def _read(file: Path) -> tuple[Checkpoint, bytes]:

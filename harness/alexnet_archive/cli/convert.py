@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import click
 
 from alexnet_archive.cli.shared import one_of_two, progress_bar
 from alexnet_archive.errors import Interrupted
+from alexnet_archive.files import json_text
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 EXAMPLES = """\b
@@ -60,7 +60,7 @@ def convert(
 
     def event(value: dict[str, Any]) -> None:
         if as_json:
-            click.echo(json.dumps(value))
+            click.echo(json_text(value))
 
     try:
         with progress_bar("convert", unit="pictures", enabled=False if as_json else None) as progress:
@@ -71,7 +71,7 @@ def convert(
         ) from error
     if as_json:
         summary = {key: value for key, value in report.as_dict().items() if key not in ("batches", "oddities")}
-        click.echo(json.dumps({"event": "report", "seconds": round(report.seconds, 2), "out": str(target), **summary}))
+        click.echo(json_text({"event": "report", "seconds": round(report.seconds, 2), "out": str(target), **summary}))
     else:
         print_report(report, target)
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import importlib
 import io
-import json
+import logging
 import sys
 
 import click
 
 from alexnet_archive import __version__
 from alexnet_archive.errors import ArchiveError
+from alexnet_archive.files import json_text
 
 # command -> (module under cli/, attribute, one line of help). The help stands here so that the listing imports nothing.
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -71,9 +72,15 @@ class LazyGroup(click.Group):
     epilog="Example: alexnet-archive demo --out demo-out",
 )
 @click.version_option(__version__, prog_name="alexnet-archive")
-def main() -> None:
+@click.option("-v", "--verbose", is_flag=True, help="Also say what is worth knowing, such as a checkpoint without digest.")
+def main(verbose: bool) -> None:
     """Keep the published 2012 AlexNet source alive: acquire, complete, build, train, compare, look."""
     show_what_can_be_shown()
+    if verbose:
+        told = logging.StreamHandler()
+        told.setFormatter(logging.Formatter("note: %(message)s"))
+        logging.getLogger("alexnet_archive").addHandler(told)
+        logging.getLogger("alexnet_archive").setLevel(logging.INFO)
 
 
 def show_what_can_be_shown() -> None:
@@ -98,7 +105,7 @@ def run(arguments: list[str] | None = None) -> None:
 def report(error: ArchiveError, *, as_json: bool = False) -> int:
     """Print an error of ours on standard error (as JSON on standard output if asked); returns its exit code."""
     if as_json:
-        click.echo(json.dumps(error.facts(), indent=2, default=str))
+        click.echo(json_text(error.facts(), indent=2))
     click.echo(click.style("error: ", fg="red", bold=True) + str(error), err=True)
     if error.remedy:
         click.echo(click.style("remedy: ", bold=True) + error.remedy, err=True)

@@ -26,7 +26,7 @@ from alexnet_archive.runs.request import Request
 from alexnet_archive.runs.results import GradientsChecked, TestResult, Trained
 from alexnet_archive.training import merge
 from alexnet_archive.training.options import BY_NAME
-from alexnet_archive.training.testing import nothing_labelled, require_finite
+from alexnet_archive.training.testing import nothing_labelled, require_finite, require_finite_rows
 
 
 def fresh_values(request: Request, report: Report) -> dict[str, Any]:
@@ -218,6 +218,8 @@ def features(request: Request, layers: Sequence[str], report: Report) -> dict[st
             place = scratch / name
             make_folder(place)
             written = native.features(installation, file, name, place / "features", values, workdir=place)
+            for number in sorted(written):
+                require_finite_rows(written[number], f"layer {name} in batch {number}")
             found[name] = np.concatenate([written[number] for number in sorted(written)])
     return found
 

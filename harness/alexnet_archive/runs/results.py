@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from alexnet_archive.engines.base import BatchResult
 from alexnet_archive.errors import BehaviourDifference, CheckpointError
 from alexnet_archive.exhibit.predictions import Prediction
+from alexnet_archive.training.testing import require_finite_rows
 
 if TYPE_CHECKING:
     from alexnet_archive.engines.reference.graph import Transfer
@@ -96,8 +97,10 @@ def classified(
 ) -> Classified:
     """Pictures (cases, side, side, 3) in 0..1 and their `table` of probabilities (cases, classes) put together.
 
-    Raises CheckpointError when the data folder has fewer class names than the network has classes.
+    Raises CheckpointError when the data folder has fewer class names than the network has classes, NonFiniteError for
+    probabilities that are not finite.
     """
+    require_finite_rows(table, "these pictures")
     if table.shape[1] > len(names):
         raise CheckpointError(
             "the data folder names fewer classes than the network tells apart", expected=table.shape[1], found=len(names),

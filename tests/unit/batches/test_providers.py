@@ -269,6 +269,15 @@ def test_flickr_reads_tags_as_multi_hot_labels(tmp_path: Path) -> None:
         with pytest.raises(IndexError):
             provider.dims(2)
     assert hot.T.tolist() == [[1, 1, 0], [0, 0, 0], [0, 0, 1]]
+    batches.write_batch(tmp_path / "data_batch_1", (strings, sizes, [["sky"], None, ["sky"]]))
+    with (
+        open_provider("flickr-ce-cropped", tmp_path, [1], test=True, options=OPTIONS) as provider,
+        pytest.raises(BatchFileError, match="tags of image 1"),
+    ):
+        provider.next()
+    write_meta(tmp_path, freq_to_id={"sky": 4})
+    with pytest.raises(BatchFileError, match="sky a class that is not there"):
+        open_provider("flickr-ce-cropped", tmp_path, [1], test=True, options=OPTIONS)
 
 
 def test_flat_vectors(tmp_path: Path) -> None:

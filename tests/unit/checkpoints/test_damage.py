@@ -115,7 +115,7 @@ def test_numbers_that_are_none_are_refused_by_name(tmp_path: Path, key: str, val
     held = changed.layers["fc"][key]
     (held[0] if isinstance(held, list) else held)[0, 1] = value
     path = checkpoints.save(tmp_path, changed, ROWS)
-    with pytest.raises(CheckpointError, match=rf"fc\.{key}.* is not finite") as caught:
+    with pytest.raises(CheckpointError, match=rf"fc\.{key}(\.0)? is not finite") as caught:
         checkpoints.load(path)
     assert "1 of" in str(caught.value.found)
     assert checkpoints.load(path, finite=False).epoch == 2

@@ -16,7 +16,7 @@ from alexnet_archive import kinds, pickles
 from alexnet_archive.batches import store
 from alexnet_archive.batches.convert.devkit import find_devkit
 from alexnet_archive.batches.convert.inventory import INDEXED, Finding, Inventory, Pictures
-from alexnet_archive.batches.convert.walk import Walk, same_form
+from alexnet_archive.batches.convert.walk import Walk
 from alexnet_archive.errors import ArchiveError, ConvertError
 
 VALIDATION_FROM = 1000
@@ -67,7 +67,7 @@ def read_cudaconvnet2(walk: Walk, source: Path) -> Inventory:
 
 
 def _plain(name: str) -> str:
-    return " ".join(same_form(name).split())
+    return " ".join(kinds.same_form(name).split())
 
 
 def _add_batch(inventory: Inventory, pictures: Pictures, folder: Path, number: int) -> None:

@@ -7,12 +7,12 @@ tests/unit/batches/test_trees.py.
 from __future__ import annotations
 
 import os
-import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
 from alexnet_archive.batches.convert.inventory import Finding
 from alexnet_archive.errors import ConvertError
+from alexnet_archive.kinds import same_form
 
 SYSTEM_FOLDERS = {"@eadir", "__macosx", "#recycle", "@recycle", "$recycle.bin", "lost+found", "system volume information",
                   "thumbnails", "thumbs"}  # fmt: skip
@@ -21,11 +21,6 @@ SYSTEM_FOLDERS = {"@eadir", "__macosx", "#recycle", "@recycle", "$recycle.bin", 
 SYSTEM_FILES = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"}
 PICTURE_ENDINGS = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".jp2",
                    ".avif", ".heic")  # fmt: skip
-
-
-def same_form(name: str) -> str:
-    """A name in the one form names are compared in (NFC): systems disagree on how to write an accent."""
-    return unicodedata.normalize("NFC", name)
 
 
 def is_system(name: str) -> bool:
