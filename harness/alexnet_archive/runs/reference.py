@@ -16,7 +16,7 @@ from alexnet_archive.runs.events import Estimated, Notice, Progress, Report, Sta
 from alexnet_archive.runs.opened import OpenedRun, open_run
 from alexnet_archive.runs.request import Request
 from alexnet_archive.runs.results import GradientsChecked, MatrixChecked, TestResult, Trained
-from alexnet_archive.training.testing import PredictionFiles, require_finite_rows
+from alexnet_archive.training.testing import PredictionFiles, require_finite, require_finite_rows
 
 MEASURED = 4
 """Minibatches over which the time of a run is estimated."""
@@ -144,6 +144,7 @@ def test_opened(run: OpenedRun, report: Report, *, batches: int | None = None) -
     tested: list[training.BatchTested] = []
 
     def on_batch(one: training.BatchTested) -> None:
+        require_finite(one.result, f"batch {one.batch}")
         tested.append(one)
         report(Progress(len(tested), batches or len(provider.batch_range), "batches"))
         report(one)

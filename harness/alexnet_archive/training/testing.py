@@ -53,7 +53,7 @@ def test_range(
 
     With `multiview` the probabilities are averaged over the provider's views before costs are computed. `progress` of the
     run is 0..1. Pictures without a label get predictions and enter no sum. Raises BatchFileError where no picture has one
-    and nobody asked for predictions, NonFiniteError for a cost or probability that is not finite, EngineError for a
+    and nobody asked for predictions, NonFiniteError for predictions that are not finite, EngineError for a
     `predictions.logreg` that is no cost.logreg, WriteError for its files.
     """
     total = BatchResult({}, 0)
@@ -62,7 +62,6 @@ def test_range(
         batch = provider.next()
         started = time.perf_counter()
         result = _tested(engine, provider, batch, progress, multiview=multiview, files=predictions)
-        require_finite(result, f"batch {batch.number}")
         on_batch(BatchTested(batch.number, result, time.perf_counter() - started, batch.skipped, len(batch.unlabelled)))
         total, left_out = total.plus(result), left_out + len(batch.unlabelled)
         wanted -= bool(result.cases)
