@@ -94,6 +94,7 @@ KINDS: dict[str, Callable[[Any], bool]] = {
     "any": lambda value: True,
     "count": _is_count,
     "whole number": is_whole,
+    "whole number of any size": lambda value: isinstance(value, (int, np.integer)) and not isinstance(value, bool),
     "text": is_text,
     "list of texts": _all(is_text),
     "list of names, none empty": lambda value: _all(_is_name)(value) and len(value) > 0,

@@ -105,9 +105,14 @@ def test_a_net_in_memory_is_judged_before_it_is_exported(run_folder: Path, tmp_p
 def test_a_run_that_came_apart_is_still_listed_and_its_curve_shown(
     run_folder: Path, tmp_path: Path, command: Command
 ) -> None:
-    run = changed(run_folder, tmp_path / "ConvNet__2026-01-01_00.00.00", one_nan)
-    assert "12" in command("runs", "list", str(tmp_path)).stdout
-    assert len(json.loads(command("show", "cost", str(run), "--json").stdout)["train"]) == 36
+    loaded = aa.load_checkpoint(run_folder)
+    one_nan(loaded.layers["fc3"])
+    loaded.train_outputs[-1][0]["logprob"][0] = math.nan
+    run = aa.save_checkpoint(loaded, tmp_path / "ConvNet__2026-01-01_00.00.00")
+    listed = command("runs", "list", str(tmp_path)).stdout
+    assert "not finite" in listed and "nan" not in listed
+    curve = strict(command("show", "cost", str(run), "--json").stdout)["train"]
+    assert len(curve) == 36 and curve[-1][0]["logprob"][0] is None
 
 
 def strict(text: str) -> Any:

@@ -228,4 +228,8 @@ def read_predictions(path: Path) -> tuple[NDArray[np.float32], str]:
     value = read_batch(path)
     if not isinstance(value, dict) or "data" not in value:
         raise BatchFileError(f"{path} is no prediction file", path=path, expected="dict with data and note")
+    for key, expected, found in kinds.faults(value, kinds.tables(KEYS)["predictions"]):
+        raise BatchFileError(f"{key} of {path} is not what it must be", path=path, expected=expected, found=kinds.shown(found))
+    if not np.isfinite(value["data"]).all():
+        raise BatchFileError(f"{path} holds probabilities that are not finite", path=path, expected="finite numbers")
     return np.asarray(value["data"], np.float32), text(value.get("note", ""))

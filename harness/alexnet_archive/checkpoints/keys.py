@@ -10,7 +10,7 @@ from alexnet_archive import kinds
 from alexnet_archive.kinds import EACH, KINDS
 
 TABLE = Path(__file__).parent / "keys.toml"
-__all__ = ["EACH", "KINDS", "TABLE", "fault", "kinds_of"]
+__all__ = ["EACH", "KINDS", "TABLE", "fault", "fault_beside", "kinds_of"]
 
 
 def _tables() -> dict[str, Any]:
@@ -27,6 +27,13 @@ def kinds_of(layer: Mapping[str, Any]) -> dict[str, str]:
         found |= tables["weighted"]
     kind = layer.get("type")
     return found | tables["type"].get(kind if isinstance(kind, str) else "", {})
+
+
+def fault_beside(state: Mapping[str, Any], extension: Mapping[str, Any]) -> tuple[str, str, Any] | None:
+    """As `fault`, for what stands beside the layers: the state of the model, and our extension."""
+    tables = _tables()
+    found = [*kinds.faults(state, tables["state"]), *kinds.faults(extension, tables["extension"])]
+    return found[0] if found else None
 
 
 def fault(layer: Mapping[str, Any]) -> tuple[str, str, Any] | None:

@@ -12,7 +12,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from alexnet_archive import pickles
+from alexnet_archive import kinds, pickles
 from alexnet_archive.checkpoints import keys, seal
 from alexnet_archive.checkpoints.folder import newest, prune, sweep
 from alexnet_archive.checkpoints.options import OptionRow, options_from_pickle, options_to_pickle
@@ -129,7 +129,14 @@ def _read(file: Path) -> tuple[Checkpoint, bytes]:
         )  # fmt: skip
     container = state["layers"]
     layers = _by_name(container, file)
-    extension = content.get(EXTENSION)
+    given = content.get(EXTENSION)
+    extension = given if isinstance(given, dict) else {}
+    wrong = keys.fault_beside(state, extension)
+    if wrong is not None:
+        raise CheckpointError(
+            f"{wrong[0]} of {file} is damaged", path=file, expected=wrong[1], found=kinds.shown(wrong[2]),
+            remedy="fetch it again, or resume an older checkpoint of the run",
+        )  # fmt: skip
     try:
         found = Checkpoint(
             epoch=int(state.get("epoch", 1)),
@@ -138,7 +145,7 @@ def _read(file: Path) -> tuple[Checkpoint, bytes]:
             train_outputs=_history(state.get("train_outputs", [])),
             test_outputs=_history(state.get("test_outputs", [])),
             options=options_from_pickle(content.get("op")),
-            extension=extension if isinstance(extension, dict) else {},
+            extension=extension,
             path=file,
             old_container=isinstance(container, list),
         )
@@ -152,7 +159,11 @@ def _read(file: Path) -> tuple[Checkpoint, bytes]:
 
 def _history(outputs: Any) -> list[tuple[dict[str, list[float]], int]]:
     """(costs per case, cases) per batch; raises TypeError or ValueError for anything else."""
-    return [({str(name): [float(v) for v in values] for name, values in dict(costs).items()}, int(n)) for costs, n in outputs]
+    found = [({str(name): [float(v) for v in values] for name, values in dict(costs).items()}, n) for costs, n in outputs]
+    uncounted = [cases for _, cases in found if not kinds.is_whole(cases)]
+    if uncounted:
+        raise ValueError(f"{kinds.shown(uncounted[0])} cases")
+    return [(costs, int(cases)) for costs, cases in found]
 
 
 def _by_name(container: Any, file: Path) -> dict[str, dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from alexnet_archive import checkpoints
+from alexnet_archive import checkpoints, kinds
 from alexnet_archive.checkpoints import Checkpoint
 from alexnet_archive.errors import ArchiveError, BatchFileError, CheckpointError
 from alexnet_archive.runs.opened import net_name, open_run
@@ -56,10 +56,10 @@ def summary(folder: Path) -> RunSummary:
         loaded = checkpoints.load(folder, finite=False)
     except ArchiveError as error:
         return RunSummary(folder, fault=error.message)
-    options, seed = loaded.options, loaded.extension.get("seed")
+    options, seed, epochs = loaded.options, loaded.extension.get("seed"), loaded.options.get("num_epochs")
     place = folder if loaded.path is None else loaded.path.parent  # a folder of runs stands for its newest one
     return RunSummary(
-        place, net_name(str(options.get("layer_def") or "")), loaded.epoch, int(options.get("num_epochs") or 0),
+        place, net_name(str(options.get("layer_def") or "")), loaded.epoch, int(epochs or 0) if kinds.is_whole(epochs) else 0,
         len(loaded.train_outputs), seed if isinstance(seed, int) else None, _last(loaded.train_outputs),
         _last(loaded.test_outputs),
     )  # fmt: skip

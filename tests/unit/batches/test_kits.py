@@ -8,6 +8,7 @@ file for classification and one for detection.
 from __future__ import annotations
 
 import io
+import pickle
 import shutil
 import tarfile
 from collections.abc import Sequence
@@ -214,3 +215,18 @@ def test_a_kit_of_other_classes_beside_kaggle_files_is_refused(tmp_path: Path) -
     packed(tmp_path / "k" / "devkit.tgz", kit_files(2012, OTHERS, [1]))
     with pytest.raises(ConvertError, match="is not the kit of these Kaggle pictures"):
         listed(tmp_path / "k")
+
+
+def test_a_kit_of_other_names_beside_cudaconvnet2_batches_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "p14" / "data_batch_0").mkdir(parents=True)
+    names = [f"thing {wnid(k)}, name" for k in IDS]
+    sub_batch = {b"data": [encoded(photograph(1, 32, 32))] * 2, b"labels": [0, 1]}
+    (tmp_path / "p14" / "data_batch_0" / "data_batch_0.0").write_bytes(pickle.dumps(sub_batch, 2))
+    packed(tmp_path / "p14" / "kit.tgz", kit_files(2012, IDS, [1]))
+    for given, fits in ((names, True), (names[::-1], False), ([*names, "more"], False)):
+        (tmp_path / "p14" / "batches.meta").write_bytes(pickle.dumps({b"label_names": given}, 2))
+        if fits:
+            assert listed(tmp_path / "p14").wnids == [wnid(k) for k in IDS]
+        else:
+            with pytest.raises(ConvertError, match="of another data set"):
+                listed(tmp_path / "p14")

@@ -58,7 +58,7 @@ def read_cudaconvnet2(walk: Walk, source: Path) -> Inventory:
     ):
         pictures = Pictures()
         for number in sorted(numbers):
-            _add_batch(inventory, pictures, batches[number], number)
+            _add_batch(walk, inventory, pictures, batches[number], number)
         first = 0 if role == "training" else VALIDATION_FROM
         for missing in sorted(set(range(first, max(numbers, default=first - 1) + 1)) - set(numbers)):
             inventory.findings.append(Finding(f"data_batch_{missing}", "missing", "there is no such batch"))
@@ -70,8 +70,9 @@ def _plain(name: str) -> str:
     return " ".join(kinds.same_form(name).split())
 
 
-def _add_batch(inventory: Inventory, pictures: Pictures, folder: Path, number: int) -> None:
-    parts = {int(match[2]): path for path in folder.iterdir() if (match := _SUB_BATCH.fullmatch(path.name))}
+def _add_batch(walk: Walk, inventory: Inventory, pictures: Pictures, folder: Path, number: int) -> None:
+    named = {int(match[2]): path for path in folder.iterdir() if (match := _SUB_BATCH.fullmatch(path.name))}
+    parts = {number: path for number, path in named.items() if walk.takes(path)}
     for part in sorted(parts):
         name = parts[part].relative_to(inventory.root).as_posix()
         try:
@@ -86,7 +87,7 @@ def _add_batch(inventory: Inventory, pictures: Pictures, folder: Path, number: i
             else:
                 reason = f"{kinds.shown(given)} is none of the classes 0 to {len(inventory.wnids) - 1}"
                 inventory.findings.append(Finding(f"{name}[{index}]", "no class", reason))
-    for missing in sorted(set(range(max(parts, default=-1) + 1)) - set(parts)):
+    for missing in sorted(set(range(max(named, default=-1) + 1)) - set(named)):
         inventory.findings.append(Finding(f"data_batch_{number}.{missing}", "missing", "there is no such sub-batch"))
 
 

@@ -27,6 +27,10 @@ def is_system(name: str) -> bool:
     return name.startswith(".") or name.casefold() in SYSTEM_FOLDERS
 
 
+def _is_system_file(name: str) -> bool:
+    return name.startswith(".") or name.casefold() in SYSTEM_FILES
+
+
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     """Whether it is a folder or a link to one; a link that leads nowhere, or round in a circle, is none."""
     try:
@@ -69,9 +73,9 @@ class Walk:
         Raises ConvertError when two have the same name but for the way their accents are written.
         """
         found: dict[str, Path] = {}
-        for entry in sorted(os.scandir(folder), key=lambda e: e.name):
-            if not _is_folder(entry):
-                continue
+        with os.scandir(folder) as entries:
+            inside = [entry for entry in entries if _is_folder(entry)]
+        for entry in sorted(inside, key=lambda entry: entry.name):
             if is_system(entry.name):
                 self._leave_out_folder(entry)
             elif self.takes(entry.path):
@@ -102,7 +106,7 @@ class Walk:
                 if deep:
                     yield from self._within(entry, prefix, above)
                 continue
-            if entry.name.startswith(".") or entry.name.casefold() in SYSTEM_FILES:
+            if _is_system_file(entry.name):
                 continue
             if entry.is_symlink() and not self.takes(entry.path):
                 continue
@@ -125,6 +129,9 @@ class Walk:
                 yield from self._files(entry.path, f"{prefix}{entry.name}/", True, (*above, real))
 
     def holds_files(self, folder: Path) -> bool:
+        with os.scandir(folder) as found:
+            if any(entry.is_file(follow_symlinks=False) and not _is_system_file(entry.name) for entry in found):
+                return True
         return next(self.files(folder, deep=True), None) is not None
 
     def has_loose_pictures(self, folder: Path) -> bool:
