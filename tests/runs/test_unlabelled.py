@@ -107,7 +107,7 @@ def test_a_run_whose_test_pictures_have_no_labels_makes_no_tests_and_says_so(
 ) -> None:
     words = [str(none) if word == str(tiny_data) else word for word in train_words]
     done = command(*words, "--epochs", "1", "--save", str(tmp_path / "runs"))
-    assert "no tests are made: no picture of batches 2000 has a label" in done.stderr
+    assert "no tests are made: no picture of batch 2000 has a label" in done.stderr
     assert not aa.load_checkpoint(tmp_path / "runs").test_outputs
 
 

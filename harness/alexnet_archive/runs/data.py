@@ -93,11 +93,11 @@ def open_data(values: dict[str, Any], *, seed: int, training: bool) -> Data:
         raise UserInputError(f"{folder} holds no test batches", path=folder, remedy="name some with --test-range")
     notices: tuple[str, ...] = ()
     if train and test and folder and not batches.has_labels(folder, test.batch_range):
-        notices = (f"no tests are made: no picture of batches {_span(test.batch_range)} has a label",)
+        notices = (f"no tests are made: no picture of {_span(test.batch_range)} has a label",)
         test.close()
         test = None
     return Data(train, test, data_shape(some), list(some.label_names), notices)
 
 
 def _span(numbers: list[int]) -> str:
-    return str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
+    return f"batch {numbers[0]}" if len(numbers) == 1 else f"batches {numbers[0]} to {numbers[-1]}"

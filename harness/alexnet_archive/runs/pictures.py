@@ -141,7 +141,9 @@ def _choose(labels: NDArray[Any], table: NDArray[Any], count: int, only_errors: 
     if only_errors:
         order = order[(table.argmax(axis=1)[order] != labels[order]) & (labels[order] != NO_ANSWER)]
         if not len(order):
-            raise UserInputError("no picture of this batch is misclassified", remedy="leave out --only-errors")
+            bare = (labels == NO_ANSWER).all()
+            what = "no picture of this batch has a label" if bare else "no picture of this batch is misclassified"
+            raise UserInputError(what, remedy="leave out --only-errors")
     seen: set[int] = set()
     fresh: list[int] = []
     for i in map(int, order):

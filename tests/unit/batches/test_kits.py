@@ -136,6 +136,19 @@ def test_answers_for_the_test_pictures_are_used_where_a_kit_has_them(tmp_path: P
     assert [found.pictures["test"].label(k) for k in range(2)] == [5, 6] and "answers for 2 test pictures" in found.notes[0]
 
 
+def test_answers_that_lie_beside_the_kit_are_used_and_must_be_of_its_year(tmp_path: Path) -> None:
+    source = official(tmp_path / "tars", 2010)
+    packed(source / "kit.tgz", kit_files(2010, IDS, TRUTH))
+    (source / "ILSVRC2010_test_ground_truth.txt").write_text("5\n6\n")
+    assert [listed(source).pictures["test"].label(k) for k in range(2)] == [5, 6]
+    for name, words in (("ILSVRC2012_test", "answers of another year"), ("ILSVRC2010_validation", "other validation answers")):
+        (source / f"{name}_ground_truth.txt").write_text("5\n6\n")
+        with pytest.raises(ConvertError, match="does not go with") as caught:
+            listed(source)
+        assert caught.value.found == words
+        (source / f"{name}_ground_truth.txt").unlink()
+
+
 def test_the_kit_of_another_year_beside_the_right_one_is_refused(source: Path) -> None:
     packed(source / "ILSVRC2012_devkit_t12.tar.gz", kit_files(2012, IDS, TRUTH))
     packed(source / "ILSVRC2010_devkit-1.0.tar.gz", kit_files(2010, OTHERS, TRUTH))
@@ -230,3 +243,13 @@ def test_a_kit_of_other_names_beside_cudaconvnet2_batches_is_refused(tmp_path: P
         else:
             with pytest.raises(ConvertError, match="of another data set"):
                 listed(tmp_path / "p14")
+
+
+@pytest.mark.parametrize("line", ["ILSVRC2012_val_00000001,{other} 1 2 3 4 ", "ILSVRC2012_val_00000002", "x,n00000000 1 1 1 1"])
+def test_answers_of_kaggle_that_contradict_each_other_are_refused(tmp_path: Path, line: str) -> None:
+    truth = kaggle_files(tmp_path / "k")
+    path = tmp_path / "k" / "LOC_val_solution.csv"
+    other = wnid(1 if truth[0] != 1 else 2)
+    path.write_text(path.read_text() + line.format(other=other) + "\n")
+    with pytest.raises(ConvertError, match=r"LOC_val_solution\.csv cannot be read"):
+        listed(tmp_path / "k")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import io
 import re
 import tarfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +100,25 @@ def find_devkit(walk: Walk, source: Path) -> Devkit | None:
                 f"there are {len(kits)} development kits, and they do not say the same", path=source, expected="one",
                 found="; ".join(one.gives() for one in kits), remedy="leave the kit of the pictures' year in the folder",
             )  # fmt: skip
-    return kits[0] if kits else None
+    return _with_loose_answers(walk, source, kits[0]) if kits else None
+
+
+def _with_loose_answers(walk: Walk, source: Path, kit: Devkit) -> Devkit:
+    """The kit with the answers that lie beside it as text files, as those for the test pictures of 2010 were published."""
+    for file in sorted(source.glob("*_ground_truth.txt")):
+        match = _TRUTH.fullmatch(file.name)
+        if match is None or not walk.takes(file):
+            continue
+        numbers = _numbers(file, match[2], file.read_bytes(), len(kit.wnids))
+        other_year = match[1] and int(match[1]) != kit.year
+        if other_year or kit.truth.get(match[2], numbers) != numbers:
+            raise ConvertError(
+                f"{file.name} does not go with {kit.path.name}", path=file, expected=kit.gives(),
+                found="answers of another year" if other_year else f"other {match[2]} answers",
+                remedy="leave only the answers of the kit's year in the folder",
+            )  # fmt: skip
+        kit = replace(kit, truth={**kit.truth, match[2]: numbers})
+    return kit
 
 
 def read_devkit(path: Path) -> Devkit:

@@ -267,8 +267,13 @@ def _kaggle_truth(source: Path, inventory: Inventory) -> dict[str, int]:
         return {}
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
-            return {row["ImageId"]: ids[row["PredictionString"].split()[0]] for row in csv.DictReader(stream)}
-    except (KeyError, IndexError, ValueError, OSError, csv.Error) as error:
+            rows = [(row["ImageId"], ids[row["PredictionString"].split()[0]]) for row in csv.DictReader(stream)]
+        truth = dict(rows)
+        twice = [name for name, label in rows if truth[name] != label]
+        if twice:
+            raise ValueError(f"{twice[0]} has two answers")
+        return truth
+    except (AttributeError, KeyError, IndexError, ValueError, OSError, csv.Error) as error:
         raise ConvertError(
             f"{path.name} cannot be read: {type(error).__name__}: {error}",
             path=path,
