@@ -99,7 +99,8 @@ def test_training_on_them_is_refused(tiny_data: Path, train_words: list[str], tm
     data = without_labels(tiny_data, tmp_path / "data", 2, 60)
     words = [str(data) if word == str(tiny_data) else word for word in train_words]
     refused = command(*words, "--save", str(tmp_path / "runs"), check=BatchFileError.exit_code)
-    assert "4 of 64 pictures of batch 2 have no label" in refused.stderr and "--train-range" in refused.stderr
+    assert "4 pictures of batch 2 have no label" in refused.stderr and "--train-range" in refused.stderr
+    assert "logprob" not in refused.stdout, "before anything is trained, where `convert` noted it"
 
 
 def test_a_run_whose_test_pictures_have_no_labels_makes_no_tests_and_says_so(

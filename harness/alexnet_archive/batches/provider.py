@@ -89,11 +89,24 @@ class Provider:
         self.test = test
         self.options = options
         self.label_names: list[str] = list(meta.get("label_names", []))
+        noted = meta.get("unlabelled") or {}
+        self._refuse_unlabelled({number: noted[number] for number in self.batch_range if noted.get(number)})
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="batch-ahead")
         self._pending: tuple[tuple[int, int], Future[Batch]] | None = None
         self._epoch, self._index = 1, 0
         if start is not None:
             self.seek(*start)
+
+    def _refuse_unlabelled(self, missing: dict[int, int]) -> None:
+        """Raises BatchFileError for training batches (number -> pictures without a label) that nothing can be learnt from."""
+        if missing and not self.test:
+            number = next(iter(missing))
+            raise BatchFileError(
+                f"{missing[number]} pictures of batch {number} have no label, and none can be trained on",
+                path=self._path(number), expected="a label for every training picture",
+                found=f"{sum(missing.values())} pictures without one in {len(missing)} batches",
+                remedy="leave such batches out of --train-range",
+            )  # fmt: skip
 
     @property
     def num_classes(self) -> int:
@@ -271,14 +284,7 @@ class PictureProvider(Provider):
         Raises BatchFileError for a class that is not there, and in training for a picture without a label.
         """
         unlabelled = tuple(case for case, value in enumerate(values) if value is None)
-        if unlabelled and not self.test:
-            raise BatchFileError(
-                f"{len(unlabelled)} of {len(values)} pictures of batch {number} have no label, and none can be trained on",
-                path=self._path(number),
-                expected="a label for every training picture",
-                found=f"none for image {unlabelled[0]}" + (" and others" if len(unlabelled) > 1 else ""),
-                remedy="leave the batch out of --train-range",
-            )
+        self._refuse_unlabelled({number: len(unlabelled)} if unlabelled else {})
         labels = np.array([np.nan if value is None else value for value in values], np.float32).reshape(1, -1)
         outside = (labels < 0) | (labels >= self.num_classes)
         if outside.any():

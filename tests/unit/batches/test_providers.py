@@ -177,7 +177,7 @@ def test_labels_none_offset_and_out_of_range(tmp_path: Path) -> None:
         assert batch.for_answers()[1].tolist() == [[0, 3, 1]], "a pass whose costs nobody reads takes a number"
     with (
         open_provider("inet-lr-cropped-jpeg", tmp_path, [1], options=OPTIONS) as provider,
-        pytest.raises(BatchFileError, match="1 of 3 pictures of batch 1 have no label"),
+        pytest.raises(BatchFileError, match="1 pictures of batch 1 have no label"),
     ):
         provider.next()
     batches.write_batch(tmp_path / "data_batch_1", (strings, sizes, [("", None), ("a", 3), ("b", 4)]))

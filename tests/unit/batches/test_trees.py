@@ -76,6 +76,13 @@ def test_capitals_and_common_endings_do_not_matter(tmp_path: Path, names: tuple[
     assert found.wnids == ["cat", "dog"] and pictures(found, "test") == {("cat", f"{test}/cat/2.jpg")}
 
 
+def test_a_folder_around_pictures_lying_flat_is_no_class(tmp_path: Path) -> None:
+    found = listed(tree(tmp_path, "train/cat/images/1.jpg", "train/dog/images/1.jpg", "val/images/2.jpg", "test/images/3.jpg"))
+    assert found.wnids == ["cat", "dog"] and not found.findings
+    assert pictures(found, "validation") == {("", "val/images/2.jpg")}
+    assert pictures(found, "test") == {("", "test/images/3.jpg")}
+
+
 def test_an_only_role_folder_is_no_folder_around_everything(tmp_path: Path) -> None:
     found = listed(tree(tmp_path, "train/cat/1.jpg", "train/dog/1.jpg"))
     assert found.kind == "class folders with roles" and ("cat", "train/cat/1.jpg") in pictures(found, "training")

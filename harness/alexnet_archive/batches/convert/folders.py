@@ -144,6 +144,9 @@ def _labelled(walk: Walk, folders: dict[str, Path], classes: list[str]) -> Pictu
 def _role_pictures(walk: Walk, inventory: Inventory, folder: Path) -> Pictures:
     """Validation or test: class folders, or pictures lying flat, which stay without a label."""
     found = walk.folders(folder)
+    if len(found) == 1 and not set(found) & set(inventory.wnids) and not walk.has_loose_pictures(folder):
+        (folder,) = found.values()  # val/images/*.jpg: no class, but a folder around pictures lying flat
+        found = walk.folders(folder)
     pictures = _labelled(walk, found, inventory.wnids)
     for name in sorted(set(found) - set(inventory.wnids)):
         for path, _ in walk.files(found[name], deep=True):

@@ -45,7 +45,7 @@ class Walk:
     def __init__(self, root: Path, *, follow: bool) -> None:
         self.root, self.follow = root, follow
         self.findings: list[Finding] = []
-        self.followed: list[str] = []
+        self.followed: dict[str, None] = {}  # in order, and each once
         self._named: set[str] = set()
 
     def leave_out(self, name: str, kind: str, reason: str) -> None:
@@ -63,8 +63,8 @@ class Walk:
         name = self.name(path)
         if not self.follow:
             self.leave_out(name, "link", f"a link to {Path(path).readlink()}: not followed without --follow-links")
-        elif name not in self.followed:
-            self.followed.append(name)
+        else:
+            self.followed[name] = None
         return self.follow
 
     def folders(self, folder: Path) -> dict[str, Path]:
@@ -144,7 +144,7 @@ class Walk:
         if left:
             told.append(f"links that were not followed: {len(left)} ({_some(left)}); --follow-links follows them")
         if self.followed:
-            told.append(f"links that were followed: {len(self.followed)} ({_some(self.followed)})")
+            told.append(f"links that were followed: {len(self.followed)} ({_some(list(self.followed))})")
         return told
 
 
