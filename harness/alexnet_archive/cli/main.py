@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import importlib
 import io
-import logging
 import sys
 
 import click
 
 from alexnet_archive import __version__
 from alexnet_archive.errors import ArchiveError
-from alexnet_archive.files import json_text
 
 # command -> (module under cli/, attribute, one line of help). The help stands here so that the listing imports nothing.
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -77,6 +75,8 @@ def main(verbose: bool) -> None:
     """Keep the published 2012 AlexNet source alive: acquire, complete, build, train, compare, look."""
     show_what_can_be_shown()
     if verbose:
+        import logging
+
         told = logging.StreamHandler()
         told.setFormatter(logging.Formatter("note: %(message)s"))
         logging.getLogger("alexnet_archive").addHandler(told)
@@ -105,6 +105,8 @@ def run(arguments: list[str] | None = None) -> None:
 def report(error: ArchiveError, *, as_json: bool = False) -> int:
     """Print an error of ours on standard error (as JSON on standard output if asked); returns its exit code."""
     if as_json:
+        from alexnet_archive.files import json_text
+
         click.echo(json_text(error.facts(), indent=2))
     click.echo(click.style("error: ", fg="red", bold=True) + str(error), err=True)
     if error.remedy:

@@ -116,15 +116,13 @@ def _labelled(inventory: Inventory, role: str, found: Iterable[Found], kit: Devk
     for picture in found:
         wnid = _wnid_above(picture.path)
         number = _file_number(picture.path)
-        label: int | None
-        if wnid is not None:
-            label = ids.get(wnid)
-            seen.wnids[wnid] += 1
-        elif role == "training" or truth is None:
-            label = None if role == "training" else NO_LABEL
+        seen.add(picture.path, wnid, number)
+        if wnid is not None or role == "training":
+            label = ids.get(wnid or "")
+        elif truth is None:
+            label = NO_LABEL
         else:
             label = truth[number - 1] if number is not None and 1 <= number <= len(truth) else None
-        seen.add(picture.path, number)
         if label is None:
             reason = f"{wnid} is not a class of {kit.path.name}" if wnid else "neither a class folder nor a known file number"
             inventory.findings.append(Finding(picture.path, "no class", reason))
@@ -153,7 +151,9 @@ class Seen:
         self.years: Counter[int] = Counter()
         self.numbers: set[int] = set()
 
-    def add(self, path: str, number: int | None) -> None:
+    def add(self, path: str, wnid: str | None, number: int | None) -> None:
+        if wnid is not None:
+            self.wnids[wnid] += 1
         if number is not None:
             self.numbers.add(number)
         year = _YEAR.search(path.rpartition("/")[2])
