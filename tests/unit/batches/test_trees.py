@@ -175,6 +175,14 @@ def test_with_the_option_every_link_is_followed_and_named(tmp_path: Path) -> Non
     assert any(note.startswith("links that were followed: 7") for note in found.notes)
 
 
+def test_a_class_that_links_to_a_folder_it_lies_in_takes_no_other_class_s_pictures(tmp_path: Path) -> None:
+    source = tree(tmp_path / "s", "train/cat/1.jpg", "train/eel/1.jpg", "val/cat/2.jpg")
+    for name, target in (("dog", ".."), ("fox", "."), ("gnu", str(tmp_path))):
+        (source / "train" / name).symlink_to(target)
+    found = listed(source, follow_links=True)
+    assert found.wnids == ["cat", "eel"] and kinds(found) == {(f"train/{name}", "link") for name in ("dog", "fox", "gnu")}
+
+
 def test_a_source_of_links_alone_is_refused_with_the_option_that_follows_them(tmp_path: Path) -> None:
     away = tree(tmp_path / "away", "cat/1.jpg", "dog/1.jpg")
     source = tmp_path / "source"

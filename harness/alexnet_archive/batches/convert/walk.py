@@ -14,8 +14,8 @@ from alexnet_archive.batches.convert.inventory import Finding
 from alexnet_archive.errors import ConvertError
 from alexnet_archive.kinds import same_form
 
-SYSTEM_FOLDERS = {"@eadir", "__macosx", "#recycle", "@recycle", "$recycle.bin", "lost+found", "system volume information",
-                  "thumbnails", "thumbs"}  # fmt: skip
+SYSTEM_FOLDERS = {"@eadir", "__macosx", "#recycle", "@recycle", "$recycle.bin", "lost+found",
+                  "system volume information"}  # fmt: skip
 """Folders that systems and picture viewers make beside pictures; hidden ones (a dot in front) count with them."""
 
 SYSTEM_FILES = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"}
@@ -78,7 +78,7 @@ class Walk:
         for entry in sorted(inside, key=lambda entry: entry.name):
             if is_system(entry.name):
                 self._leave_out_folder(entry)
-            elif self.takes(entry.path):
+            elif self.takes(entry.path) and not self._leads_back(entry, (os.path.realpath(folder),)):
                 name = same_form(entry.name)
                 if name in found:
                     raise ConvertError(
@@ -122,11 +122,18 @@ class Walk:
         if is_system(entry.name):
             self._leave_out_folder(entry)
         elif self.takes(entry.path):
-            real = os.path.realpath(entry.path)
-            if any(f"{one}/".startswith(f"{real}/") for one in above):
-                self.leave_out(prefix + entry.name, "link", "it leads back to a folder above it")
-            else:
-                yield from self._files(entry.path, f"{prefix}{entry.name}/", True, (*above, real))
+            if not self._leads_back(entry, above):
+                yield from self._files(entry.path, f"{prefix}{entry.name}/", True, (*above, os.path.realpath(entry.path)))
+
+    def _leads_back(self, entry: os.DirEntry[str], above: tuple[str, ...]) -> bool:
+        """Names a link to one of the folders it lies in, whose pictures would come again under another name."""
+        if not entry.is_symlink():
+            return False
+        real = os.path.realpath(entry.path)
+        if not any(f"{one}/".startswith(f"{real}/") for one in above):
+            return False
+        self.leave_out(self.name(entry.path), "link", "it leads back to a folder that it lies in")
+        return True
 
     def holds_files(self, folder: Path) -> bool:
         with os.scandir(folder) as found:
