@@ -121,9 +121,8 @@ class Walk:
     def _within(self, entry: os.DirEntry[str], prefix: str, above: tuple[str, ...]) -> Iterator[tuple[str, int]]:
         if is_system(entry.name):
             self._leave_out_folder(entry)
-        elif self.takes(entry.path):
-            if not self._leads_back(entry, above):
-                yield from self._files(entry.path, f"{prefix}{entry.name}/", True, (*above, os.path.realpath(entry.path)))
+        elif self.takes(entry.path) and not self._leads_back(entry, above):
+            yield from self._files(entry.path, f"{prefix}{entry.name}/", True, (*above, os.path.realpath(entry.path)))
 
     def _leads_back(self, entry: os.DirEntry[str], above: tuple[str, ...]) -> bool:
         """Names a link to one of the folders it lies in, whose pictures would come again under another name."""
