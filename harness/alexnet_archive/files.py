@@ -6,11 +6,13 @@ Whoever is killed at any instant leaves either the old file or the new one under
 from __future__ import annotations
 
 import contextlib
+import json
+import math
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from alexnet_archive.errors import WriteError
 
@@ -56,6 +58,21 @@ def write_bytes(path: Path, data: bytes) -> None:
 def write_text(path: Path, text: str) -> None:
     """Text as UTF-8, atomically; raises WriteError."""
     write_bytes(path, text.encode())
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """A value as JSON: numbers that JSON does not have (NaN, infinities) are null, what it does not know becomes text."""
+    return json.dumps(_with_json_numbers(value), indent=indent, default=str, allow_nan=False)
+
+
+def _with_json_numbers(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _with_json_numbers(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_with_json_numbers(one) for one in value]
+    return value
 
 
 def make_folder(path: Path) -> None:

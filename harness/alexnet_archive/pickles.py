@@ -7,16 +7,19 @@ old-style Python 2 classes (python-and-data sections 1.5 and 5.2, table of rule 
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import importlib
 import io
 import pickle
+import pickletools
 import struct
 import zipfile
+import zlib
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import numpy as np
 
@@ -90,6 +93,13 @@ def _rebuild_scalar(dtype: Any, raw: Any = None) -> Any:
     return np.frombuffer(data, dtype=dtype, count=1)[0]
 
 
+def _no_bytes(*arguments: Any) -> bytes:
+    """What Python 3 writes for an empty byte string below protocol 3: a call of `bytes` without arguments."""
+    if arguments:
+        raise UnsafePickleError("only an empty byte string is made by a call of bytes", found=repr(arguments)[:80])
+    return b""
+
+
 class _Maker:
     """A function that a pickle may call but not change; a plain function takes whatever state is built onto it."""
 
@@ -117,6 +127,8 @@ _ALLOWED: dict[tuple[str, str], Any] = {
     ("_codecs", "encode"): _Maker(_latin1),
     ("copy_reg", "_reconstructor"): _Maker(_reconstructor),
     ("copyreg", "_reconstructor"): _Maker(_reconstructor),
+    ("__builtin__", "bytes"): _Maker(_no_bytes),
+    ("builtins", "bytes"): _Maker(_no_bytes),
     ("__builtin__", "object"): _Maker(_object_base),
     ("builtins", "object"): _Maker(_object_base),
 }
@@ -138,12 +150,26 @@ class RestrictedUnpickler(pickle.Unpickler):
             ) from None
 
 
+def _refuse_far_memo(stream: Any) -> None:
+    """Raises UnsafePickleError where an object is numbered beyond the bytes there are; leaves the stream where it was.
+
+    Objects are numbered as they come, and the unpickler makes room up to the number: one flipped bit asks for 64 GiB.
+    """
+    start = stream.tell()
+    with contextlib.suppress(ValueError, OverflowError, MemoryError, AttributeError, UnicodeError):  # the unpickler says it
+        for opcode, argument, at in pickletools.genops(stream):
+            if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and argument > (at or 0) - start:
+                raise UnsafePickleError("the pickle numbers an object that it cannot hold", found=argument)
+    stream.seek(start)
+
+
 def load(stream: Any, *, encoding: str, path: str | Path | None = None) -> Any:
     """Read one pickle from a binary stream. `encoding` is `latin1` for checkpoints and `bytes` for batch files (section 3.5).
 
     Raises UnsafePickleError for anything truncated, damaged or outside the allow-list.
     """
     try:
+        _refuse_far_memo(stream)
         return RestrictedUnpickler(stream, encoding=encoding).load()
     except ArchiveError as error:
         error.path = error.path or (None if path is None else str(path))
@@ -158,10 +184,11 @@ def load(stream: Any, *, encoding: str, path: str | Path | None = None) -> Any:
         ) from error
 
 
-def load_file(path: Path, *, encoding: str) -> Any:
-    """Read a plain, gzip or ZIP (member `data`) pickle, told apart by its leading bytes (section 1.3).
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[IO[bytes]]:
+    """The bytes of a plain, gzip or ZIP (member `data`) pickle, told apart by its leading bytes (section 1.3).
 
-    Raises UnsafePickleError for anything that cannot be read or is outside the allow-list.
+    Raises UnsafePickleError for a file that cannot be read, also while it is being read.
     """
     path = Path(path)
     try:
@@ -170,13 +197,21 @@ def load_file(path: Path, *, encoding: str) -> Any:
             stream.seek(0)
             if magic[:2] == b"\x1f\x8b":
                 with gzip.open(stream) as inner:
-                    return load(inner, encoding=encoding, path=path)
-            if magic == b"PK\x03\x04":
+                    yield cast(IO[bytes], inner)
+            elif magic == b"PK\x03\x04":
                 with zipfile.ZipFile(stream) as archive, archive.open("data") as inner:
-                    return load(inner, encoding=encoding, path=path)
-            return load(stream, encoding=encoding, path=path)
-    except (OSError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile) as error:  # RuntimeError: encrypted, unknown method
+                    yield inner
+            else:
+                yield stream
+    except (OSError, EOFError, KeyError, RuntimeError, ValueError, zlib.error, zipfile.BadZipFile) as error:
+        # RuntimeError: encrypted, or an unknown method; ValueError: a size or an offset that cannot be
         raise UnsafePickleError(f"cannot read {path}: {error}", path=path) from error
+
+
+def load_file(path: Path, *, encoding: str) -> Any:
+    """Read a plain, gzip or ZIP pickle. Raises UnsafePickleError for what cannot be read or is outside the allow-list."""
+    with opened(path) as stream:
+        return load(stream, encoding=encoding, path=path)
 
 
 # The pure-Python pickler is the only one whose opcodes can be chosen; the type stubs do not know it.
@@ -247,8 +282,8 @@ class Python2Pickler(_PurePickler):  # type: ignore[misc]
     dispatch[type] = save_type
 
 
-def dump(data: Any, stream: IO[bytes]) -> None:
-    """Write `data` so that Python 2.7 with NumPy 1.16 and Python 3 both load it."""
+def dump(data: Any, stream: Any) -> None:
+    """Write `data` to what has a `write`, so that Python 2.7 with NumPy 1.16 and Python 3 both load it."""
     Python2Pickler(stream).dump(data)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -14,9 +15,10 @@ import numpy as np
 import pytest
 
 import alexnet_archive as aa
-from alexnet_archive import checkpoints, paths
+from alexnet_archive import batches, checkpoints, paths
 from alexnet_archive.engines import native
-from alexnet_archive.errors import NativeEngineError, NonFiniteError, UserInputError
+from alexnet_archive.errors import BatchFileError, NativeEngineError, NonFiniteError, UserInputError
+from alexnet_archive.runs import Notice
 from tests.conftest import find_python2
 from tests.e2e.conftest import COMMAND, command
 
@@ -238,3 +240,17 @@ def test_the_interface_offers_both_engines_alike(root: Path, data: Path, net: Pa
     assert np.corrcoef(a["fc4"].ravel(), b["fc4"].ravel())[0, 1] > 0.999
     with pytest.raises(UserInputError, match="cannot count checkpoints"):
         aa.train(resume=trained.folder, epochs=2, keep=2, engine="native")
+
+    bare = tmp_path / "bare"
+    shutil.copytree(data, bare)
+    strings, sizes, labels = batches.read_batch(bare / "data_batch_2001")
+    batches.write_batch(bare / "data_batch_2001", (strings, sizes, [("", None), *labels[1:]]))
+    told: list[object] = []
+    half = aa.test(trained.folder, data=bare, engine="native", report=told.append)
+    assert (half.cases, half.unlabelled) == (40, 1), "the release prints one sum a batch, so the batch is left out whole"
+    assert half.costs == {name: tuple(v / 40 for v in sums) for name, sums in theirs.batches[0].result.costs.items()}
+    assert any("left out whole" in event.text for event in told if isinstance(event, Notice))
+    with pytest.raises(BatchFileError, match="none of the 1 pictures tested has a label"):
+        aa.test(trained.folder, data=bare, engine="native", test_range=2001)
+    with pytest.raises(BatchFileError, match="1 batches of this run hold pictures without a label"):
+        aa.train(net, params=parameters, data=bare, crop_border=4, epochs=1, save=tmp_path, engine="native")

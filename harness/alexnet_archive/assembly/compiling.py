@@ -105,7 +105,7 @@ def _ninja(
 
 def _cudart_folder(companion: Path) -> list[str]:
     """The run-time library's folder, to be searched when the module is imported: as CMake found it."""
-    cache = (companion / "CMakeCache.txt").read_text()
+    cache = (companion / "CMakeCache.txt").read_text(encoding="utf-8")
     found = re.search(r"^CUDA_(?:cudart_LIBRARY|CUDART):\w+=(/.+)/[^/]+$", cache, re.MULTILINE)
     return [f"-L{found[1]}", f"-Wl,-rpath,{found[1]}"] if found else []
 
@@ -145,7 +145,7 @@ def build_companion(job: Job) -> plan.Companion:
 
 def read_companion(folder: Path) -> plan.Companion:
     """What a compiled companion says of itself in companion.json."""
-    facts = json.loads((folder / "companion.json").read_text())
+    facts = json.loads((folder / "companion.json").read_text(encoding="utf-8"))
     return plan.Companion(
         tuple(item for item in facts["include_dirs"] if item),
         tuple(item for item in facts["compile_options"] if item),

@@ -52,7 +52,7 @@ def sections() -> dict[str, str]:
     path = paths.companion() / "symbols.toml"
     if not path.is_file():
         return {}
-    rows = tomllib.loads(path.read_text()).get("symbol", [])
+    rows = tomllib.loads(path.read_text(encoding="utf-8")).get("symbol", [])
     known: dict[str, str] = {}
     for row in rows:
         for name in _NAME.findall(re.sub(r"\(.*", "", str(row.get("name", "")))):

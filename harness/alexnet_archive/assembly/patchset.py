@@ -19,7 +19,7 @@ def series(folder: Path | None = None) -> list[Path]:
     """The patches named in `series`, in order; lines that start with # are comments. Raises BuildError for one missing."""
     folder = folder or paths.patches()
     listing = folder / "series"
-    names = [line.strip() for line in listing.read_text().splitlines()] if listing.is_file() else []
+    names = [line.strip() for line in listing.read_text(encoding="utf-8").splitlines()] if listing.is_file() else []
     patches = [folder / name for name in names if name and not name.startswith("#")]
     for patch in patches:
         if not patch.is_file():

@@ -100,7 +100,7 @@ def read(folder: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        content: dict[str, Any] = json.loads(path.read_text())
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
         return None
     return content if content.get("schema") == SCHEMA and content.get("result") == "built" else None

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from alexnet_archive import kinds
 from alexnet_archive.batches import crops, store
 from alexnet_archive.errors import BatchFileError, UserInputError
 
@@ -41,13 +42,30 @@ class ProviderOptions:
 class Batch:
     """One batch: float32 matrices (features, cases), one per data index, and the images that could not be decoded.
 
-    Matrices of cropped pictures are Fortran-ordered (each case contiguous), as the release's are.
+    Matrices of cropped pictures are Fortran-ordered (each case contiguous), as the release's are. `unlabelled` are the
+    pictures without a label, counted from 0 in one view; the label matrix holds NaN there, so that none becomes a class.
     """
 
     epoch: int
     number: int
     matrices: tuple[Array, ...]
     skipped: tuple[str, ...] = ()
+    unlabelled: tuple[int, ...] = ()
+
+    def labelled(self, views: int = 1) -> Batch:
+        """The cases that have a label, for costs and errors; perhaps none. `views` is the provider's number of views."""
+        if not self.unlabelled:
+            return self
+        kept = np.ones(self.matrices[0].shape[1] // views, bool)
+        kept[list(self.unlabelled)] = False
+        columns = np.flatnonzero(np.tile(kept, views))
+        return replace(self, matrices=tuple(m.T[columns].T for m in self.matrices), unlabelled=())
+
+    def for_answers(self) -> tuple[Array, ...]:
+        """The matrices with class 0 for the label that is not there: for a pass whose costs nobody reads."""
+        if not self.unlabelled:
+            return self.matrices
+        return (self.matrices[0], np.nan_to_num(self.matrices[1], nan=0.0), *self.matrices[2:])
 
 
 class Provider:
@@ -75,11 +93,24 @@ class Provider:
         self.test = test
         self.options = options
         self.label_names: list[str] = list(meta.get("label_names", []))
+        noted = meta.get("unlabelled") or {}
+        self._refuse_unlabelled({number: noted[number] for number in self.batch_range if noted.get(number)})
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="batch-ahead")
         self._pending: tuple[tuple[int, int], Future[Batch]] | None = None
         self._epoch, self._index = 1, 0
         if start is not None:
             self.seek(*start)
+
+    def _refuse_unlabelled(self, missing: dict[int, int]) -> None:
+        """Raises BatchFileError for training batches (number -> pictures without a label) that nothing can be learnt from."""
+        if missing and not self.test:
+            number = next(iter(missing))
+            raise BatchFileError(
+                f"{missing[number]} pictures of batch {number} have no label, and none can be trained on",
+                path=self._path(number), expected="a label for every training picture",
+                found=f"{sum(missing.values())} pictures without one in {len(missing)} batches",
+                remedy="leave such batches out of --train-range",
+            )  # fmt: skip
 
     @property
     def num_classes(self) -> int:
@@ -170,7 +201,7 @@ class PictureProvider(Provider):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.border = self.options.crop_border if self.crops_pictures else 0
-        self.side = square_side(int(required(self.meta, "num_vis", self.folder)), "num_vis of batches.meta")
+        self.side = square_side(int(required(self.meta, "num_vis", self.folder)), "num_vis of batches.meta", self.folder)
         self.inner = self.side - 2 * self.border
         if self.border < 0 or self.inner < 1:
             raise UserInputError(
@@ -184,6 +215,12 @@ class PictureProvider(Provider):
             raise BatchFileError(
                 "data_mean of batches.meta does not fit num_vis", path=self.folder, expected=3 * self.side**2, found=mean.size
             )
+        if not np.isfinite(mean).all():
+            raise BatchFileError(
+                "data_mean of batches.meta holds values that are not finite", path=self.folder, expected="0 to 255",
+                found=f"{np.count_nonzero(~np.isfinite(mean))} of {mean.size}", remedy="convert the pictures again",
+            )  # fmt: skip
+        self.highest_mean = float(mean.max())
         self.full_mean = mean.reshape(3, self.side, self.side)
         centre = crops.Crop(self.border, self.border)
         # Whatever the crop's position, the mean of the centre window is subtracted (section 4.5).
@@ -225,9 +262,40 @@ class PictureProvider(Provider):
     def _views(self) -> list[crops.Crop]:
         return crops.ten_views(self.border)
 
-    def _labels(self, values: Sequence[Any] | NDArray[Any], number: int) -> Array:
-        """Class indices as float32 (1, cases * views), tiled over the views; refuses what is outside the classes."""
-        labels = np.asarray(values, np.float32).reshape(1, -1)
+    def _refuse_empty(self, cases: int, number: int) -> None:
+        if not cases:
+            raise BatchFileError(
+                f"batch {number} holds no pictures", path=self._path(number), expected="one or more", found=0,
+                remedy="leave it out of the range, or convert the pictures again",
+            )  # fmt: skip
+
+    def _one_scale(self, highest: float, number: int | None = None) -> None:
+        """Refuse pictures whose values run to 255 beside a mean that runs to 1, or the other way round."""
+        if highest > 0 and self.highest_mean > 0 and (highest <= 1) != (self.highest_mean <= 1):
+            raise BatchFileError(
+                "the pictures and data_mean of batches.meta are not on one scale",
+                path=self.folder if number is None else self._path(number), remedy="convert the pictures again",
+                expected=f"values up to {highest:g}, as the pictures'", found=f"up to {self.highest_mean:g} in data_mean",
+            )  # fmt: skip
+
+    def _whole(self, form: str, case: int, label: Any, raw: Any, number: int) -> int | None:
+        """`raw` as an int or None once `label`, the entry it stands in, is judged; raises BatchFileError."""
+        wrong = store.entry_fault(form, "label", label)
+        if wrong:
+            raise BatchFileError(
+                f"the label of image {case} of batch {number} is not what it must be", path=self._path(number), expected=wrong,
+                found=kinds.shown(label), remedy="`batches check` lists every such label; convert the pictures again",
+            )  # fmt: skip
+        return None if raw is None else int(raw)
+
+    def _labels(self, values: Sequence[int | None], number: int) -> tuple[Array, tuple[int, ...]]:
+        """Class indices as float32 (1, cases * views), NaN where there is none, and the cases that have none.
+
+        Raises BatchFileError for a class that is not there, and in training for a picture without a label.
+        """
+        unlabelled = tuple(case for case, value in enumerate(values) if value is None)
+        self._refuse_unlabelled({number: len(unlabelled)} if unlabelled else {})
+        labels = np.array([np.nan if value is None else value for value in values], np.float32).reshape(1, -1)
         named = len(self.label_names)
         outside = (labels < 0) | (labels >= named)
         if outside.any():
@@ -239,7 +307,7 @@ class PictureProvider(Provider):
                 found=f"{labels[0, case]:g}",
                 remedy="label_offset in batches.meta is added to every raw label: check it with `batches check`",
             )
-        return np.tile(labels, (1, self.num_views))
+        return np.tile(labels, (1, self.num_views)), unlabelled
 
 
 def required(meta: dict[str, Any], key: str, folder: Path | None) -> Any:
@@ -249,9 +317,9 @@ def required(meta: dict[str, Any], key: str, folder: Path | None) -> Any:
     return meta[key]
 
 
-def square_side(values: int, what: str) -> int:
-    """Side of a square RGB picture with that many values."""
+def square_side(values: int, what: str, path: Path | None = None) -> int:
+    """Side of a square RGB picture with that many values; `path` is where they were found."""
     side = round((values / 3) ** 0.5)
     if values <= 0 or 3 * side * side != values:
-        raise BatchFileError(f"{what} is not 3 x side x side", expected="3 x side x side", found=values)
+        raise BatchFileError(f"{what} is not 3 x side x side", path=path, expected="3 x side x side", found=values)
     return side

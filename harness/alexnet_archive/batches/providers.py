@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from alexnet_archive import kinds
 from alexnet_archive.batches import codec, crops, store
 from alexnet_archive.batches.codec import PictureError
+from alexnet_archive.batches.dummies import DUMMY_SHAPES, Dummy, one_hot
 from alexnet_archive.batches.provider import (
     Array,
     Batch,
@@ -27,20 +29,19 @@ from alexnet_archive.batches.provider import (
 )
 from alexnet_archive.errors import BatchFileError, UserInputError
 
-DUMMY_SHAPES = {"dummy-lr": (10, 512), "dummy-ce": (16, 16)}
-"""Classes and cases of the dummies (section 4.11)."""
-
-DUMMY_TREE = {
-    **{node: [] for node in range(10)},
-    10: [0, 1, 2], 11: [3, 4, 5], 12: [6, 7], 13: [8, 9], 14: [10, 11], 15: [12, 13], 16: [14, 15],
-}  # fmt: skip
-
 
 class RawProvider(PictureProvider):
     """Dictionary batches: `data` (features, cases) and `labels` (sections 4.4, 4.5, 4.9)."""
 
-    def _raw(self, number: int) -> tuple[dict[str, Any], NDArray[Any], NDArray[Any]]:
+    def _raw(self, number: int) -> tuple[dict[str, Any], NDArray[Any], list[int | None]]:
         """The dictionary, its pictures as (cases, 3, side, side) and its labels."""
+        value, data, labels = self._values(number, 3 * self.side**2)
+        if data.dtype.kind == "f":
+            self._one_scale(float(data.max()), number)
+        return value, data.T.reshape(-1, 3, self.side, self.side), labels
+
+    def _values(self, number: int, rows: int) -> tuple[dict[str, Any], NDArray[Any], list[int | None]]:
+        """The dictionary, its data (rows, cases) and its labels, judged."""
         path = self._path(number)
         value = store.read_batch(path)
         if not isinstance(value, dict) or not {"data", "labels"} <= set(value):
@@ -51,11 +52,18 @@ class RawProvider(PictureProvider):
                 found=type(value).__name__,
                 remedy="JPEG batches are read by the provider inet-lr-cropped-jpeg",
             )
-        data, labels = np.asarray(value["data"]), np.asarray(value["labels"]).reshape(-1)
-        expected = (3 * self.side**2, labels.size)
+        wrong, labels = store.entry_fault("raw", "data", value["data"]), store.raw_labels(value)
+        data = np.asarray(None if wrong else value["data"])
+        expected = (rows, len(labels))
         if data.shape != expected:
-            raise BatchFileError(f"{path.name} has data of another shape", path=path, expected=expected, found=data.shape)
-        return value, data.T.reshape(-1, 3, self.side, self.side), labels
+            raise BatchFileError(
+                f"{path.name} has data of another shape", path=path, expected=f"numbers of shape {expected}",
+                found=kinds.shown(value["data"]) if wrong else data.shape,
+            )  # fmt: skip
+        self._refuse_empty(len(labels), number)
+        if not np.isfinite(data).all():
+            raise BatchFileError(f"{path.name} holds values that are not finite", path=path, expected="finite numbers")
+        return value, data, [self._whole("raw", case, label, label, number) for case, label in enumerate(labels)]
 
 
 class UncroppedImageNet(RawProvider):
@@ -71,7 +79,14 @@ class UncroppedImageNet(RawProvider):
         if "wordpres" not in value:
             raise BatchFileError(f"batch {number} has no wordpres", path=self._path(number), expected="wordpres")
         data = np.ascontiguousarray((pictures - self.full_mean).reshape(len(labels), -1).T, np.float32)
-        return Batch(epoch, number, (data, self._labels(labels, number), np.asarray(value["wordpres"], np.float32)))
+        words, wrong = value["wordpres"], store.entry_fault("raw", "wordpres", value["wordpres"])
+        if wrong or np.asarray(words).shape != (self.dims(2), len(labels)):
+            raise BatchFileError(
+                f"wordpres of batch {number} is not what it must be", path=self._path(number),
+                expected=f"a matrix of numbers, {self.dims(2)} x {len(labels)}", found=kinds.shown(words),
+            )  # fmt: skip
+        classes, unlabelled = self._labels(labels, number)
+        return Batch(epoch, number, (data, classes, np.asarray(words, np.float32)), unlabelled=unlabelled)
 
 
 class CroppedImageNet(RawProvider):
@@ -83,7 +98,8 @@ class CroppedImageNet(RawProvider):
 
     def load(self, epoch: int, number: int) -> Batch:
         _, pictures, labels = self._raw(number)
-        return Batch(epoch, number, (self._varied(pictures, epoch, number), self._labels(labels, number)))
+        classes, unlabelled = self._labels(labels, number)
+        return Batch(epoch, number, (self._varied(pictures, epoch, number), classes), unlabelled=unlabelled)
 
 
 class Cifar(RawProvider):
@@ -106,8 +122,8 @@ class Cifar(RawProvider):
     def load(self, epoch: int, number: int) -> Batch:
         _, pictures, values = self._raw(number)
         data = np.ascontiguousarray((pictures - self.full_mean).reshape(len(values), -1).T, np.float32)
-        labels = self._labels(values, number)
-        return Batch(epoch, number, (data, labels, one_hot(labels, self.num_classes)))
+        labels, unlabelled = self._labels(values, number)
+        return Batch(epoch, number, (data, labels, one_hot(labels, self.num_classes)), unlabelled=unlabelled)
 
 
 class CroppedCifar(RawProvider):
@@ -125,7 +141,8 @@ class CroppedCifar(RawProvider):
 
     def load(self, epoch: int, number: int) -> Batch:
         _, pictures, labels = self._raw(number)
-        return Batch(epoch, number, (self._varied(pictures, epoch, number, run=1), self._labels(labels, number)))
+        classes, unlabelled = self._labels(labels, number)
+        return Batch(epoch, number, (self._varied(pictures, epoch, number, run=1), classes), unlabelled=unlabelled)
 
 
 class FlatMemory(RawProvider):
@@ -138,23 +155,24 @@ class FlatMemory(RawProvider):
         Provider.__init__(self, folder, meta, *rest, **named)
         self.values = int(required(meta, "num_vis", folder))
         self.column_mean = np.asarray(required(meta, "data_mean", folder), np.float32).reshape(-1, 1)
-        self._memory: dict[int, tuple[Array, ...]] = {}
+        if self.column_mean.size != self.values or not np.isfinite(self.column_mean).all():
+            raise BatchFileError(
+                "data_mean of batches.meta does not fit num_vis, or is not finite", path=folder, expected=self.values,
+                found=f"{self.column_mean.size}, {np.count_nonzero(np.isfinite(self.column_mean))} of them finite",
+            )  # fmt: skip
+        self._memory: dict[int, tuple[tuple[Array, ...], tuple[int, ...]]] = {}
 
     def dims(self, idx: int) -> int:
         return self.values if idx == 0 else self.num_classes
 
     def load(self, epoch: int, number: int) -> Batch:
         if number not in self._memory:
-            value = store.read_batch(self._path(number))
-            data = np.asarray(value["data"], np.float32)
-            if data.shape[0] != self.values:
-                raise BatchFileError(
-                    f"batch {number} has vectors of another length", path=self._path(number), expected=self.values,
-                    found=data.shape[0],
-                )  # fmt: skip
-            labels = self._labels(np.asarray(value["labels"]).reshape(-1), number)
-            self._memory[number] = (np.ascontiguousarray(data - self.column_mean), one_hot(labels, self.num_classes))
-        return Batch(epoch, number, self._memory[number])
+            _, data, values = self._values(number, self.values)
+            labels, unlabelled = self._labels(values, number)
+            centred = np.ascontiguousarray(np.asarray(data, np.float32) - self.column_mean)
+            self._memory[number] = (centred, one_hot(labels, self.num_classes)), unlabelled
+        matrices, unlabelled = self._memory[number]
+        return Batch(epoch, number, matrices, unlabelled=unlabelled)
 
     def _plot_mean(self, side: int) -> Any:
         return self.column_mean.reshape(1, 3, side, side)
@@ -165,6 +183,7 @@ class JpegImageNet(PictureProvider):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
+        self._one_scale(255)
         self.num_views = 10 if self.test and self.options.multiview else 1
         self.offset = int(self.meta.get("label_offset", 0))
         self.no_crop = bool(self.meta.get("no_crop", False))
@@ -180,33 +199,20 @@ class JpegImageNet(PictureProvider):
     def load(self, epoch: int, number: int) -> Batch:
         strings, labels = self._tuple(number)
         pictures, kept, skipped = self._decode(strings, number)
-        values = [self._class(labels[case], number) for case in kept]
-        data = self._varied(pictures, epoch, number)
-        return Batch(epoch, number, (data, self._labels(values, number)), skipped)
+        classes, unlabelled = self._labels([self._class(case, labels[case], number) for case in kept], number)
+        return Batch(epoch, number, (self._varied(pictures, epoch, number), classes), skipped, unlabelled)
 
-    def _tuple(self, number: int) -> tuple[list[bytes], list[Any]]:
+    def _tuple(self, number: int) -> tuple[list[Any], list[Any]]:
         path = self._path(number)
-        value = store.read_batch(path)
-        if not isinstance(value, tuple) or len(value) != 3 or len(value[0]) != len(value[2]):
-            raise BatchFileError(
-                f"{path.name} is no JPEG batch",
-                path=path,
-                expected="a tuple (JPEG strings, sizes, labels)",
-                found=type(value).__name__,
-                remedy="raw batches are read by inet-lr-cropped; cuda-convnet2's are imported by `convert`",
-            )
-        return list(value[0]), list(value[2])
+        strings, labels = store.jpeg_parts(store.read_batch(path), path)
+        self._refuse_empty(len(strings), number)
+        return strings, labels
 
-    def _class(self, label: Any, number: int) -> int:
-        try:
-            raw = label[1]
-        except (TypeError, IndexError) as error:
-            raise BatchFileError(
-                f"batch {number} has a label that is no (wnid, number) pair", path=self._path(number), found=repr(label)
-            ) from error
-        return 0 if raw is None else int(raw) + self.offset
+    def _class(self, case: int, label: Any, number: int) -> int | None:
+        raw = self._whole("jpeg", case, label, label[1] if isinstance(label, (list, tuple)) and len(label) == 2 else 0, number)
+        return None if raw is None else raw + self.offset
 
-    def _decode(self, strings: Sequence[bytes], number: int) -> tuple[NDArray[np.uint8], list[int], tuple[str, ...]]:
+    def _decode(self, strings: Sequence[Any], number: int) -> tuple[NDArray[np.uint8], list[int], tuple[str, ...]]:
         """Pictures (cases, 3, side, side), the images they are, and the names of those that do not decode.
 
         As in the release, an undecodable image is skipped and the rest move up; one of another size is an error.
@@ -214,6 +220,9 @@ class JpegImageNet(PictureProvider):
         pictures = np.empty((len(strings), 3, self.side, self.side), np.uint8)
 
         def one(case: int) -> str | None:
+            wrong = store.entry_fault("jpeg", "string", strings[case])
+            if wrong:
+                return f"data_batch_{number} image {case}: no {wrong} but {kinds.shown(strings[case])}"
             try:
                 pixels = codec.decode(strings[case])
             except PictureError as error:
@@ -250,7 +259,14 @@ class Flickr(JpegImageNet):
 
     def __init__(self, folder: Path | None, meta: dict[str, Any], *rest: Any, **named: Any) -> None:
         super().__init__(folder, {**meta, "no_crop": False}, *rest, **named)
-        self.tags = {store.text(tag): int(index) for tag, index in required(meta, "freq_to_id", folder).items()}
+        classes = required(meta, "freq_to_id", folder)
+        self.tags = {kinds.same_form(store.text(tag)): int(index) for tag, index in classes.items()}
+        outside = [tag for tag, index in self.tags.items() if not 0 <= index < self.num_classes]
+        if outside:
+            raise BatchFileError(
+                f"freq_to_id of batches.meta gives tag {outside[0]} a class that is not there", path=folder,
+                expected=f"0 to {self.num_classes - 1}", found=self.tags[outside[0]],
+            )  # fmt: skip
 
     @property
     def num_classes(self) -> int:
@@ -264,44 +280,17 @@ class Flickr(JpegImageNet):
         pictures, kept, skipped = self._decode(strings, number)
         hot = np.zeros((self.num_classes, len(kept)), np.float32)
         for column, case in enumerate(kept):
+            if store.entry_fault("jpeg", "tags", labels[case]):
+                raise BatchFileError(
+                    f"the tags of image {case} of batch {number} are not what they must be", path=self._path(number),
+                    expected="a list of texts", found=kinds.shown(labels[case]),
+                    remedy="`batches check` lists every such image",
+                )  # fmt: skip
             for tag in labels[case]:
-                index = self.tags.get(re.sub(r"\s", "", store.text(tag).lower()))
+                index = self.tags.get(re.sub(r"\s", "", kinds.same_form(store.text(tag)).lower()))
                 if index is not None:
                     hot[index, column] = 1
         return Batch(epoch, number, (self._varied(pictures, epoch, number), np.tile(hot, (1, self.num_views))), skipped)
-
-
-class Dummy(Provider):
-    """`dummy-lr-<D>` and `dummy-ce-<D>`: random numbers without files (section 4.11).
-
-    The first epoch is 1, where public code of the time counted from 2.
-    """
-
-    def __init__(self, kind: str, values: int, *, test: bool, options: ProviderOptions, start: tuple[int, int] | None) -> None:
-        classes, self.cases = DUMMY_SHAPES[kind]
-        self.kind, self.values = kind, values
-        meta: dict[str, Any] = {"num_vis": values, "label_names": [str(k) for k in range(classes)], "data_in_rows": True}
-        if kind == "dummy-lr":
-            meta |= {"tree": {node: list(below) for node, below in DUMMY_TREE.items()}, "all_wnids": {"gproot": 16}}
-        super().__init__(None, meta, [1], test=test, options=options, start=start)
-
-    def dims(self, idx: int) -> int:
-        if idx == 0:
-            return self.values
-        return 1 if self.kind == "dummy-lr" else self.num_classes
-
-    def load(self, epoch: int, number: int) -> Batch:
-        rng = self._rng(epoch, number, crops.Purpose.DUMMY)
-        data = rng.random((self.values, self.cases), np.float32)
-        labels = rng.integers(self.num_classes, size=(1, self.cases)).astype(np.float32)
-        if self.kind == "dummy-ce":
-            return Batch(epoch, number, (data, one_hot(labels, self.num_classes)))
-        return Batch(epoch, number, (data, labels, rng.random((1, self.cases), np.float32)))
-
-
-def one_hot(labels: Array, classes: int) -> Array:
-    """(1, cases) class indices as (classes, cases)."""
-    return (np.arange(classes)[:, None] == labels.reshape(1, -1)).astype(np.float32)
 
 
 PROVIDERS: dict[str, type[Provider]] = {

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from alexnet_archive import files
+from alexnet_archive import files, kinds
 from alexnet_archive.batches import codec, store
 from alexnet_archive.batches.codec import PictureError
+from alexnet_archive.batches.provider import square_side
 from alexnet_archive.errors import BatchFileError
 
 GAP, CAPTION = 6, 14
@@ -28,7 +29,7 @@ def contact_sheet(folder: Path, number: int, out: Path, *, images: int = 48, col
     """
     meta = store.read_meta(folder)
     value = store.read_batch(store.batch_path(folder, number))
-    pictures = _pictures(value, meta, images)
+    pictures = _pictures(value, meta, images, store.batch_path(folder, number))
     if not pictures:
         raise BatchFileError(f"batch {number} holds no pictures to show", path=store.batch_path(folder, number))
     columns = min(columns, len(pictures))
@@ -63,20 +64,22 @@ def _shorten(caption: str, width: int, font: Any) -> str:
     return caption
 
 
-def _pictures(value: Any, meta: dict[str, Any], images: int) -> list[tuple[Image.Image | None, str]]:
+def _pictures(value: Any, meta: dict[str, Any], images: int, path: Path) -> list[tuple[Image.Image | None, str]]:
     names = meta.get("label_names", [])
     if isinstance(value, dict) and "data" in value:
-        data, labels = np.asarray(value["data"])[:, :images], np.asarray(value["labels"]).reshape(-1)
-        side = round((data.shape[0] / 3) ** 0.5)
+        wrong = store.entry_fault("raw", "data", value["data"])
+        if wrong:
+            raise BatchFileError(f"data of {path.name} cannot be shown", path=path, expected=wrong, found=type(value["data"]))
+        data, labels = np.asarray(value["data"])[:, :images], store.raw_labels(value)
+        side = square_side(data.shape[0], f"the length of a picture in {path.name}", path)
         planes = data.T.reshape(-1, 3, side, side).transpose(0, 2, 3, 1).astype(np.uint8)
-        return [(Image.fromarray(p), _name(names, int(label))) for p, label in zip(planes, labels)]
-    if not isinstance(value, tuple) or len(value) != 3:
-        return []
+        return [(Image.fromarray(p), _caption(("", label), names, 0)) for p, label in zip(planes, labels)]
+    strings, kept = store.jpeg_parts(value, path)
     offset = int(meta.get("label_offset", 0))
     found: list[tuple[Image.Image | None, str]] = []
-    for data, label in list(zip(value[0], value[2]))[:images]:
+    for data, label in list(zip(strings, kept))[:images]:
         try:
-            picture = Image.fromarray(codec.decode(data))
+            picture = Image.fromarray(codec.decode(data if isinstance(data, bytes) else b""))
         except PictureError:
             picture = None
         found.append((picture, _caption(label, names, offset)))
@@ -84,9 +87,11 @@ def _pictures(value: Any, meta: dict[str, Any], images: int) -> list[tuple[Image
 
 
 def _caption(label: Any, names: list[str], offset: int) -> str:
-    if isinstance(label, tuple) and len(label) == 2:
+    if not store.entry_fault("jpeg", "label", label):
         return "(no label)" if label[1] is None else _name(names, int(label[1]) + offset)
-    return ", ".join(store.text(tag) for tag in label)
+    if label and isinstance(label, list) and all(map(kinds.is_text, label)):
+        return ", ".join(store.text(tag) for tag in label)
+    return f"wrong label: {kinds.shown(label, 30)}"
 
 
 def _name(names: list[str], label: int) -> str:

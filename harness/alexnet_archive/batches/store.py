@@ -6,19 +6,22 @@ Checked against: python-and-data sections 4.1, 4.3, 4.6, 5.2 (format and Python 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet_archive import files, pickles
+from alexnet_archive import files, kinds, pickles
 from alexnet_archive.errors import ArchiveError, BatchFileError
 
 META_NAME = "batches.meta"
+KEYS = Path(__file__).parent / "keys.toml"
 TRAINING_FROM, VALIDATION_FROM, TEST_FROM, TEST_END = 1, 2000, 3000, 4000
 
+_RUN = re.compile(r"\d+\.\d+|ConvNet__.*")
+"""How checkpoints and run folders are called: not what a data folder holds."""
 _BATCH_NAME = re.compile(r"data_batch_(\d+)")
 _REMEDY = "check the folder with `alexnet-archive batches check`, or make it again with `alexnet-archive convert`"
 
@@ -75,24 +78,44 @@ def _load(path: Path) -> Any:
 
 
 def read_meta(folder: Path) -> dict[str, Any]:
-    """`batches.meta` with text keys and label names; arrays as stored (section 4.3 lists the keys).
+    """`batches.meta` with text keys and label names in one Unicode form; arrays as stored (section 4.3 lists the keys).
 
-    Raises BatchFileError when it is missing or no dictionary, UnsafePickleError when it is damaged.
+    Raises BatchFileError when it is missing, no dictionary, or holds something else than `keys.toml` says;
+    UnsafePickleError when it is damaged.
     """
+    meta = stored_meta(folder)
+    for key, expected, found in meta_faults(meta):
+        raise BatchFileError(
+            f"{key} of {META_NAME} is not what it must be", path=Path(folder) / META_NAME, expected=expected,
+            found=kinds.shown(found), remedy=_REMEDY,
+        )  # fmt: skip
+    for key in ("label_names", "wnids"):
+        if key in meta:
+            meta[key] = [kinds.same_form(text(name)) for name in meta[key]]
+    if isinstance(meta.get("dp_type"), bytes):
+        meta["dp_type"] = text(meta["dp_type"])
+    return meta
+
+
+def meta_faults(meta: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
+    """(key, what is expected, what is found) for every key of a `batches.meta` that holds something else."""
+    yield from kinds.faults(meta, kinds.tables(KEYS)["meta"])
+
+
+def stored_meta(folder: Path) -> dict[str, Any]:
+    """`batches.meta` with text keys, its values unjudged; raises as `read_meta` does for what is no dictionary."""
     path = Path(folder) / META_NAME
     if not path.is_file():
+        run = Path(folder).is_dir() and any(_RUN.fullmatch(entry.name) for entry in Path(folder).iterdir())
         raise BatchFileError(
-            f"{folder} is no data folder: it holds no {META_NAME}",
+            f"{folder} is no data folder: it holds no {META_NAME}" + (" but checkpoints" if run else ""),
             path=path,
-            remedy="make one with `alexnet-archive convert SRC OUT`",
-        )
+            remedy="that is a run: name the folder of its batch files" if run
+            else "make one with `alexnet-archive convert SRC OUT`",
+        )  # fmt: skip
     meta = _with_text_keys(_load(path))
     if not isinstance(meta, dict):
         raise BatchFileError(f"{path} holds no dictionary", path=path, expected="dict", found=type(meta).__name__)
-    if "label_names" in meta:
-        meta["label_names"] = [text(name) for name in meta["label_names"]]
-    if isinstance(meta.get("dp_type"), bytes):
-        meta["dp_type"] = text(meta["dp_type"])
     return meta
 
 
@@ -121,6 +144,57 @@ def read_batch(path: Path) -> Any:
     Raises BatchFileError when it is missing, UnsafePickleError when it is damaged or hostile.
     """
     return _with_text_keys(_load(Path(path)))
+
+
+def entry_fault(form: str, what: str, value: Any) -> str:
+    """What a `string` or `label` of a batch in `form` (jpeg, raw) should have been; "" for a sound one."""
+    return next((expected for _, expected, _ in kinds.faults({what: value}, {what: kinds.tables(KEYS)[form][what]})), "")
+
+
+def jpeg_parts(value: Any, path: Path) -> tuple[list[Any], list[Any]]:
+    """JPEG strings and labels of a batch, as stored. Raises BatchFileError for what is no tuple of three equal lists."""
+    parts = [part for part in value if isinstance(part, (list, tuple))] if isinstance(value, tuple) else []
+    lengths = [len(part) for part in parts]
+    if len(parts) != 3 or len(value) != 3 or len(set(lengths)) != 1:
+        raise BatchFileError(
+            f"{path.name} is no JPEG batch",
+            path=path,
+            expected="a tuple of three lists of one length (JPEG strings, sizes, labels)",
+            found=type(value).__name__ + (f" of lists of {', '.join(map(str, lengths))}" if lengths else ""),
+            remedy="raw batches are read by inet-lr-cropped; cuda-convnet2's are imported by `convert`",
+        )
+    return list(parts[0]), list(parts[2])
+
+
+def raw_labels(value: Mapping[str, Any]) -> list[Any]:
+    """The labels of a raw batch, one a picture, as Python values; None where a picture has none."""
+    labels = value.get("labels", [])
+    return np.asarray(labels, dtype=None if isinstance(labels, np.ndarray) else object).reshape(-1).tolist()
+
+
+def unlabelled_in(path: Path) -> tuple[int, int]:
+    """(pictures without a label, pictures) of a batch file; what is no batch counts as labelled, others judge it."""
+    value = read_batch(path)
+    if isinstance(value, dict):
+        labels = raw_labels(value)
+        return sum(label is None for label in labels), len(labels)
+    if not isinstance(value, tuple) or len(value) != 3 or not isinstance(value[2], (list, tuple)):
+        return 0, 1
+    pairs = [label for label in value[2] if isinstance(label, (list, tuple)) and len(label) == 2]
+    return sum(label[1] is None for label in pairs), len(value[2])
+
+
+def unlabelled(folder: Path, numbers: Sequence[int]) -> dict[int, int]:
+    """Batch number -> pictures without a label, where there are any: as `convert` noted, else from the batch files."""
+    noted = read_meta(folder).get("unlabelled")
+    if noted is None:
+        noted = {number: unlabelled_in(batch_path(folder, number))[0] for number in numbers}
+    return {number: int(noted[number]) for number in numbers if noted.get(number)}
+
+
+def has_labels(folder: Path, numbers: Sequence[int]) -> bool:
+    """Whether any picture of these batches has a label; reads no further than the first that has."""
+    return any(missing < pictures for missing, pictures in (unlabelled_in(batch_path(folder, n)) for n in numbers))
 
 
 def batch_bytes(batch: Any) -> bytes:
@@ -154,4 +228,8 @@ def read_predictions(path: Path) -> tuple[NDArray[np.float32], str]:
     value = read_batch(path)
     if not isinstance(value, dict) or "data" not in value:
         raise BatchFileError(f"{path} is no prediction file", path=path, expected="dict with data and note")
+    for key, expected, found in kinds.faults(value, kinds.tables(KEYS)["predictions"]):
+        raise BatchFileError(f"{key} of {path} is not what it must be", path=path, expected=expected, found=kinds.shown(found))
+    if not np.isfinite(value["data"]).all():
+        raise BatchFileError(f"{path} holds probabilities that are not finite", path=path, expected="finite numbers")
     return np.asarray(value["data"], np.float32), text(value.get("note", ""))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from alexnet_archive.checkpoints.seal import require_finite
 from alexnet_archive.errors import ExportError
 from alexnet_archive.files import atomic_writer
 
@@ -34,9 +35,11 @@ def arrays(layers: dict[str, dict[str, Any]], *, momentum: bool = False) -> dict
 def export(checkpoint: Checkpoint, path: Path, kind: str, *, momentum: bool = False) -> Path:
     """Write `checkpoint` as `npz`, `safetensors` or `onnx`; returns the path.
 
-    Raises ExportError for an unknown kind, a missing optional library, or a layer the format cannot express.
+    Raises CheckpointError for weights that are not finite, ExportError for an unknown kind, a missing optional library, or
+    a layer the format cannot express.
     """
     path = Path(path)
+    require_finite(checkpoint.layers, checkpoint.path)
     if kind == "npz":
         with atomic_writer(path) as stream:
             np.savez(stream, **arrays(checkpoint.layers, momentum=momentum))  # type: ignore[arg-type]

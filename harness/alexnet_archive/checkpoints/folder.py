@@ -57,9 +57,14 @@ def newest(path: Path) -> Path:
         runs = sorted((f for f in path.glob("ConvNet__*") if f.is_dir() and checkpoint_files(f)), key=lambda f: f.name)
         if runs:
             return newest(runs[-1])
+        if (path / "batches.meta").is_file():
+            raise CheckpointError(
+                f"{path} is a data folder, not a run", path=path, remedy="name the run here, and the data folder with --data"
+            )
         raise CheckpointError(
-            f"{path} holds no checkpoint", path=path, remedy="nothing was saved there yet; start without --resume"
-        )
+            f"{path} holds no checkpoint", path=path, expected="a file such as 10.4, or run folders ConvNet__...",
+            remedy="nothing was saved there yet, or the runs lie elsewhere: `alexnet-archive runs list FOLDER` looks for them",
+        )  # fmt: skip
     return files[-1]
 
 

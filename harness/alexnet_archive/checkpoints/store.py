@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import copy
+import logging
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
-from alexnet_archive import pickles
-from alexnet_archive.checkpoints import keys
+from alexnet_archive import kinds, pickles
+from alexnet_archive.checkpoints import keys, seal
 from alexnet_archive.checkpoints.folder import newest, prune, sweep
 from alexnet_archive.checkpoints.options import OptionRow, options_from_pickle, options_to_pickle
-from alexnet_archive.errors import CheckpointError
+from alexnet_archive.errors import ArchiveError, CheckpointError
 from alexnet_archive.files import atomic_writer, make_folder
+
+log = logging.getLogger(__name__)
 
 # Our own entry beside `model_state` and `op`. The release never looks at it and drops it when it saves again,
 # so it can never describe a state that the release has trained past.
 EXTENSION = "alexnet_archive"
+PICTURES = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"BM", b"II*\0", b"MM\0*")
+"""How files of pictures begin; WebP is told by its ninth byte."""
 
 
 @dataclass(frozen=True)
@@ -55,34 +60,96 @@ class Checkpoint:
         return f"{self.epoch}.{self.batchnum}"
 
 
-def load(path: Path) -> Checkpoint:
+def load(path: Path, *, finite: bool = True) -> Checkpoint:
     """Read a checkpoint file, or the newest one of a run directory, without constructing anything foreign.
 
-    Raises CheckpointError when it is missing or not a checkpoint, UnsafePickleError when it is damaged or hostile.
+    Raises CheckpointError when it is missing, not a checkpoint, changed since it was written, or, unless `finite` is False,
+    holds weights that are not finite; UnsafePickleError when it is damaged or hostile. A file without a digest, such as one
+    of the release's, is loaded with a line in the log of this module.
     """
     file = newest(path)
-    content = pickles.load_file(file, encoding="latin1")
-    state = content.get("model_state") if isinstance(content, dict) else None
+    _refuse_pictures(file)
+    whole = seal.is_whole(file)
+    try:
+        loaded, behind = _read(file)
+    except ArchiveError as error:
+        if whole is False:
+            error.message += ": it was changed since it was written"
+        raise
+    stored = loaded.extension.pop(seal.DIGESTS, None)
+    if whole is False:
+        raise _changed(file, _different_parts(loaded, stored))
+    if whole is None and (behind or stored is not None):
+        raise _changed(file, "in the line with the digest" if behind else "the line with the digest is gone")
+    if whole is None:
+        log.info("%s has no digest: damage to its numbers would not be noticed", file)
+    if finite:
+        seal.require_finite(loaded.layers, file)
+    return loaded
+
+
+def _refuse_pictures(file: Path) -> None:
+    with file.open("rb") as stream:
+        begin = stream.read(12)
+    if begin.startswith(PICTURES) or (begin[:4] == b"RIFF" and begin[8:] == b"WEBP"):
+        raise CheckpointError(
+            f"{file} is a picture, not a checkpoint", path=file, expected="a run folder, or a checkpoint in one",
+            found="a picture", remedy="name the run first, then the pictures",
+        )  # fmt: skip
+
+
+def _different_parts(loaded: Checkpoint, stored: Any) -> str:
+    """The names of the arrays that are not those that were written, in a file that differs somewhere."""
+    known, now = stored if isinstance(stored, dict) else {}, seal.digests(loaded.layers, loaded.options)
+    parts = [name for name in {**known, **now} if known.get(name) != now.get(name)] if known else []
+    if not parts:
+        return "outside of arrays and options"
+    return ", ".join(parts[:3]) + (f" and {len(parts) - 3} more" if len(parts) > 3 else "")
+
+
+def _changed(file: Path, where: str) -> CheckpointError:
+    return CheckpointError(
+        f"{file} was changed since it was written", path=file, expected="the bytes whose digest stands at its end",
+        found=f"other bytes: {where}", remedy="fetch it again, or use another checkpoint of the run",
+    )  # fmt: skip
+
+
+def _read(file: Path) -> tuple[Checkpoint, bytes]:
+    """A checkpoint as it stands, and what follows its pickle in the file."""
+    with pickles.opened(file) as stream:
+        content = pickles.load(stream, encoding="latin1", path=file)
+        behind = stream.read(2 * seal.SIZE)
+    if not isinstance(content, dict):
+        content = {}
+    state = content.get("model_state")
     if not isinstance(state, dict) or "layers" not in state:
         raise CheckpointError(
             f"{file} is a pickle but not a checkpoint", path=file, expected="a dict with model_state and op",
-            found=type(content).__name__, remedy="name a file of a run directory such as ConvNet__.../12.5",
+            found=", ".join(map(str, content)) or "neither", remedy="name a file of a run directory such as ConvNet__.../12.5",
         )  # fmt: skip
     container = state["layers"]
     layers = _by_name(container, file)
-    extension = content.get(EXTENSION)
+    given = content.get(EXTENSION)
+    extension = given if isinstance(given, dict) else {}
+    wrong = keys.fault_beside(state, extension)
+    if wrong is not None:
+        raise CheckpointError(
+            f"{wrong[0]} of {file} is damaged", path=file, expected=wrong[1], found=kinds.shown(wrong[2]),
+            remedy="fetch it again, or resume an older checkpoint of the run",
+        )  # fmt: skip
     try:
-        return Checkpoint(
+        found = Checkpoint(
             epoch=int(state.get("epoch", 1)),
             batchnum=int(state.get("batchnum", 1)),
             layers=layers,
             train_outputs=_history(state.get("train_outputs", [])),
             test_outputs=_history(state.get("test_outputs", [])),
             options=options_from_pickle(content.get("op")),
-            extension=extension if isinstance(extension, dict) else {},
+            extension=extension,
             path=file,
             old_container=isinstance(container, list),
         )
+        return found, behind
     except (TypeError, ValueError) as error:
         raise CheckpointError(
             f"{file} has a damaged model_state", path=file, expected="epoch, batchnum and lists of (costs, cases)",
@@ -92,7 +159,11 @@ def load(path: Path) -> Checkpoint:
 
 def _history(outputs: Any) -> list[tuple[dict[str, list[float]], int]]:
     """(costs per case, cases) per batch; raises TypeError or ValueError for anything else."""
-    return [({str(name): [float(v) for v in values] for name, values in dict(costs).items()}, int(n)) for costs, n in outputs]
+    found = [({str(name): [float(v) for v in values] for name, values in dict(costs).items()}, n) for costs, n in outputs]
+    uncounted = [cases for _, cases in found if not kinds.is_whole(cases)]
+    if uncounted:
+        raise ValueError(f"{kinds.shown(uncounted[0])} cases")
+    return [(costs, int(cases)) for costs, cases in found]
 
 
 def _by_name(container: Any, file: Path) -> dict[str, dict[str, Any]]:
@@ -190,6 +261,8 @@ def save(
     make_folder(folder)
     sweep(folder)
     path = folder / checkpoint.file_name
+    rows = list(options)
+    parts = seal.digests(checkpoint.layers, {row.name: row.value for row in rows})
     content = {
         "model_state": {
             "epoch": checkpoint.epoch,
@@ -198,8 +271,8 @@ def save(
             "test_outputs": checkpoint.test_outputs,
             "layers": checkpoint.layers,
         },
-        "op": options_to_pickle(options),
-        EXTENSION: checkpoint.extension,
+        "op": options_to_pickle(rows),
+        EXTENSION: {**checkpoint.extension, seal.DIGESTS: parts},
     }
     with atomic_writer(path) as stream:
         if zipped:
@@ -207,8 +280,14 @@ def save(
                 zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, allowZip64=True) as archive,
                 archive.open("data", "w", force_zip64=True) as member,
             ):
-                pickles.dump(content, member)
+                _dump(content, member)
         else:
-            pickles.dump(content, stream)
+            _dump(content, stream)
     prune(folder, path, max_megabytes, count)
     return path
+
+
+def _dump(content: Any, stream: IO[bytes]) -> None:
+    sealing = seal.Sealing(stream)
+    pickles.dump(content, sealing)
+    sealing.seal()

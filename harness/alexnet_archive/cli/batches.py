@@ -40,7 +40,9 @@ def check(folder: Path, as_json: bool) -> None:
         raise BatchFileError(message, path=folder, remedy="make the batches named above again with `convert`")
     if not as_json:
         images = sum((summary.images or {}).values())
-        click.echo(f"{folder}: {images:,} images in {sum((summary.files or {}).values())} batches, no faults")
+        bare = sum((summary.unlabelled or {}).values())
+        more = f", {bare:,} of them without a label" if bare else ""
+        click.echo(f"{folder}: {images:,} images in {sum((summary.files or {}).values())} batches{more}, no faults")
 
 
 @batches.command(epilog="Example: alexnet-archive batches info data/")
@@ -65,7 +67,9 @@ def _print_summary(summary: Any) -> None:
     table = Table(title=str(summary.folder), show_header=False)
     table.add_row("format", f"{summary.format}, {summary.side} x {summary.side} RGB")
     for role, images in (summary.images or {}).items():
-        table.add_row(role, f"{images:,} images in {summary.files[role]} batches")
+        bare = summary.unlabelled[role]
+        more = f", {bare:,} of them without a label" if bare else ""
+        table.add_row(role, f"{images:,} images in {summary.files[role]} batches{more}")
     table.add_row("classes", f"{summary.classes} (raw label {-summary.label_offset:+d} is class 0)")
     table.add_row("training images per class", f"{summary.per_class_least} to {summary.per_class_most}")
     table.add_row("batch size", str(summary.batch_size))

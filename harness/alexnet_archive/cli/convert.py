@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import click
 
 from alexnet_archive.cli.shared import one_of_two, progress_bar
 from alexnet_archive.errors import Interrupted
+from alexnet_archive.files import json_text
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 EXAMPLES = """\b
@@ -35,6 +35,10 @@ Example:
 @click.option("--limit", type=int, metavar="INT", help="At most this many pictures of each role, for trials.")
 @click.option("--val-fraction", default=0.0, metavar="0-1", show_default=True, help="Share of each class to hold out.")
 @click.option("--max-pixels", type=int, metavar="INT", help="Refuse pictures with more pixels.  [default: 89 million]")
+@click.option(
+    "--follow-links", is_flag=True,
+    help="Follow links to files and folders, out of SOURCE too; without it every link is left out and named.",
+)
 @click.option("--workers", type=int, metavar="INT", help="Processes at work.  [default: one per core]")
 @click.option("--scheduler", metavar="ADDRESS", help="Hand the work to a Dask cluster over shared storage.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON event per line on standard output.")
@@ -56,7 +60,7 @@ def convert(
 
     def event(value: dict[str, Any]) -> None:
         if as_json:
-            click.echo(json.dumps(value))
+            click.echo(json_text(value))
 
     try:
         with progress_bar("convert", unit="pictures", enabled=False if as_json else None) as progress:
@@ -67,7 +71,7 @@ def convert(
         ) from error
     if as_json:
         summary = {key: value for key, value in report.as_dict().items() if key not in ("batches", "oddities")}
-        click.echo(json.dumps({"event": "report", "seconds": round(report.seconds, 2), "out": str(target), **summary}))
+        click.echo(json_text({"event": "report", "seconds": round(report.seconds, 2), "out": str(target), **summary}))
     else:
         print_report(report, target)
 
@@ -77,10 +81,10 @@ def print_report(report: Any, out: Path) -> None:
     from rich.table import Table
 
     console = Console(highlight=False, markup=False)
-    table = Table("role", "pictures", "batches", title=f"{report.kind}, {report.classes} classes")
+    table = Table("role", "pictures", "without label", "batches", title=f"{report.kind}, {report.classes} classes")
     for role, images in report.images.items():
         files = sum(batch["role"] == role for batch in report.batches.values())
-        table.add_row(role, f"{images:,}", str(files))
+        table.add_row(role, f"{images:,}", f"{report.unlabelled.get(role, 0):,}", str(files))
     console.print(table)
     for note in report.notes:
         console.print(f"note: {note}")

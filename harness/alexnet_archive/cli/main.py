@@ -6,7 +6,7 @@ Only this room prints and exits. Errors of `errors.py` become one clear message,
 from __future__ import annotations
 
 import importlib
-import json
+import io
 import sys
 
 import click
@@ -71,12 +71,29 @@ class LazyGroup(click.Group):
     epilog="Example: alexnet-archive demo --out demo-out",
 )
 @click.version_option(__version__, prog_name="alexnet-archive")
-def main() -> None:
+@click.option("-v", "--verbose", is_flag=True, help="Also say what is worth knowing, such as a checkpoint without digest.")
+def main(verbose: bool) -> None:
     """Keep the published 2012 AlexNet source alive: acquire, complete, build, train, compare, look."""
+    show_what_can_be_shown()
+    if verbose:
+        import logging
+
+        told = logging.StreamHandler()
+        told.setFormatter(logging.Formatter("note: %(message)s"))
+        logging.getLogger("alexnet_archive").addHandler(told)
+        logging.getLogger("alexnet_archive").setLevel(logging.INFO)
+
+
+def show_what_can_be_shown() -> None:
+    """A character that the terminal has no code for is shown by its number, instead of ending the command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def run(arguments: list[str] | None = None) -> None:
     """Entry point: run a command, turn our errors into a message and an exit code."""
+    show_what_can_be_shown()
     try:
         main.main(args=arguments, prog_name="alexnet-archive", standalone_mode=True)
     except ArchiveError as error:
@@ -89,7 +106,9 @@ def run(arguments: list[str] | None = None) -> None:
 def report(error: ArchiveError, *, as_json: bool = False) -> int:
     """Print an error of ours on standard error (as JSON on standard output if asked); returns its exit code."""
     if as_json:
-        click.echo(json.dumps(error.facts(), indent=2, default=str))
+        from alexnet_archive.files import json_text
+
+        click.echo(json_text(error.facts(), indent=2))
     click.echo(click.style("error: ", fg="red", bold=True) + str(error), err=True)
     if error.remedy:
         click.echo(click.style("remedy: ", bold=True) + error.remedy, err=True)

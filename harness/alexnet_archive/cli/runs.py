@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,7 +56,9 @@ def _row(run: RunSummary) -> tuple[str, ...]:
 
 
 def _figures(values: Sequence[float]) -> str:
-    """Cost, then errors in percent."""
+    """Cost, then errors in percent; a net that came apart has none."""
+    if not all(map(math.isfinite, values)):
+        return "not finite"
     return ", ".join([f"{v:.4f}" for v in values[:1]] + [f"{v * 100:.1f} %" for v in values[1:]])
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import sys
@@ -13,14 +12,16 @@ from typing import Any
 
 import click
 
+from alexnet_archive.files import json_text
+
 ProgressCallback = Callable[[int, int | None, str], None]
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 GROUPS = ("build", "variants", "network", "data", "run", "engine", "output")
 
 
 def emit_json(value: Any) -> None:
-    """Print `value` as indented JSON; what JSON does not know becomes text."""
-    click.echo(json.dumps(value, indent=2, default=str))
+    """Print `value` as indented JSON; what JSON does not know becomes text, numbers that it does not have null."""
+    click.echo(json_text(value, indent=2))
 
 
 # -- options ---------------------------------------------------------------------------------------------------------

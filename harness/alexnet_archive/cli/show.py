@@ -27,7 +27,7 @@ def cost(checkpoints: tuple[Path, ...], name: str, out: Path, as_json: bool) -> 
     from alexnet_archive.exhibit.figures import save_figure
     from alexnet_archive.exhibit.run import cost_curves, cost_names, several_cost_curves
 
-    loaded = [load(path) for path in checkpoints]
+    loaded = [load(path, finite=False) for path in checkpoints]  # a history is shown whatever became of the weights
     figure = cost_curves(loaded[0], name) if len(loaded) == 1 else several_cost_curves(loaded, name)
     if as_json:
         values = [{"cost": name or cost_names(one)[0], "train": one.train_outputs, "test": one.test_outputs} for one in loaded]

@@ -22,11 +22,13 @@ def print_test(result: TestResult, as_json: bool) -> None:
         emit_json({
             "checkpoint": str(result.checkpoint or ""), "engine": result.engine, "cases": result.cases, "costs": result.costs,
             "batches": [{"batch": t.batch, "cases": t.result.cases, "costs": t.result.means()} for t in result.batches],
-            "skipped": result.skipped,
+            "skipped": result.skipped, "unlabelled": result.unlabelled,
         })  # fmt: skip
         return
     for name, means in result.costs.items():
         click.echo(f"{name}: " + ", ".join(f"{m:.6f}" for m in means) + f"  over {result.cases} cases")
+    if result.unlabelled:
+        click.echo(f"left out: {result.unlabelled} pictures without a label")
 
 
 def print_estimate(found: RunEstimate, as_json: bool) -> None:
@@ -77,6 +79,9 @@ def tell_passing(event: Event, as_json: bool, bar: ProgressCallback = lambda don
         click.echo(f"about {training.duration(event.seconds)} to go, by the first {event.minibatches} minibatches")
     elif isinstance(event, runs.BatchTested) and not as_json:
         # The Python repr of (sums per cost, cases), nothing after it (python-and-data section 2.4).
+        if not event.result.cases:
+            click.echo(f"batch {event.batch}: left out, for want of labels")
+            return
         costs = {name: list(values) for name, values in event.result.costs.items()}
         click.echo(f"batch {event.batch}: {(costs, event.result.cases)}")
 

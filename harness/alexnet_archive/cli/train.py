@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +23,7 @@ from alexnet_archive.cli.shared import (
 )
 from alexnet_archive.cli.telling import event_lines, print_estimate, print_test, print_transfers, tell_passing
 from alexnet_archive.errors import UserInputError
+from alexnet_archive.files import json_text
 
 if TYPE_CHECKING:
     from alexnet_archive.runs import Event, Request, Trained
@@ -160,7 +160,7 @@ def reporter(log: JsonLog | None, as_json: bool, bar: ProgressCallback, common: 
         if log:
             log.write(event)
         if as_json:
-            click.echo(json.dumps({**training.event_facts(event), **common}, default=str))
+            click.echo(json_text({**training.event_facts(event), **common}))
         else:
             for line in event_lines(event):
                 click.echo(line)

@@ -224,7 +224,7 @@ def pictures_of(folder: Path, provider: str, border: int, cases: int) -> tuple[l
     opened = batches.open_provider(provider, folder, numbers, test=True, options=options)
     try:
         classes = opened.num_classes
-        loaded = (opened.load(1, number).matrices for number in numbers)
+        loaded = (opened.load(1, number).labelled().matrices for number in numbers)
         values, labels = _gather(loaded, cases * (TRAIN_BATCHES + 1))
     finally:
         opened.close()

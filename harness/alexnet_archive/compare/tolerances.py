@@ -24,7 +24,7 @@ class Tolerance:
 
 def load(path: Path = TABLE) -> tuple[Tolerance, ...]:
     """The rows in order. Raises UserInputError for an unknown key, a missing reason or a limit that is no number >= 0."""
-    rows = tomllib.loads(Path(path).read_text()).get("tolerance", [])
+    rows = tomllib.loads(Path(path).read_text(encoding="utf-8")).get("tolerance", [])
     out = []
     for row in rows:
         if set(row) != _KEYS or not str(row["reason"]).strip():

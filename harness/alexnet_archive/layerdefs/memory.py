@@ -21,7 +21,7 @@ KEPT, DRAWN = 2 * 4, 2 * 8
 def available() -> int | None:
     """Bytes that this process can still have, swap and the limit on its address space counted; None where nobody tells."""
     try:
-        lines = Path("/proc/meminfo").read_text()
+        lines = Path("/proc/meminfo").read_text(encoding="utf-8")
         found = sum(1024 * int(kib) for kib in re.findall(r"^(?:MemAvailable|SwapFree): +(\d+) kB", lines, re.MULTILINE))
     except OSError:
         try:
@@ -37,7 +37,8 @@ def _left_of_limit() -> int:
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
     if limit == resource.RLIM_INFINITY:
         return 2**63
-    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() if Path("/proc").is_dir() else 0
+    pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0]) if Path("/proc").is_dir() else 0
+    used = pages * resource.getpagesize()
     return max(0, limit - used)
 
 

@@ -26,6 +26,7 @@ class Data:
     test: Provider | None
     shape: DataShape
     label_names: list[str]
+    notices: tuple[str, ...] = ()
 
     @property
     def named(self) -> int | None:
@@ -102,4 +103,13 @@ def open_data(values: dict[str, Any], *, seed: int, training: bool, classes: int
     some = train or test
     if some is None:
         raise UserInputError(f"{folder} holds no test batches", path=folder, remedy="name some with --test-range")
-    return Data(train, test, data_shape(some), list(some.label_names))
+    notices: tuple[str, ...] = ()
+    if train and test and folder and not batches.has_labels(folder, test.batch_range):
+        notices = (f"no tests are made: no picture of {_span(test.batch_range)} has a label",)
+        test.close()
+        test = None
+    return Data(train, test, data_shape(some), list(some.label_names), notices)
+
+
+def _span(numbers: list[int]) -> str:
+    return f"batch {numbers[0]}" if len(numbers) == 1 else f"batches {numbers[0]} to {numbers[-1]}"

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from alexnet_archive import checkpoints
+from alexnet_archive import checkpoints, kinds
 from alexnet_archive.checkpoints import Checkpoint
-from alexnet_archive.errors import ArchiveError, CheckpointError
+from alexnet_archive.errors import ArchiveError, BatchFileError, CheckpointError
 from alexnet_archive.runs.opened import net_name, open_run
 from alexnet_archive.runs.reference import probabilities
 from alexnet_archive.runs.request import Request
@@ -53,13 +53,13 @@ def list_runs(folder: Path) -> list[RunSummary]:
 def summary(folder: Path) -> RunSummary:
     """How the newest checkpoint of a run folder stands."""
     try:
-        loaded = checkpoints.load(folder)
+        loaded = checkpoints.load(folder, finite=False)
     except ArchiveError as error:
         return RunSummary(folder, fault=error.message)
-    options, seed = loaded.options, loaded.extension.get("seed")
+    options, seed, epochs = loaded.options, loaded.extension.get("seed"), loaded.options.get("num_epochs")
     place = folder if loaded.path is None else loaded.path.parent  # a folder of runs stands for its newest one
     return RunSummary(
-        place, net_name(str(options.get("layer_def") or "")), loaded.epoch, int(options.get("num_epochs") or 0),
+        place, net_name(str(options.get("layer_def") or "")), loaded.epoch, int(epochs or 0) if kinds.is_whole(epochs) else 0,
         len(loaded.train_outputs), seed if isinstance(seed, int) else None, _last(loaded.train_outputs),
         _last(loaded.test_outputs),
     )  # fmt: skip
@@ -166,7 +166,9 @@ def _compare_pictures(a: Path, b: Path, data: Path | None) -> PicturesCompared:
         with open_run(request, training=False) as run:
             if run.data.test is None:
                 raise CheckpointError("there is no test data", path=path)
-            batch = run.data.test.next()
+            batch = run.data.test.next().labelled()
+            if not batch.matrices[0].shape[1]:
+                raise BatchFileError(f"no picture of test batch {batch.number} has a label", path=run.data.test.folder)
             number = [batch.number]
             answers.append(probabilities(run, batch.matrices, multiview=False).argmax(axis=1))
             truths.append(batch.matrices[1][0].astype(int))

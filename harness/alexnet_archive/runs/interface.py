@@ -102,7 +102,8 @@ def open_data(
     """Open a folder of batch files: a provider whose `next()` gives batches with matrices (features, cases), float32.
 
     `numbers` are batch numbers, such as "1-10" (None: all that the folder holds); with `training` pictures are cropped and
-    mirrored at random, by `seed`. A context manager. Raises BatchFileError for a folder that is none, UserInputError.
+    mirrored at random, by `seed`. A picture without a label has NaN for its class. A context manager. Raises BatchFileError
+    for a folder that is none, UserInputError.
     """
     folder = Path(folder)
     meta = batches.read_meta(folder)

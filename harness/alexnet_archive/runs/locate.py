@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from alexnet_archive import paths
-from alexnet_archive.errors import MissingOriginalError, UserInputError
+from alexnet_archive.errors import LayerFileError, MissingOriginalError, UserInputError
 from alexnet_archive.layerdefs import find_definition, find_parameters
 
 RELEASE_FOLDERS = ("layers", "layers-cifar", "example-layers")
@@ -29,7 +29,9 @@ def locate_definition(name: str) -> Path:
         verify_quick()
     try:
         return find_definition(name, search=folders)
-    except Exception as error:
+    except LayerFileError as error:
+        if paths.original_source().is_dir() and Path(name).name == name:
+            raise _not_acquired(name, error, folders) from error
         if folders or not Path(name).name.startswith("layers-") or Path(name).exists():
             raise
         raise MissingOriginalError(
@@ -37,6 +39,17 @@ def locate_definition(name: str) -> Path:
             path=name,
             remedy="run `alexnet-archive acquire`, or train our net of the same shape: --layers two-column-120",
         ) from error
+
+
+def _not_acquired(name: str, error: LayerFileError, folders: list[Path]) -> LayerFileError:
+    """The error for a bare name when there is a release, which does not hold it."""
+    held = sorted(path.name for folder in folders for path in folder.glob("*.cfg") if "param" not in path.name)
+    shown = ", ".join(held[:8]) + (", ..." if len(held) > 8 else "")
+    return LayerFileError(
+        f"{error.message}; it is neither among what was acquired nor among our nets", path=name, expected=error.expected,
+        found=f"{len(held)} definitions among what was acquired" + (f": {shown}" if held else ""),
+        remedy="give the path of the file, or one of these names" if held else "give the path of the file, or one of our nets",
+    )  # fmt: skip
 
 
 def locate_parameters(definition: Path, given: str) -> Path:

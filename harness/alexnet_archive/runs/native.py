@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -14,8 +15,8 @@ import numpy as np
 from alexnet_archive import batches, checkpoints
 from alexnet_archive.checkpoints import Checkpoint
 from alexnet_archive.engines import native
-from alexnet_archive.engines.base import Array
-from alexnet_archive.errors import Interrupted, NativeEngineError, UserInputError
+from alexnet_archive.engines.base import Array, BatchResult
+from alexnet_archive.errors import BatchFileError, Interrupted, NativeEngineError, UserInputError
 from alexnet_archive.files import make_folder
 from alexnet_archive.layerdefs import read_parameters
 from alexnet_archive.runs.classes import RECORD, declare_classes, padding_of, require_classes
@@ -40,6 +41,7 @@ from alexnet_archive.runs.results import GradientsChecked, TestResult, Trained
 from alexnet_archive.runs.steering import ENTRY, Steered, steered
 from alexnet_archive.training import merge, rates_of_file, rows, still
 from alexnet_archive.training.options import BY_NAME
+from alexnet_archive.training.testing import nothing_labelled, require_finite, require_finite_rows
 
 
 def fresh_values(request: Request, report: Report) -> dict[str, Any]:
@@ -104,12 +106,36 @@ def _padding(request: Request, places: Mapping[str, Any], stored: Checkpoint | N
     return declare_classes(merge(places, None)[0], request)[0]
 
 
+def unlabelled_batches(values: Mapping[str, Any], *ranges: str) -> dict[int, int]:
+    """Batch number -> pictures without a label in those of a run's ranges that have any.
+
+    The release takes such a picture for one of class 0 and prints one sum a batch, so they cannot be taken out of it.
+    """
+    folder = Path(values.get("data_path") or "")
+    if not (folder / batches.META_NAME).is_file():
+        return {}
+    there = set(batches.batch_numbers(folder))
+    return batches.unlabelled(folder, sorted({n for name in ranges for n in values.get(name) or []} & there))
+
+
+def _require_labels(values: Mapping[str, Any], stored: Checkpoint | None) -> None:
+    merged = {**(stored.options if stored else {}), **values}
+    missing = unlabelled_batches(merged, "train_batch_range", "test_batch_range")
+    if missing:
+        raise BatchFileError(
+            f"{len(missing)} batches of this run hold pictures without a label, which the release takes for class 0",
+            path=merged["data_path"], expected="a label for every picture", found=f"{sum(missing.values())} have none",
+            remedy=f"leave them out of the ranges: {', '.join(map(str, list(missing)[:5]))}" + " ..." * (len(missing) > 5),
+        )  # fmt: skip
+
+
 def train(request: Request, report: Report, stop: Stop) -> Trained:
     # Never the checkpoint's seed: the release draws anew when it goes on, and the same numbers must not come twice.
     request = request.replace(seed=fresh_seed(request.seed, None))
     with steered(request, report) as (request, course):
         request, began = begun(request, report, course)
         values, places, stored = _training_values(request, report)
+        _require_labels(places, stored)
         _tell_frozen(places, report)
         with installed(request, places, stored) as (installation, scratch):
             started = started_event(request, places, stored)
@@ -227,18 +253,27 @@ def test(request: Request, report: Report, views: int | None = None) -> TestResu
 
     stored = checkpoints.load(checkpoint)
     places = remembered({**values, "load_file": str(checkpoint)}, stored.options)
+    missing = unlabelled_batches({**stored.options, **places}, "test_batch_range")
+    if missing:
+        report(Notice(f"{len(missing)} batches hold pictures without a label and are left out whole: the release prints one "
+                      "sum a batch, in which such a picture counts as class 0"))  # fmt: skip
     with installed(request, places, stored) as (installation, scratch):
 
         def hear(event: native.Event) -> None:
             ours: Event = from_native(event, Path)
             if isinstance(ours, BatchTested):
+                if ours.batch in missing:
+                    ours = BatchTested(ours.batch, BatchResult({}, 0), None, (), missing[ours.batch])
+                require_finite(ours.result, f"batch {ours.batch}")
                 tested.append(ours)
                 report(ours)
 
-        found = native.test(
-            installation, checkpoints.newest(checkpoint), values, workdir=scratch, views=10 if asked else 1, report=hear
-        )
-    return TestResult(checkpoint, installation.name, tuple(tested), native.total(found))
+        file = checkpoints.newest(checkpoint)
+        native.test(installation, file, values, workdir=scratch, views=10 if asked else 1, report=hear)
+    total = functools.reduce(BatchResult.plus, (one.result for one in tested), BatchResult({}, 0))
+    if not total.cases and not values.get("test_out"):
+        raise nothing_labelled(sum(missing.values()), Path({**stored.options, **places}["data_path"]))
+    return TestResult(checkpoint, installation.name, tuple(tested), total)
 
 
 def batch_probabilities(request: Request, views: int) -> tuple[Array, Array, list[str]]:
@@ -271,6 +306,8 @@ def features(request: Request, layers: Sequence[str], report: Report) -> dict[st
             place = scratch / name
             make_folder(place)
             written = native.features(installation, file, name, place / "features", values, workdir=place)
+            for number in sorted(written):
+                require_finite_rows(written[number], f"layer {name} in batch {number}")
             found[name] = np.concatenate([written[number] for number in sorted(written)])
     return found
 

@@ -82,7 +82,7 @@ def open_run(request: Request, *, training: bool = True) -> OpenedRun:
             typed = str(request.params or "")
             layers = stored_layers(values, data.shape, checkpoint, typed=typed, lenient=request.lenient)
         engine = start_reference(layers, values, seed, data.named)
-    notices += [*layers.notices, *_advice(request, checkpoint)]
+    notices += [*data.notices, *layers.notices, *_advice(request, checkpoint)]
     return OpenedRun(request, values, checkpoint, seed, data, engine, notices, layers.began)
 
 

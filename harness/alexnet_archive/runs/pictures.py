@@ -29,6 +29,8 @@ from alexnet_archive.runs.verbs import verbs_of
 
 # Pictures to classify are compressed once more on their way in; at 95 that costs less than the 85 of training files.
 JPEG_QUALITY = 95
+NO_ANSWER = -1
+"""The class of a picture without a label, while pictures are chosen."""
 RAW_PROVIDERS = ("inet-lr-cropped", "cifar", "cifar-cropped")
 """Those whose batches hold pixels and one class per picture, and nothing else (python-and-data section 4.2)."""
 
@@ -124,25 +126,28 @@ def predict_test_batch(
         if run.data.test is None:
             raise UserInputError("there is no test data", remedy="name batches with --test-range")
         batch = run.data.test.next()
-        labels = batch.matrices[1][0].astype(int)
-        table = probabilities(run, batch.matrices, multiview=False)
+        labels = np.where(np.isnan(batch.matrices[1][0]), NO_ANSWER, batch.matrices[1][0]).astype(int)
+        table = probabilities(run, batch.for_answers(), multiview=False)
         chosen = _choose(labels, table, count, only_errors, seed)
         shown = run.data.test.plottable(np.ascontiguousarray(batch.matrices[0][:, chosen]))
         names = list(run.data.label_names)
     titles = [f"batch {batch.number}, case {i}" for i in chosen]
-    return classified(titles, table[chosen], shown, labels[chosen].tolist(), names)
+    truths = [None if label == NO_ANSWER else int(label) for label in labels[chosen]]
+    return classified(titles, table[chosen], shown, truths, names)
 
 
 def _choose(labels: NDArray[Any], table: NDArray[Any], count: int, only_errors: bool, seed: int) -> list[int]:
     order = np.random.default_rng(seed).permutation(len(labels))
     if only_errors:
-        order = order[table.argmax(axis=1)[order] != labels[order]]
+        order = order[(table.argmax(axis=1)[order] != labels[order]) & (labels[order] != NO_ANSWER)]
         if not len(order):
-            raise UserInputError("no picture of this batch is misclassified", remedy="leave out --only-errors")
+            bare = (labels == NO_ANSWER).all()
+            what = "no picture of this batch has a label" if bare else "no picture of this batch is misclassified"
+            raise UserInputError(what, remedy="leave out --only-errors")
     seen: set[int] = set()
     fresh: list[int] = []
     for i in map(int, order):
-        if labels[i] not in seen:
+        if labels[i] not in seen or labels[i] == NO_ANSWER:
             seen.add(int(labels[i]))
             fresh.append(i)
     rest = [i for i in map(int, order) if i not in set(fresh)]

@@ -19,7 +19,7 @@ from alexnet_archive.runs.opened import OpenedRun, open_run
 from alexnet_archive.runs.request import Request
 from alexnet_archive.runs.results import GradientsChecked, MatrixChecked, TestResult, Trained
 from alexnet_archive.runs.steering import ENTRY, Steered, changed, steered
-from alexnet_archive.training.testing import PredictionFiles
+from alexnet_archive.training.testing import PredictionFiles, require_finite, require_finite_rows
 
 MEASURED = 4
 """Minibatches over which the time of a run is estimated."""
@@ -177,6 +177,7 @@ def test_opened(run: OpenedRun, report: Report, *, batches: int | None = None) -
     tested: list[training.BatchTested] = []
 
     def on_batch(one: training.BatchTested) -> None:
+        require_finite(one.result, f"batch {one.batch}")
         tested.append(one)
         report(Progress(len(tested), batches or len(provider.batch_range), "batches"))
         report(one)
@@ -216,11 +217,13 @@ def probabilities(run: OpenedRun, matrices: Sequence[Array], *, multiview: bool)
     if not multiview:
         name = softmax_name(layers)
         found, _ = run.engine.features(matrices, [name])
+        require_finite_rows(np.asarray(found[name]), "this batch")
         return np.asarray(found[name])[:, : run.data.named]
     views = run.data.test.num_views
     table = np.zeros((matrices[0].shape[1] // views, run.data.test.num_classes), np.float32)
     logreg = next(name for name, layer in layers.items() if layer["type"] == "cost.logreg")
     run.engine.multiview_test(matrices, views, table, logreg)
+    require_finite_rows(table, "this batch")
     return table[:, : run.data.named]
 
 
@@ -230,7 +233,7 @@ def batch_probabilities(request: Request, views: int) -> tuple[Array, Array, lis
         require_views(run, views)
         assert run.data.test is not None
         batch = run.data.test.next()
-        table = probabilities(run, batch.matrices, multiview=views > 1)
+        table = probabilities(run, batch.for_answers(), multiview=views > 1)
         return table, run.data.test.plottable(batch.matrices[0]), list(run.data.label_names)
 
 
@@ -241,9 +244,14 @@ def features(request: Request, layers: Sequence[str], report: Report) -> dict[st
             raise UserInputError("there is no test data", remedy="name batches with --test-range")
         total = len(run.data.test.batch_range)
         for done in range(total):
-            found, _ = run.engine.features(run.data.test.next().matrices, layers)
+            batch = run.data.test.next()
+            found, _ = run.engine.features(batch.for_answers(), layers)
             for name, rows in found.items():
-                parts[name].append(rows)
+                layer = run.engine.layers[name]
+                known = layer["type"] != "data" or not batch.unlabelled
+                parts[name].append(rows if known else np.ascontiguousarray(batch.matrices[layer["dataIdx"]].T))
+                if known:
+                    require_finite_rows(np.asarray(rows), f"layer {name} in batch {batch.number}")
             report(Progress(done + 1, total, "batches"))
     return {name: np.concatenate(rows) for name, rows in parts.items()}
 
@@ -254,6 +262,6 @@ def check_gradients(request: Request, report: Report) -> GradientsChecked:
             report(Notice(notice))
         provider = run.data.train or run.data.test
         assert provider is not None
-        found = run.engine.gradient_check(provider.next().matrices)
+        found = run.engine.gradient_check(provider.next().labelled(provider.num_views).matrices)
     rows = tuple(MatrixChecked(check.matrix, check.error, check.passed) for check in found.checks)
     return GradientsChecked(len(rows), len(found.failed), rows)

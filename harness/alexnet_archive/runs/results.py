@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from alexnet_archive.engines.base import BatchResult
 from alexnet_archive.errors import BehaviourDifference, CheckpointError
 from alexnet_archive.exhibit.predictions import Prediction
+from alexnet_archive.training.testing import require_finite_rows
 
 if TYPE_CHECKING:
     from alexnet_archive.engines.reference.graph import Transfer
@@ -95,6 +96,11 @@ class TestResult:
         return self.total.means()
 
     @property
+    def unlabelled(self) -> int:
+        """Pictures that have no label: they were left out, and enter no cost and no error."""
+        return sum(batch.unlabelled for batch in self.batches)
+
+    @property
     def skipped(self) -> tuple[str, ...]:
         return tuple(name for batch in self.batches for name in batch.skipped)
 
@@ -124,18 +130,20 @@ class Classified:
 
 
 def classified(
-    titles: list[str], table: NDArray[np.float32], pictures: NDArray[Any], truths: Sequence[int] | None, names: list[str]
+    titles: list[str], table: NDArray[np.float32], pictures: NDArray[Any], truths: Sequence[int | None] | None, names: list[str]
 ) -> Classified:
     """Pictures (cases, side, side, 3) in 0..1 and their `table` of probabilities (cases, classes) put together.
 
-    Raises CheckpointError when the data folder has fewer class names than the network has classes.
+    Raises CheckpointError when the data folder has fewer class names than the network has classes, NonFiniteError for
+    probabilities that are not finite.
     """
+    require_finite_rows(table, "these pictures")
     if table.shape[1] > len(names):
         raise CheckpointError(
             "the data folder names fewer classes than the network tells apart", expected=table.shape[1], found=len(names),
             remedy="give the --data this network was trained with",
         )  # fmt: skip
-    predictions = [Prediction(pictures[i], table[i], None if truths is None else int(truths[i])) for i in range(len(titles))]
+    predictions = [Prediction(pictures[i], table[i], None if truths is None else truths[i]) for i in range(len(titles))]
     return Classified(titles, predictions, names)
 
 

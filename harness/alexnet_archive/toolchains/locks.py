@@ -143,7 +143,7 @@ def load(name: str, folder: Path | None = None) -> Lock:
     """The lock of a toolchain; ToolchainError when it is missing or unsound."""
     path = path_of(name, folder)
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise ToolchainError(
             f"toolchain {name} has no lock", path=path, remedy=f"write it: alexnet-archive toolchain lock {name}"
@@ -161,9 +161,9 @@ def save(lock: Lock, folder: Path | None = None) -> Path:
 def renew(lock: Lock, folder: Path | None = None) -> tuple[Path, bool]:
     """Save a lock in the place of the one that is there; its path, and whether a byte of it changed."""
     path = path_of(lock.toolchain, folder)
-    before = path.read_text() if path.exists() else ""
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
     save(lock, folder)
-    return path, before != path.read_text()
+    return path, before != path.read_text(encoding="utf-8")
 
 
 def require_pinned(table: Table, rows: Sequence[Toolchain]) -> dict[str, Lock]:

@@ -245,7 +245,7 @@ def parse(text: str, path: Path) -> Table:
 
 @functools.cache
 def _cached(path: Path, _stamp: int) -> Table:
-    return parse(path.read_text(), path)
+    return parse(path.read_text(encoding="utf-8"), path)
 
 
 def load(folder: Path | None = None) -> Table:

@@ -42,7 +42,7 @@ class Record:
 def load(folder: Path | None = None) -> dict[str, Record]:
     path = (folder or paths.docker()) / RECORDS
     try:
-        raw = tomllib.loads(path.read_text())
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
         return {name: Record(**{**values, "sm": tuple(values["sm"])}) for name, values in raw.items()}
     except FileNotFoundError:
         return {}

@@ -6,13 +6,13 @@ python-and-data section 2.5. Cases per second and the time left are ours.
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from alexnet_archive.errors import WriteError
+from alexnet_archive.files import json_text
 from alexnet_archive.training.events import BatchTrained, Tested
 
 
@@ -76,7 +76,7 @@ class JsonLog:
     def write(self, event: Any) -> None:
         record = {**event_facts(event), **self._common}
         try:
-            self._stream.write(json.dumps(record, default=str) + "\n")
+            self._stream.write(json_text(record) + "\n")
             self._stream.flush()
             os.fsync(self._stream.fileno())
         except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,17 +11,22 @@ from pathlib import Path
 import numpy as np
 
 from alexnet_archive.batches import Batch, Provider, write_predictions
-from alexnet_archive.engines.base import BatchResult, Engine
+from alexnet_archive.engines.base import Array, BatchResult, Engine
+from alexnet_archive.errors import BatchFileError, NonFiniteError
 
 
 @dataclass(frozen=True)
 class BatchTested:
-    """Costs of one test batch as sums over its cases; the native engine does not tell the seconds."""
+    """Costs of one test batch as sums over its cases; the native engine does not tell the seconds.
+
+    `unlabelled` pictures were left out: there is no answer to hold theirs against.
+    """
 
     batch: int
     result: BatchResult
     seconds: float | None
     skipped: tuple[str, ...]
+    unlabelled: int = 0
 
 
 @dataclass(frozen=True)
@@ -43,29 +49,71 @@ def test_range(
     predictions: PredictionFiles | None = None,
     on_batch: Callable[[BatchTested], None] = lambda tested: None,
 ) -> BatchResult:
-    """Test the next `batches` of the provider, by default each of its range once; returns the sums over all of them.
+    """Test the next `batches` of the provider that have labels, by default all of its range; returns the sums over them.
 
     With `multiview` the probabilities are averaged over the provider's views before costs are computed. `progress` of the
-    run is 0..1. Raises EngineError for a `predictions.logreg` that is no cost.logreg, WriteError for its files.
+    run is 0..1. Pictures without a label get predictions and enter no sum. Raises BatchFileError where no picture has one
+    and nobody asked for predictions, NonFiniteError for predictions that are not finite, EngineError for a
+    `predictions.logreg` that is no cost.logreg, WriteError for its files.
     """
-    total: BatchResult | None = None
-    for _ in range(len(provider.batch_range) if batches is None else batches):
+    total = BatchResult({}, 0)
+    wanted, left_out = len(provider.batch_range) if batches is None else batches, 0
+    for _ in range(max(wanted, len(provider.batch_range))):
         batch = provider.next()
         started = time.perf_counter()
-        if multiview:
-            result = _test_views(engine, provider, batch, predictions)
-        else:
-            result = engine.test_batch(batch.matrices, progress)
-        on_batch(BatchTested(batch.number, result, time.perf_counter() - started, batch.skipped))
-        total = result if total is None else total.plus(result)
-    assert total is not None, "a provider has at least one batch"
+        result = _tested(engine, provider, batch, progress, multiview=multiview, files=predictions)
+        on_batch(BatchTested(batch.number, result, time.perf_counter() - started, batch.skipped, len(batch.unlabelled)))
+        total, left_out = total.plus(result), left_out + len(batch.unlabelled)
+        wanted -= bool(result.cases)
+        if not wanted:
+            break
+    if not total.cases and predictions is None:
+        raise nothing_labelled(left_out, provider.folder)
     return total
 
 
-def _test_views(engine: Engine, provider: Provider, batch: Batch, files: PredictionFiles | None) -> BatchResult:
-    if files is None:
-        return engine.multiview_test(batch.matrices, provider.num_views)
-    table = np.zeros((batch.matrices[0].shape[1] // provider.num_views, files.classes), np.float32)
-    result = engine.multiview_test(batch.matrices, provider.num_views, table, files.logreg)
-    write_predictions(files.folder, batch.number, table, files.note)
-    return result
+def _tested(
+    engine: Engine, provider: Provider, batch: Batch, progress: float, *, multiview: bool, files: PredictionFiles | None
+) -> BatchResult:
+    """Costs of the cases that have labels; with `files` the probabilities of all are written."""
+    views = provider.num_views if multiview else 1
+    labelled = batch.labelled(views)
+    if files is not None:
+        table = np.zeros((batch.matrices[0].shape[1] // views, files.classes), np.float32)
+        result = engine.multiview_test(batch.for_answers(), views, table, files.logreg)
+        require_finite_rows(table, f"batch {batch.number}")
+        write_predictions(files.folder, batch.number, table, files.note)
+        if not batch.unlabelled:
+            return result
+    if not labelled.matrices[0].shape[1]:
+        return BatchResult({}, 0)
+    return engine.multiview_test(labelled.matrices, views) if multiview else engine.test_batch(labelled.matrices, progress)
+
+
+def nothing_labelled(left_out: int, folder: Path | None) -> BatchFileError:
+    """The error for a test in which no picture has a label."""
+    return BatchFileError(
+        f"none of the {left_out} pictures tested has a label", path=folder, expected="labels to count errors by", found="none",
+        remedy="name batches that have labels with --test-range; answers without errors are written by --test-out",
+    )  # fmt: skip
+
+
+def require_finite(result: BatchResult, where: str) -> None:
+    """Raises NonFiniteError for costs that are not finite: the weights were judged before, so the pictures or sums are not."""
+    for name, values in result.costs.items():
+        if not all(map(math.isfinite, values)):
+            raise NonFiniteError(
+                f"cost {name} of {where} is not finite", expected="finite numbers", found=", ".join(map(str, values)),
+                remedy="use an older checkpoint of the run, and check the data with `batches check`",
+            )  # fmt: skip
+
+
+def require_finite_rows(table: Array, where: str) -> None:
+    """Raises NonFiniteError for numbers of the net (cases, outputs) that are not finite, naming the first case."""
+    wrong = np.logical_not(np.isfinite(table).all(axis=1))
+    if wrong.any():
+        raise NonFiniteError(
+            f"the net's numbers for {wrong.sum()} of {len(wrong)} cases of {where} are not finite", expected="finite numbers",
+            found=f"case {int(np.argmax(wrong))}: {table[int(np.argmax(wrong))].tolist()[:5]}",
+            remedy="use an older checkpoint of the run, and check the data with `batches check`",
+        )  # fmt: skip

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from alexnet_archive import archive, paths
 from alexnet_archive.archive import experiments
 from alexnet_archive.cli import main as cli
-from alexnet_archive.errors import ArchiveError
+from alexnet_archive.errors import ArchiveError, LayerFileError, MissingOriginalError
 from tests.archive_net import trees
 from tests.archive_net.trees import flip
 
@@ -166,6 +166,21 @@ def test_commands_that_read_the_release_check_it_first(command: Any, acquired: P
     flip(acquired / "layer.py", keep_time=False)
     for arguments in (["inventory"], ["notebook"], ["notebook", "145"]):
         assert command(*arguments).code == 15, arguments
+
+
+def test_a_filter_that_no_run_passes_says_so_and_nothing_of_files(command: Any, acquired: Path) -> None:
+    done = command("notebook", "--gpus", "7")
+    assert done.code == 0 and "no run is like that" in done.out and "acquired" not in done.out
+    assert command("notebook", "--gpus", "7", "--json").json() == []
+
+
+def test_a_layer_file_that_was_not_acquired_is_told_from_one_of_a_release_that_was_not(command: Any, tree: Path) -> None:
+    missing = command("layers", "show", "layers-777.cfg")
+    assert missing.code == MissingOriginalError.exit_code and "the release has not been acquired" in missing.err
+    command("acquire", "--from", str(tree), "--first-seen")
+    done = command("layers", "show", "layers-777.cfg")
+    assert done.code == LayerFileError.exit_code and "neither among what was acquired nor among our nets" in done.err
+    assert "layers-145.cfg" in done.err and "alexnet-archive acquire" not in done.err
 
 
 def test_notebook_draw(command: Any, tmp_path: Path) -> None:

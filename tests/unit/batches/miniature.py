@@ -110,24 +110,31 @@ def unusable() -> dict[str, tuple[bytes, str]]:
     }
 
 
-def make(folder: Path, *, per_class: int = 12, validation: int = 50, test: int = 30, odd: bool = True) -> Miniature:
-    """Write the four official files into `folder`."""
+NAMES = {2010: ("images_train", "images_val", "images_test", "devkit-1.0")}
+"""What the official files of a year are called after ILSVRC and the year, where it is not as in 2012."""
+
+
+def make(
+    folder: Path, *, per_class: int = 12, validation: int = 50, test: int = 30, odd: bool = True, year: int = YEAR
+) -> Miniature:
+    """Write the four official files of a year into `folder`."""
+    names = NAMES.get(year, ("img_train", "img_val", "img_test_v10102019", "devkit_t12"))
+    training, val, held, kit = (f"ILSVRC{year}_{name}" for name in names)
     folder.mkdir(parents=True, exist_ok=True)
     mini = Miniature(folder, test=test)
-    _training(mini, per_class, odd)
+    _training(mini, f"{training}.tar", per_class, odd)
     mini.truth = np.random.default_rng(8).integers(1, CLASSES + 1, validation).tolist()
-    with tarfile.open(folder / f"ILSVRC{YEAR}_img_val.tar", "w") as archive:
+    with tarfile.open(folder / f"{val}.tar", "w") as archive:
         for number in range(validation, 0, -1):  # not in file-number order
-            add(archive, f"ILSVRC{YEAR}_val_{number:08d}.JPEG", encoded(photograph(5000 + number)))
-    with tarfile.open(folder / f"ILSVRC{YEAR}_img_test_v10102019.tar", "w") as archive:
+            add(archive, f"ILSVRC{year}_val_{number:08d}.JPEG", encoded(photograph(5000 + number)))
+    with tarfile.open(folder / f"{held}.tar", "w") as archive:
         for number in range(1, test + 1):
-            add(archive, f"test/ILSVRC{YEAR}_test_{number:08d}.JPEG", encoded(photograph(7000 + number)))
-    devkit(folder / f"ILSVRC{YEAR}_devkit_t12.tar.gz", mini.truth)
+            add(archive, f"test/ILSVRC{year}_test_{number:08d}.JPEG", encoded(photograph(7000 + number)))
+    devkit(folder / f"{kit}.tar.gz", mini.truth, year)
     return mini
 
 
-def _training(mini: Miniature, per_class: int, odd: bool) -> None:
-    outer_name = f"ILSVRC{YEAR}_img_train.tar"
+def _training(mini: Miniature, outer_name: str, per_class: int, odd: bool) -> None:
     with tarfile.open(mini.folder / outer_name, "w") as outer:
         for number in range(1, CLASSES + 1):
             stream = io.BytesIO()
@@ -192,6 +199,28 @@ def devkit(path: Path, truth: list[int], year: int = YEAR) -> None:
         add(archive, f"{base}/readme.txt", b"read me")
         add(archive, f"{base}/data/meta.mat", meta_mat(year))
         add(archive, f"{base}/data/ILSVRC{year}_validation_ground_truth.txt", "\n".join(map(str, truth)).encode() + b"\n")
+
+
+def kaggle_files(folder: Path) -> list[int]:
+    """Kaggle's layout with 20 classes of 2; returns class ids of the 6 validation pictures."""
+    root = folder / "ILSVRC" / "Data" / "CLS-LOC"
+    for number in range(1, CLASSES + 1):
+        (root / "train" / wnid(number)).mkdir(parents=True)
+        for k in range(2):
+            (root / "train" / wnid(number) / f"{wnid(number)}_{k}.JPEG").write_bytes(encoded(photograph(number * 10 + k)))
+    truth = [4, 9, 1, 20, 7, 7]
+    lines = ["ImageId,PredictionString"]
+    for role, count in (("val", 6), ("test", 3)):
+        (root / role).mkdir()
+        for k in range(1, count + 1):
+            name = f"ILSVRC2012_{role}_{k:08d}"
+            (root / role / f"{name}.JPEG").write_bytes(encoded(photograph(900 + k)))
+            if role == "val":
+                lines.insert(1, f"{name},{wnid(truth[k - 1])} 1 2 30 40 {wnid(2)} 1 1 9 9 ")
+    (folder / "LOC_val_solution.csv").write_text("\n".join(lines) + "\n")
+    mapping = sorted((wnid(k), k) for k in range(1, CLASSES + 1))
+    (folder / "LOC_synset_mapping.txt").write_text("".join(f"{w} thing {k}, name\n" for w, k in mapping))
+    return truth
 
 
 if __name__ == "__main__":

@@ -66,5 +66,5 @@ def write_raw_batch(folder: Path, number: int, cases: int = 70, **more: Any) -> 
     rng = np.random.default_rng(number)
     data = rng.integers(0, 256, (3 * SIDE**2, cases), np.uint8)
     labels = [k % CLASSES for k in range(cases)]
-    batches.write_batch(batches.batch_path(folder, number), {"data": data, "labels": labels, **more})
+    batches.write_batch(batches.batch_path(folder, number), {"data": data, "labels": labels} | more)
     return data.T.reshape(cases, 3, SIDE, SIDE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,6 +45,15 @@ def change_meta(**changes: object) -> Callable[[Path], None]:
     return lambda folder: write_meta(folder, **changes) and None
 
 
+def change_stored(**changes: object) -> Callable[[Path], None]:
+    """As `change_meta`, where None is a value."""
+
+    def damage(folder: Path) -> None:
+        batches.write_meta(folder, {**batches.store.stored_meta(folder), **changes})
+
+    return damage
+
+
 DAMAGE: dict[str, tuple[Callable[[Path], object], str, str, str]] = {
     "no meta": (lambda f: (f / "batches.meta").unlink(), "batches.meta", "unreadable", "no data folder"),
     "torn meta": (lambda f: (f / "batches.meta").write_bytes(b"\x80\x02}"), "batches.meta", "unreadable", "not a readable"),
@@ -71,6 +81,26 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str, str, str]] = {
     "label too small": (change_batch(lambda s, z, k: k.__setitem__(3, ("x", 0))), "data_batch_2", "label", "class -1"),
     "no label": (change_batch(lambda s, z, k: k.__setitem__(3, ("", None))), "data_batch_2", "label", "has no label"),
     "label no pair": (change_batch(lambda s, z, k: k.__setitem__(3, 7)), "data_batch_2", "label", "no (wnid, number) pair"),
+    "names that are none": (change_stored(label_names=None), "batches.meta", "meta", "label_names must be a list of names"),
+    "an empty name": (change_stored(label_names=["a", "", "c", "d"]), "batches.meta", "meta", "none empty"),
+    "a name that is a tuple": (change_stored(label_names=[("",), "b", "c", "d"]), "batches.meta", "meta", "label_names must"),
+    "a size that is text": (change_stored(batch_size="many"), "batches.meta", "meta", "batch_size must be a count"),
+    "no offset": (change_stored(label_offset=None), "batches.meta", "meta", "label_offset must be a whole number"),
+    "half an offset": (change_stored(label_offset=-0.5), "batches.meta", "meta", "label_offset must be a whole number"),
+    "a side that is none": (change_stored(num_vis=7), "batches.meta", "meta", "num_vis is not 3 x side x side"),
+    "a mean of words": (change_stored(data_mean="grey"), "batches.meta", "meta", "data_mean must be numbers"),
+    "a mean from 0 to 1": (
+        change_meta(data_mean=np.linspace(0, 1, 768, dtype=np.float32)), "batches.meta", "range", "not on one scale",
+    ),
+    "one colour axis": (change_stored(color_pca=[1]), "batches.meta", "meta", "color_pca must be a pair of arrays"),
+    "wnids of another number": (change_stored(wnids=["a"]), "batches.meta", "meta", "wnids has 1 entries"),
+    "unlabelled pictures that are not": (change_stored(unlabelled={1: 3}), "batches.meta", "meta", "unlabelled says {1: 3}"),
+    "half a class": (change_batch(lambda s, z, k: k.__setitem__(3, ("x", 1.5))), "data_batch_2", "label", "not 1.5"),
+    "an empty label": (change_batch(lambda s, z, k: k.__setitem__(3, [])), "data_batch_2", "label", "[] is no (wnid"),
+    "a class of words": (change_batch(lambda s, z, k: k.__setitem__(3, ("x", "1"))), "data_batch_2", "label", "image 3"),
+    "an empty picture": (change_batch(lambda s, z, k: s.__setitem__(4, b"")), "data_batch_2", "picture", "empty byte string"),
+    "a picture that is none": (change_batch(lambda s, z, k: s.__setitem__(4, None)), "data_batch_2", "picture", "but None"),
+    "no pictures": (change_batch(lambda s, z, k: ([], [], [])), "data_batch_2", "empty", "no pictures"),
     "another size": (
         lambda f: write_jpeg_batch(f, 2, 2, side=SIDE + 1), "data_batch_2", "picture", f"is {SIDE + 1} x {SIDE + 1}",
     ),
@@ -91,6 +121,73 @@ def test_every_damage_is_named(folder: Path, case: str) -> None:
     damage(folder)
     faults, _ = check_folder(folder)
     assert any(f.file == file and f.kind == kind and words in f.message for f in faults), faults
+
+
+@pytest.mark.parametrize("case", DAMAGE)
+def test_every_damage_is_one_clear_error_where_the_folder_is_used(folder: Path, case: str) -> None:
+    """What a provider can go on with (a picture fewer, another format's extras) it goes on with; nothing is a traceback."""
+    DAMAGE[case][0](folder)
+    try:
+        summarise(folder)
+        with batches.open_provider("inet-lr-cropped-jpeg", folder, None, test=True) as provider:
+            for _ in provider.batch_range:
+                batch = provider.next()
+                assert all(np.isfinite(m[:, : len(m.T) - len(batch.unlabelled)]).all() for m in batch.labelled().matrices)
+    except ArchiveError as error:
+        assert error.path, error
+
+
+def test_one_wrong_entry_takes_no_other_with_it(folder: Path) -> None:
+    strings, sizes, labels = batches.read_batch(folder / "data_batch_2")
+    strings[4], labels[5], labels[6] = "text", [], ("x", 2.5)
+    (folder / "data_batch_2").write_bytes(pickle.dumps((strings, sizes, labels), 2))
+    faults, summary = check_folder(folder)
+    assert [(f.file, f.kind) for f in faults] == [("data_batch_2", kind) for kind in ("picture", "label", "label")]
+    assert summary.images == {"training": 18, "validation": 9, "test": 0}
+
+
+def test_an_empty_picture_that_python_3_pickled_is_one_picture_fewer(folder: Path) -> None:
+    strings, sizes, labels = batches.read_batch(folder / "data_batch_2")
+    strings[4] = b""
+    (folder / "data_batch_2").write_bytes(pickle.dumps((strings, sizes, labels), 2))
+    assert [(f.file, f.kind) for f in check_folder(folder)[0]] == [("data_batch_2", "picture")]
+    with batches.open_provider("inet-lr-cropped-jpeg", folder, [2], test=True) as provider:
+        batch = provider.next()
+    assert batch.matrices[1].shape == (1, 8) and len(batch.skipped) == 1 and "image 4" in batch.skipped[0]
+
+
+RAW_DAMAGE: dict[str, tuple[dict[str, object], str, str]] = {
+    "values from 0 to 1": ({"data": np.full((768, 12), 0.5)}, "range", "not on one scale"),
+    "values above 255": ({"data": np.full((768, 12), 256.0)}, "value", "not within 0..255"),
+    "values that are none": ({"data": np.full((768, 12), np.nan)}, "value", "not finite"),
+    "half classes": ({"labels": [0.5] * 12}, "label", "not 0.5"),
+    "classes of words": ({"labels": ["a"] * 12}, "label", "whole number"),
+    "no pictures": ({"data": np.zeros((768, 0), np.uint8), "labels": []}, "empty", "no pictures"),
+    "data of none": ({"data": None}, "format", "not None"),
+    "data of words": ({"data": np.full((768, 12), b"x")}, "format", "matrix of numbers"),
+    "lists of many lengths": ({"data": [[1], [1, 2]]}, "format", "matrix of numbers"),
+    "no labels": ({"labels": [None] * 12}, "label", "has no label"),
+}
+
+
+@pytest.mark.parametrize("case", RAW_DAMAGE)
+def test_raw_values_are_judged_too(tmp_path: Path, case: str) -> None:
+    changes, kind, words = RAW_DAMAGE[case]
+    write_meta(tmp_path, label_offset=None, dp_type="inet-lr-cropped")
+    write_raw_batch(tmp_path, 1, 12, **changes)
+    faults, _ = check_folder(tmp_path)
+    assert any(f.kind == kind and words in f.message for f in faults), faults
+    summarise(tmp_path)
+    with batches.open_provider("inet-lr-cropped", tmp_path, None) as provider:
+        if case == "values above 255":  # numbers that can be trained on all the same
+            assert provider.next().matrices[0].max() < 256
+        else:
+            with pytest.raises(BatchFileError) as caught:
+                provider.next()
+            assert caught.value.path
+    if not isinstance(changes.get("data", np.zeros(1)), np.ndarray):
+        with pytest.raises(BatchFileError):
+            contact_sheet(tmp_path, 1, tmp_path / "sheet.png")
 
 
 def test_everything_is_reported_at_once(folder: Path) -> None:

@@ -6,6 +6,7 @@ import pickle
 import shutil
 import sys
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,8 @@ from alexnet_archive import batches
 from alexnet_archive.batches import codec
 from alexnet_archive.batches.check import check_folder
 from alexnet_archive.batches.convert import ConvertOptions, ConvertReport, convert
-from alexnet_archive.errors import ConvertError, MissingToolError
-from tests.unit.batches.miniature import CLASSES, YEAR, Miniature, devkit, make, wnid
+from alexnet_archive.errors import BatchFileError, ConvertError, MissingToolError
+from tests.unit.batches.miniature import CLASSES, YEAR, Miniature, devkit, kaggle_files, make, wnid
 from tests.unit.batches.samples import encoded, folder_bytes, photograph
 
 pytest.importorskip("scipy", reason="the extra `imagenet` reads meta.mat")
@@ -110,23 +111,7 @@ def test_the_same_unpacked_gives_the_same_pictures(
 
 def kaggle(folder: Path, *, with_kit: bool) -> list[int]:
     """Kaggle's layout with 20 classes of 2; returns class ids of the 6 validation pictures."""
-    root = folder / "ILSVRC" / "Data" / "CLS-LOC"
-    for number in range(1, CLASSES + 1):
-        (root / "train" / wnid(number)).mkdir(parents=True)
-        for k in range(2):
-            (root / "train" / wnid(number) / f"{wnid(number)}_{k}.JPEG").write_bytes(encoded(photograph(number * 10 + k)))
-    truth = [4, 9, 1, 20, 7, 7]
-    lines = ["ImageId,PredictionString"]
-    for role, count in (("val", 6), ("test", 3)):
-        (root / role).mkdir()
-        for k in range(1, count + 1):
-            name = f"ILSVRC2012_{role}_{k:08d}"
-            (root / role / f"{name}.JPEG").write_bytes(encoded(photograph(900 + k)))
-            if role == "val":
-                lines.insert(1, f"{name},{wnid(truth[k - 1])} 1 2 30 40 {wnid(2)} 1 1 9 9 ")
-    (folder / "LOC_val_solution.csv").write_text("\n".join(lines) + "\n")
-    mapping = sorted((wnid(k), k) for k in range(1, CLASSES + 1))
-    (folder / "LOC_synset_mapping.txt").write_text("".join(f"{w} thing {k}, name\n" for w, k in mapping))
+    truth = kaggle_files(folder)
     if with_kit:
         devkit(folder / "ILSVRC2012_devkit_t12.tar.gz", [1])
     return truth
@@ -196,6 +181,39 @@ def test_cudaconvnet2_gaps_and_damage_are_named(tmp_path: Path) -> None:
     assert report.images["training"] == 8
 
 
+WRONG_ENTRIES = {
+    "an empty list": ([], "labels", "no class"),
+    "half a class": (1.5, "labels", "no class"),
+    "a word": ("a", "labels", "no class"),
+    "none": (None, "labels", "no class"),
+    "a class too many": (3, "labels", "no class"),
+    "an empty picture": (b"", "data", "empty"),
+    "a number for a picture": (5, "data", "not a picture"),
+    "no picture": (None, "data", "not a picture"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_ENTRIES)
+def test_one_wrong_entry_of_a_cudaconvnet2_batch_takes_no_other_with_it(tmp_path: Path, case: str) -> None:
+    value, key, kind = WRONG_ENTRIES[case]
+    cudaconvnet2(tmp_path / "p14")
+    path = tmp_path / "p14" / "data_batch_0" / "data_batch_0.1"
+    content = pickle.loads(path.read_bytes())
+    content[key.encode()][2] = value
+    path.write_bytes(pickle.dumps(content, 2))
+    report = convert(tmp_path / "p14", tmp_path / "out", OPTIONS)
+    assert [(f.picture, f.kind) for f in report.findings] == [("data_batch_0/data_batch_0.1[2]", kind)]
+    assert report.images["training"] == 23 and check_folder(tmp_path / "out")[0] == []
+
+
+@pytest.mark.parametrize("names", [None, [], ["a", ""], [("",), "b"], "abc"])
+def test_class_names_of_a_cudaconvnet2_folder_that_are_none_are_one_clear_error(tmp_path: Path, names: object) -> None:
+    cudaconvnet2(tmp_path / "p14")
+    (tmp_path / "p14" / "batches.meta").write_bytes(pickle.dumps({b"label_names": names}, 2))
+    with pytest.raises(BatchFileError, match=r"label_names of batches\.meta"):
+        convert(tmp_path / "p14", tmp_path / "out", OPTIONS)
+
+
 def test_a_truncated_training_tar_is_reported_and_the_rest_is_used(tmp_path: Path) -> None:
     mini = make(tmp_path / "tars", per_class=3, odd=False)
     path = mini.folder / f"ILSVRC{YEAR}_img_train.tar"
@@ -214,8 +232,9 @@ def test_missing_validation_pictures_are_named(tmp_path: Path) -> None:
         ("validation picture 7", "missing"),
     ]
     devkit(mini.folder / f"ILSVRC{YEAR}_devkit_t12.tar.gz", mini.truth[:3])
-    report = convert(mini.folder, tmp_path / "less", OPTIONS)
-    assert sorted(Path(f.picture).name[-13:] for f in report.findings) == ["00000004.JPEG", "00000005.JPEG"]
+    with pytest.raises(ConvertError, match="is not the kit of these validation pictures") as caught:
+        convert(mini.folder, tmp_path / "less", OPTIONS)
+    assert "2 pictures are numbered up to 5, it has 3 answers" in str(caught.value)
 
 
 def damaged_kit(folder: Path, case: str) -> None:
@@ -254,7 +273,7 @@ def test_kits_and_tars_that_do_not_fit(tmp_path: Path, case: str, words: str) ->
     mini = make(tmp_path / "tars", per_class=1, validation=2, test=1, odd=False)
     damaged_kit(mini.folder, case)
     with pytest.raises(ConvertError, match=words):
-        convert(mini.folder, tmp_path / "out", OPTIONS)
+        convert(mini.folder, tmp_path / "out", replace(OPTIONS, follow_links=True))
     assert not batches.batch_numbers(tmp_path / "out")
 
 
@@ -273,10 +292,7 @@ def test_without_scipy_the_remedy_names_the_extra(mini: Miniature, tmp_path: Pat
 
 
 def test_the_2010_names_are_known_too(tmp_path: Path) -> None:
-    mini = make(tmp_path / "tars", per_class=1, validation=3, test=2, odd=False)
-    for role, old in (("train", "img_train"), ("val", "img_val"), ("test", "img_test_v10102019")):
-        (mini.folder / f"ILSVRC2012_{old}.tar").rename(mini.folder / f"ILSVRC2010_images_{role}.tar")
-    (mini.folder / "ILSVRC2012_devkit_t12.tar.gz").unlink()
-    devkit(mini.folder / "ILSVRC2010_devkit-1.0.tar.gz", mini.truth, year=2010)
+    mini = make(tmp_path / "tars", per_class=1, validation=3, test=2, odd=False, year=2010)
+    assert (mini.folder / "ILSVRC2010_images_val.tar").is_file() and (mini.folder / "ILSVRC2010_devkit-1.0.tar.gz").is_file()
     report = convert(mini.folder, tmp_path / "out", OPTIONS)
     assert dict(report.images) == {"training": 20, "validation": 3, "test": 2} and not report.findings

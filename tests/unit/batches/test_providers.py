@@ -184,7 +184,18 @@ def test_labels_none_offset_and_out_of_range(tmp_path: Path) -> None:
     strings, sizes, _ = batches.read_batch(tmp_path / "data_batch_1")
     batches.write_batch(tmp_path / "data_batch_1", (strings, sizes, [("", None), ("a", 3), ("b", 1)]))
     with open_provider("inet-lr-cropped-jpeg", tmp_path, [1], test=True, options=OPTIONS) as provider:
-        assert provider.next().matrices[1].tolist() == [[0, 3, 1]]
+        batch = provider.next()
+        assert batch.unlabelled == (0,) and np.isnan(batch.matrices[1][0, 0]), "no label is no class, least of all class 0"
+        assert batch.matrices[1][0, 1:].tolist() == [3, 1]
+        labelled = batch.labelled()
+        assert labelled.matrices[1].tolist() == [[3, 1]] and labelled.unlabelled == ()
+        np.testing.assert_array_equal(labelled.matrices[0], batch.matrices[0][:, 1:])
+        assert batch.for_answers()[1].tolist() == [[0, 3, 1]], "a pass whose costs nobody reads takes a number"
+    with (
+        open_provider("inet-lr-cropped-jpeg", tmp_path, [1], options=OPTIONS) as provider,
+        pytest.raises(BatchFileError, match="1 pictures of batch 1 have no label"),
+    ):
+        provider.next()
     batches.write_batch(tmp_path / "data_batch_1", (strings, sizes, [("", None), ("a", 3), ("b", 4)]))
     with (
         open_provider("inet-lr-cropped-jpeg", tmp_path, [1], test=True, options=OPTIONS) as provider,
@@ -274,6 +285,15 @@ def test_flickr_reads_tags_as_multi_hot_labels(tmp_path: Path) -> None:
         with pytest.raises(IndexError):
             provider.dims(2)
     assert hot.T.tolist() == [[1, 1, 0], [0, 0, 0], [0, 0, 1]]
+    batches.write_batch(tmp_path / "data_batch_1", (strings, sizes, [["sky"], None, ["sky"]]))
+    with (
+        open_provider("flickr-ce-cropped", tmp_path, [1], test=True, options=OPTIONS) as provider,
+        pytest.raises(BatchFileError, match="tags of image 1"),
+    ):
+        provider.next()
+    write_meta(tmp_path, freq_to_id={"sky": 4})
+    with pytest.raises(BatchFileError, match="sky a class that is not there"):
+        open_provider("flickr-ce-cropped", tmp_path, [1], test=True, options=OPTIONS)
 
 
 def test_flat_vectors(tmp_path: Path) -> None:

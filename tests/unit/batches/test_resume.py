@@ -221,7 +221,7 @@ class BreakingPool:
         if self.results < 0:
             future.set_exception(executors.BrokenProcessPool("a worker died"))
         else:
-            future.set_result(Done("training", task.number, 1, (), (), 1, "", ""))
+            future.set_result(Done("training", task.number, 1, 0, (), (), 1, "", ""))
         return future
 
     def shutdown(self, **_: object) -> None:
@@ -328,7 +328,7 @@ def test_queues_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     class Pool:
         def submit(self, run: object, task: Task) -> executors.Future[Done]:
             future: executors.Future[Done] = executors.Future()
-            future.set_result(Done("training", task.number, 1, (), (), 1, "", ""))
+            future.set_result(Done("training", task.number, 1, 0, (), (), 1, "", ""))
             return future
 
     def work() -> object:

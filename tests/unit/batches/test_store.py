@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from alexnet_archive import batches
+from alexnet_archive import batches, files, pickles
 from alexnet_archive.batches import codec, store
 from alexnet_archive.errors import ArchiveError, BatchFileError, UnsafePickleError, WriteError
 from tests.unit.batches.samples import encoded, photograph, write_jpeg_batch, write_meta
@@ -161,3 +161,12 @@ def test_pictures_decode_as_pillow_decodes_them() -> None:
         data = encoded(photograph(seed, 37, 29))
         expected = np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int)
         assert np.abs(codec.decode(data).astype(int) - expected).max() <= 2
+
+
+@pytest.mark.parametrize("change", [{"data": None}, {"data": [1.0]}, {"data": [[np.nan]]}, {"note": None}, {"data": "x"}])
+def test_predictions_that_are_none_are_one_clear_error(tmp_path: Path, change: dict) -> None:
+    path = tmp_path / "test_preds_1"
+    files.write_bytes(path, pickles.dumps({"data": np.ones((2, 2), np.float32), "note": b"n", **change}))
+    with pytest.raises(BatchFileError) as caught:
+        batches.read_predictions(path)
+    assert caught.value.path == str(path)

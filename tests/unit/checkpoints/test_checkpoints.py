@@ -145,6 +145,9 @@ def test_python_2_and_the_companion_load_what_we_save(python2: Any, tmp_path: Pa
         str(path), path=str(root / "patches" / "companion" / "python"),
     )  # fmt: skip
     assert out.splitlines()[0] == "True 5 [0, 1] 1-3 0.1 0,1 True"
+    zipped = checkpoints.save(tmp_path / "zip", sample(), ROWS, zipped=True)
+    code = "import sys, util\nfor name in sys.argv[1:]: print util.unpickle(name)['model_state']['epoch']"
+    assert python2(code, str(path), str(zipped), path=str(root / "patches" / "companion" / "python")).split() == ["2", "2"]
 
 
 def old_list(**changed: Any) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from alexnet_archive import checkpoints
+from alexnet_archive import checkpoints, pickles
 from alexnet_archive.checkpoints import Checkpoint, keys
 from alexnet_archive.errors import CheckpointError
 from alexnet_archive.layerdefs import find_definition, find_parameters, net_facts, read_network
@@ -56,3 +56,27 @@ def test_loading_names_the_layer_and_the_key(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="outputsX of layer pool1a") as caught:
         checkpoints.load(path)
     assert caught.value.expected == "int"
+
+
+BESIDE: dict[str, dict[str, Any]] = {
+    "epoch": {"epoch": 1.5}, "batchnum": {"batchnum": "1"}, "seed": {"seed": 1.5}, "keep": {"keep": "all"},
+    "label_names": {"label_names": ["a", 1]}, "position": {"position": {"epoch": None}}, "engine": {"engine": "x"},
+    "minibatch_size": {"minibatch_size": 0}, "test_position": {"test_position": [1, 2]}, "partial": {"partial": None},
+    "digests": {"digests": 1},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("key", BESIDE)
+def test_what_stands_beside_the_layers_is_judged_too(tmp_path: Path, key: str) -> None:
+    state = {"epoch": 1, "batchnum": 1, "train_outputs": [], "test_outputs": [], "layers": layers_of("demo")}
+    beside = {"alexnet_archive": {} if key in state else BESIDE[key]}
+    with (tmp_path / "1.1").open("wb") as stream:
+        pickles.dump({"model_state": {**state, **(BESIDE[key] if key in state else {})}, "op": None, **beside}, stream)
+    with pytest.raises(CheckpointError, match=f"{key} of .* is damaged"):
+        checkpoints.load(tmp_path / "1.1")
+
+
+def test_half_a_number_of_cases_is_no_history(tmp_path: Path) -> None:
+    path = checkpoints.save(tmp_path, Checkpoint(1, 1, layers_of("demo"), [({"c": [1.0]}, 2.5)]), [])  # type: ignore[list-item]
+    with pytest.raises(CheckpointError, match="damaged model_state"):
+        checkpoints.load(path)

@@ -154,3 +154,9 @@ def test_we_read_what_python_2_writes(python2: Any, tmp_path: Path) -> None:
     assert loaded["o"].value == 5 and loaded["f"].x == 3 and loaded["s"] == "\xe9" and loaded["i"] == 3
     assert loaded["c"] is pickles.python2_class("options", "Option") and dict(loaded["d"]) == {"k": 1}
     np.testing.assert_array_equal(loaded["a"], [[0, 1], [2, 3]])
+
+
+def test_an_object_numbered_beyond_the_file_is_refused_before_there_is_room_for_it() -> None:
+    hostile = b"\x80\x02]r\xff\xff\xff\x7f."
+    with pytest.raises(UnsafePickleError, match="numbers an object that it cannot hold"):
+        pickles.load(io.BytesIO(hostile), encoding="latin1")

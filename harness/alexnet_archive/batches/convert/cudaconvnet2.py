@@ -10,10 +10,13 @@ import re
 from pathlib import Path
 from typing import Any
 
-from alexnet_archive import pickles
+import numpy as np
+
+from alexnet_archive import kinds, pickles
 from alexnet_archive.batches import store
-from alexnet_archive.batches.convert.devkit import find_devkit, read_devkit
+from alexnet_archive.batches.convert.devkit import find_devkit
 from alexnet_archive.batches.convert.inventory import INDEXED, Finding, Inventory, Pictures
+from alexnet_archive.batches.convert.walk import Walk
 from alexnet_archive.errors import ArchiveError, ConvertError
 
 VALIDATION_FROM = 1000
@@ -31,29 +34,31 @@ def _batch_folders(source: Path) -> dict[int, Path]:
     return {int(match[1]): path for path in source.iterdir() if (match := _FOLDER.fullmatch(path.name)) and path.is_dir()}
 
 
-def read_cudaconvnet2(source: Path) -> Inventory:
+def read_cudaconvnet2(walk: Walk, source: Path) -> Inventory:
     """Inventory of cuda-convnet2 batches; wnids only with a development kit beside them."""
     names = store.read_meta(source).get("label_names")
     if not names:
         raise ConvertError(f"{store.META_NAME} has no label_names", path=source / store.META_NAME)
-    kit_path = find_devkit(source)
-    wnids = read_devkit(kit_path).wnids if kit_path is not None else [""] * len(names)
-    if len(wnids) != len(names):
+    kit = find_devkit(walk, source)
+    wnids = kit.wnids if kit is not None else [""] * len(names)
+    if kit is not None and [_plain(name) for name in kit.names] != [_plain(name) for name in names]:
         raise ConvertError(
-            "the development kit is of another data set", path=kit_path, expected=f"{len(names)} classes", found=len(wnids)
-        )
+            "the development kit is of another data set", path=kit.path, expected=f"{len(names)} classes, {names[0]} first",
+            found=f"{len(wnids)} classes, {kit.names[0]} first", remedy="leave the kit out, or put the right one there",
+        )  # fmt: skip
     inventory = Inventory(
-        source, "cuda-convnet2 batches", wnids, list(names), shuffled=frozenset(), by_name=False, verbatim=True
-    )
+        source, "cuda-convnet2 batches", wnids, list(names), shuffled=frozenset(), by_name=False, verbatim=True,
+        findings=walk.findings,
+    )  # fmt: skip
     inventory.notes.append("the order of the cuda-convnet2 batches is kept; original picture sizes are not known")
-    batches = _batch_folders(source)
+    batches = {number: path for number, path in _batch_folders(source).items() if walk.takes(path)}
     for role, numbers in (
         ("training", [n for n in batches if n < VALIDATION_FROM]),
         ("validation", [n for n in batches if n >= VALIDATION_FROM]),
     ):
         pictures = Pictures()
         for number in sorted(numbers):
-            _add_batch(inventory, pictures, batches[number], number)
+            _add_batch(walk, inventory, pictures, batches[number], number)
         first = 0 if role == "training" else VALIDATION_FROM
         for missing in sorted(set(range(first, max(numbers, default=first - 1) + 1)) - set(numbers)):
             inventory.findings.append(Finding(f"data_batch_{missing}", "missing", "there is no such batch"))
@@ -61,22 +66,28 @@ def read_cudaconvnet2(source: Path) -> Inventory:
     return inventory
 
 
-def _add_batch(inventory: Inventory, pictures: Pictures, folder: Path, number: int) -> None:
-    parts = {int(match[2]): path for path in folder.iterdir() if (match := _SUB_BATCH.fullmatch(path.name))}
+def _plain(name: str) -> str:
+    return " ".join(kinds.same_form(name).split())
+
+
+def _add_batch(walk: Walk, inventory: Inventory, pictures: Pictures, folder: Path, number: int) -> None:
+    named = {int(match[2]): path for path in folder.iterdir() if (match := _SUB_BATCH.fullmatch(path.name))}
+    parts = {number: path for number, path in named.items() if walk.takes(path)}
     for part in sorted(parts):
         name = parts[part].relative_to(inventory.root).as_posix()
         try:
-            strings, labels = read_sub_batch(parts[part])
+            _, labels = read_sub_batch(parts[part])
         except ArchiveError as error:
             inventory.findings.append(Finding(name, "unreadable", error.message))
             continue
-        for index in range(len(strings)):
-            label = labels[index][0] if isinstance(labels[index], list | tuple) else labels[index]
-            if 0 <= int(label) < len(inventory.wnids):
+        for index, given in enumerate(labels):
+            label = given[0] if isinstance(given, list | tuple | np.ndarray) and len(given) else given
+            if kinds.is_whole(label) and 0 <= int(label) < len(inventory.wnids):
                 pictures.add(f"{name}[{index}]", int(label) + 1, container=name, offset=index, size=INDEXED)
             else:
-                inventory.findings.append(Finding(f"{name}[{index}]", "no class", f"class {label} does not exist"))
-    for missing in sorted(set(range(max(parts, default=-1) + 1)) - set(parts)):
+                reason = f"{kinds.shown(given)} is none of the classes 0 to {len(inventory.wnids) - 1}"
+                inventory.findings.append(Finding(f"{name}[{index}]", "no class", reason))
+    for missing in sorted(set(range(max(named, default=-1) + 1)) - set(named)):
         inventory.findings.append(Finding(f"data_batch_{number}.{missing}", "missing", "there is no such sub-batch"))
 
 

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from alexnet_archive.batches.convert import folders
-from alexnet_archive.batches.convert.devkit import Devkit, find_devkit, read_devkit
+from alexnet_archive.batches.convert.devkit import YEARS, Devkit, find_devkit
 from alexnet_archive.batches.convert.inventory import NO_LABEL, Finding, Inventory, Pictures
 from alexnet_archive.batches.convert.tars import list_tar
+from alexnet_archive.batches.convert.walk import Walk
 from alexnet_archive.errors import ConvertError
 
 TARS = {
@@ -24,6 +26,7 @@ TARS = {
     "test": ("ILSVRC20*_img_test*.tar", "ILSVRC20*_images_test*.tar"),
 }
 _FILE_NUMBER = re.compile(r"_(\d+)\.\w+$")
+_YEAR = re.compile(r"^ILSVRC(\d{4})_")
 _WNID = re.compile(r"n\d{8}")
 
 
@@ -36,11 +39,12 @@ class Found(NamedTuple):
     size: int
 
 
-def find_tars(source: Path) -> dict[str, Path]:
+def find_tars(walk: Walk, source: Path) -> dict[str, Path]:
     """Role -> official tar. Raises ConvertError when there are two for one role."""
     found: dict[str, Path] = {}
     for role, patterns in TARS.items():
-        tars = sorted({path for pattern in patterns for path in source.glob(pattern) if not path.is_dir()})
+        named = sorted({path for pattern in patterns for path in source.glob(pattern) if not path.is_dir()})
+        tars = [path for path in named if walk.takes(path)]
         if len(tars) > 1:
             raise ConvertError(
                 f"there are {len(tars)} {role} tars",
@@ -54,24 +58,29 @@ def find_tars(source: Path) -> dict[str, Path]:
     return found
 
 
-def read_official(source: Path) -> Inventory:
+def read_official(walk: Walk, source: Path) -> Inventory:
     """The official files as downloaded, or the same unpacked, with the development kit beside them."""
-    kit_path = find_devkit(source)
-    if kit_path is None:
+    kit = find_devkit(walk, source)
+    if kit is None:
         raise ConvertError(
             f"{source} holds ImageNet's tars without their development kit",
             path=source,
             expected="ILSVRC2012_devkit_t12.tar.gz (or the one of another year)",
-            remedy="download the development kit too: class ids and the validation labels are in it",
+            found="; ".join(f"{f.picture}: {f.reason}" for f in walk.findings) or None,
+            remedy="let links be followed with --follow-links" if any("devkit" in f.picture for f in walk.findings) else
+            "download the development kit too: class ids and the validation labels are in it",
         )
-    kit = read_devkit(kit_path)
-    tars = find_tars(source)
-    inventory = Inventory(source, "ImageNet tars" if tars else "ImageNet folders", kit.wnids, kit.names)
+    tars = find_tars(walk, source)
+    kind = "ImageNet tars" if tars else "ImageNet folders"
+    inventory = Inventory(source, kind, kit.wnids, kit.names, findings=walk.findings, notes=[kit.gives()])
     for role in TARS:
+        folder = folders.role_folder(walk, source, role)
         if role in tars:
             found: Iterable[Found] = _in_tar(inventory, tars[role])
-        elif (folder := folders.role_folder(source, role)) is not None:
-            found = _in_folder(inventory, folder)
+            if folder is not None:
+                walk.leave_out(walk.name(folder), "left out", f"the {role} pictures are taken from {tars[role].name}")
+        elif folder is not None:
+            found = _in_folder(walk, folder)
         else:
             inventory.notes.append(f"the source has no {role} pictures: neither a tar nor a folder")
             continue
@@ -84,31 +93,34 @@ def _in_tar(inventory: Inventory, tar: Path) -> Iterator[Found]:
         yield Found(member.path, tar.name, member.offset, member.size)
 
 
-def _in_folder(inventory: Inventory, folder: Path) -> Iterator[Found]:
+def _in_folder(walk: Walk, folder: Path) -> Iterator[Found]:
     """Pictures below a folder; a tar among them (one per class, as the training tar unpacks to) is read in place."""
-    for path, size in folders.files_below(inventory.root, folder, inventory.findings):
+    for path, size in walk.files(folder, deep=True):
         if path.endswith(".tar"):
-            for member in list_tar(inventory.root / path, path, inventory.findings):
+            for member in list_tar(walk.root / path, path, walk.findings):
                 yield Found(member.path, path, member.offset, member.size)
         else:
             yield Found(path, "", -1, size)
 
 
 def _labelled(inventory: Inventory, role: str, found: Iterable[Found], kit: Devkit) -> Pictures:
-    """Label by the wnid in the path, else by file number and ground truth; test pictures may stay unlabelled."""
+    """Label by the wnid in the path, else by file number and ground truth; test pictures may stay unlabelled.
+
+    Raises ConvertError for pictures that the kit does not belong to.
+    """
     ids = {wnid: number for number, wnid in enumerate(kit.wnids, 1)}
     truth = kit.truth.get(role)
     if role == "validation" and truth is None:
-        raise ConvertError(f"{kit.path.name} holds no validation ground truth", path=kit.path)
-    pictures, numbers = Pictures(), set()
+        raise ConvertError(f"{kit.path.name} holds no validation ground truth", path=kit.path, found=kit.gives())
+    pictures, seen = Pictures(), Seen()
     for picture in found:
         wnid = _wnid_above(picture.path)
         number = _file_number(picture.path)
-        label: int | None
-        if wnid is not None:
-            label = ids.get(wnid)
-        elif role == "training" or truth is None:
-            label = None if role == "training" else NO_LABEL
+        seen.add(picture.path, wnid, number)
+        if wnid is not None or role == "training":
+            label = ids.get(wnid or "")
+        elif truth is None:
+            label = NO_LABEL
         else:
             label = truth[number - 1] if number is not None and 1 <= number <= len(truth) else None
         if label is None:
@@ -116,13 +128,69 @@ def _labelled(inventory: Inventory, role: str, found: Iterable[Found], kit: Devk
             inventory.findings.append(Finding(picture.path, "no class", reason))
         else:
             pictures.add(picture.path, label, container=picture.container, offset=picture.offset, size=picture.size)
-        if number is not None:
-            numbers.add(number)
-    if truth is not None and numbers:
-        for missing in sorted(set(range(1, len(truth) + 1)) - numbers):
+    seen.require(role, kit)
+    if role == "training":
+        inventory.notes += seen.other_counts(kit)
+    if truth is not None and seen.numbers:
+        for missing in sorted(set(range(1, len(truth) + 1)) - seen.numbers):
             reason = "the ground truth has a label for it, the pictures do not have it"
             inventory.findings.append(Finding(f"{role} picture {missing}", "missing", reason))
     return pictures
+
+
+FOREIGN = 0.1
+"""Share of the pictures' WordNet ids that a kit may not know: a stray folder or two happens, while the contests' lists of
+classes differ in far more."""
+
+
+class Seen:
+    """What the names of a role's pictures say, to be held against a kit."""
+
+    def __init__(self) -> None:
+        self.wnids: Counter[str] = Counter()
+        self.years: Counter[int] = Counter()
+        self.numbers: set[int] = set()
+
+    def add(self, path: str, wnid: str | None, number: int | None) -> None:
+        if wnid is not None:
+            self.wnids[wnid] += 1
+        if number is not None:
+            self.numbers.add(number)
+        year = _YEAR.search(path.rpartition("/")[2])
+        if year:
+            self.years[int(year[1])] += 1
+
+    def require(self, role: str, kit: Devkit) -> None:
+        """Raises ConvertError where the kit is that of other pictures: by WordNet ids, by year, by count."""
+        foreign = sorted(set(self.wnids) - set(kit.wnids))
+        if len(foreign) > FOREIGN * len(self.wnids):
+            share = f"{len(foreign)} of {len(self.wnids)} WordNet ids"
+            raise _misfit(role, kit, f"{share} are no classes of it, such as {foreign[0]}")
+        if kit.year:
+            others = sorted(set(self.years) - YEARS[kit.year])
+            if others:
+                raise _misfit(role, kit, f"{self.years[others[0]]} pictures are named ILSVRC{others[0]}")
+        truth = kit.truth.get(role, [])
+        beyond = [number for number in self.numbers if number > len(truth)]
+        if truth and not self.wnids and beyond:
+            raise _misfit(role, kit, f"{len(beyond)} pictures are numbered up to {max(beyond)}, it has {len(truth)} answers")
+
+    def other_counts(self, kit: Devkit) -> list[str]:
+        """A note where the kit says how many training pictures a class has, and there are others."""
+        stated = {wnid: count for wnid, count in zip(kit.wnids, kit.counts) if count}
+        other = [(w, self.wnids[w], stated[w]) for w in stated if self.wnids[w] != stated[w]]
+        if not other:
+            return []
+        wnid, found, said = other[0]
+        others = f"{len(other)} classes have another number of training pictures than the kit says"
+        return [f"{others}, such as {wnid}: {found} of {said}"]
+
+
+def _misfit(role: str, kit: Devkit, found: str) -> ConvertError:
+    return ConvertError(
+        f"{kit.path.name} is not the kit of these {role} pictures", path=kit.path, expected=kit.gives(), found=found,
+        remedy="put the development kit of the pictures' year beside them, and no other",
+    )  # fmt: skip
 
 
 def _wnid_above(path: str) -> str | None:
@@ -139,36 +207,40 @@ def _file_number(path: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def kaggle_root(source: Path) -> Path | None:
+def kaggle_root(walk: Walk, source: Path) -> Path | None:
     """The CLS-LOC folder of the Kaggle layout, if this is one."""
-    candidates = (source / "ILSVRC" / "Data" / "CLS-LOC", source / "Data" / "CLS-LOC")
-    return next((folder for folder in candidates if folder.is_dir()), None)
+    for folder in (source / "ILSVRC" / "Data" / "CLS-LOC", source / "Data" / "CLS-LOC"):
+        way = [folder, *folder.parents]
+        if folder.is_dir() and all(map(walk.takes, way[: way.index(source)])):
+            return folder
+    return None
 
 
-def read_kaggle(source: Path) -> Inventory:
+def read_kaggle(walk: Walk, source: Path) -> Inventory:
     """The Kaggle layout: LOC_synset_mapping.txt, LOC_val_solution.csv and ILSVRC/Data/CLS-LOC."""
-    root = kaggle_root(source)
+    root = kaggle_root(walk, source)
     assert root is not None
-    kit_path = find_devkit(source)
     wnids, names = _kaggle_classes(source)
-    kit = Devkit(source, wnids, names)
-    inventory = Inventory(source, "Kaggle ImageNet", wnids, names)
-    if kit_path is not None:
-        kit = read_devkit(kit_path)
+    kit = find_devkit(walk, source)
+    inventory = Inventory(source, "Kaggle ImageNet", wnids, names, findings=walk.findings)
+    if kit is not None:
+        if set(kit.wnids) != set(wnids):
+            other = sorted(set(kit.wnids) ^ set(wnids))
+            only = f"{len(other)} WordNet ids that only it or LOC_synset_mapping.txt has"
+            raise _misfit("Kaggle", kit, f"{only}, such as {other[0]}")
         inventory.wnids, inventory.label_names = kit.wnids, kit.names
     else:
         inventory.notes.append(
             "there is no development kit: class ids follow LOC_synset_mapping.txt (wnid order), not the ILSVRC ids"
         )
     truth = _kaggle_truth(source, inventory)
+    plain = Devkit(kit.path if kit else source, inventory.wnids, inventory.label_names, year=kit.year if kit else 0)
     for role in TARS:
-        folder = folders.role_folder(root, role)
+        folder = folders.role_folder(walk, root, role)
         if folder is not None:
-            pictures = _in_folder(inventory, folder)
+            pictures = _in_folder(walk, folder)
             inventory.pictures[role] = (
-                _solved(inventory, pictures, truth)
-                if role == "validation"
-                else _labelled(inventory, role, pictures, Devkit(kit.path, kit.wnids, kit.names))
+                _solved(inventory, pictures, truth) if role == "validation" else _labelled(inventory, role, pictures, plain)
             )
     return inventory
 
@@ -176,8 +248,11 @@ def read_kaggle(source: Path) -> Inventory:
 def _kaggle_classes(source: Path) -> tuple[list[str], list[str]]:
     path = source / "LOC_synset_mapping.txt"
     try:
-        rows = [line.split(" ", 1) for line in path.read_text().splitlines() if line.strip()]
-        return [row[0] for row in rows], [row[1].strip() for row in rows]
+        rows = [line.split(" ", 1) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        wnids, names = [row[0] for row in rows], [row[1].strip() for row in rows]
+        if len(set(wnids)) != len(wnids) or not wnids or not all(names):
+            raise ValueError("it must have a line for each WordNet id, and a name in each")
+        return wnids, names
     except (OSError, ValueError, IndexError) as error:
         raise ConvertError(
             f"{path.name} cannot be read: {error}", path=path, remedy="it belongs beside the folder ILSVRC of the download"
@@ -191,9 +266,14 @@ def _kaggle_truth(source: Path, inventory: Inventory) -> dict[str, int]:
     if not path.is_file():
         return {}
     try:
-        with path.open(newline="") as stream:
-            return {row["ImageId"]: ids[row["PredictionString"].split()[0]] for row in csv.DictReader(stream)}
-    except (KeyError, IndexError, ValueError, OSError, csv.Error) as error:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            rows = [(row["ImageId"], ids[row["PredictionString"].split()[0]]) for row in csv.DictReader(stream)]
+        truth = dict(rows)
+        twice = [name for name, label in rows if truth[name] != label]
+        if twice:
+            raise ValueError(f"{twice[0]} has two answers")
+        return truth
+    except (AttributeError, KeyError, IndexError, ValueError, OSError, csv.Error) as error:
         raise ConvertError(
             f"{path.name} cannot be read: {type(error).__name__}: {error}",
             path=path,

@@ -47,7 +47,7 @@ def begin(out: Path, facts: dict[str, Any]) -> None:
 
 def _same(path: Path, facts: dict[str, Any]) -> None:
     try:
-        begun = json.loads(path.read_text())
+        begun = json.loads(path.read_text(encoding="utf-8"))
         old, new = {**begun, **begun["options"]}, {**facts, **facts["options"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConvertError(

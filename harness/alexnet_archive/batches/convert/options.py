@@ -21,7 +21,8 @@ class ConvertOptions:
     """`size` in pixels; `fit` crop (shorter side to `size`, centre square) or letterbox (longer side, provider pads).
 
     `limit` is the most pictures of each role, `val_fraction` the share of each class held out when a source of class
-    folders has no validation folder of its own. All of these decide bytes; `workers` does not.
+    folders has no validation folder of its own. Links are followed only with `follow_links`. All of these decide bytes;
+    `workers` does not.
     """
 
     size: int = 256
@@ -32,6 +33,7 @@ class ConvertOptions:
     limit: int | None = None
     val_fraction: float = 0.0
     max_pixels: int = DEFAULT_MAX_PIXELS
+    follow_links: bool = False
     workers: int | None = None
 
     def __post_init__(self) -> None:
@@ -58,4 +60,5 @@ class ConvertOptions:
 
     def recipe(self) -> dict[str, Any]:
         """Every option that decides what is written."""
-        return {name: value for name, value in asdict(self).items() if name != "workers"}
+        plain = {name: value for name, value in asdict(self).items() if name != "workers"}
+        return plain if self.follow_links else {name: value for name, value in plain.items() if name != "follow_links"}

@@ -169,7 +169,7 @@ def _all_there(out: Path, report: ConvertReport) -> bool:
 def _finish(inventory: Inventory, plan: Plan, out: Path, options: ConvertOptions) -> ConvertReport:
     """Sum the records up into `batches.meta` and the report, then remove them."""
     statistics = Statistics(options.size)
-    images = dict.fromkeys(ROLES, 0)
+    images, unlabelled = dict.fromkeys(ROLES, 0), dict.fromkeys(ROLES, 0)
     batches: dict[str, dict[str, Any]] = {}
     findings, oddities = list(inventory.findings), list[Finding]()
     for role, number, _ in plan.batches:
@@ -179,15 +179,18 @@ def _finish(inventory: Inventory, plan: Plan, out: Path, options: ConvertOptions
         if role == "training":
             merge_record(out, number, statistics)
         images[role] += done.images
+        unlabelled[role] += done.unlabelled
         findings += done.findings
         oddities += done.oddities
         described = done.record()
         batches[str(number)] = {k: v for k, v in described.items() if k not in ("number", "findings", "oddities")}
     deviations, vectors = statistics.colour_pca()
-    store.write_meta(out, describe(inventory, options, statistics.mean(), (deviations, vectors)))
+    missing = {int(number): batch["unlabelled"] for number, batch in batches.items() if batch["unlabelled"]}
+    store.write_meta(out, {**describe(inventory, options, statistics.mean(), (deviations, vectors)), "unlabelled": missing})
     report = ConvertReport(
         inventory.kind, len(inventory.wnids), plan.listing_sha256, options.recipe(), images, batches, tuple(findings),
         tuple(oddities), tuple(float(d) for d in deviations), tuple(inventory.notes),
+        unlabelled,
     )  # fmt: skip
     report.write(out)
     journal.sweep(out, finished=True)

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
 
+from alexnet_archive import kinds
 from alexnet_archive.batches.codec import PictureError
 from alexnet_archive.batches.convert.cudaconvnet2 import read_sub_batch
 from alexnet_archive.batches.convert.inventory import INDEXED, Entry
@@ -45,6 +46,8 @@ class Reader:
         """The whole picture; raises PictureError (unreadable, truncated)."""
         try:
             data = self._read(entry)
+        except PictureError:
+            raise
         except ArchiveError as error:
             raise PictureError(error.message, kind="unreadable", path=entry.name) from error
         except OSError as error:
@@ -64,7 +67,10 @@ class Reader:
             if self._strings_of != entry.container:
                 self._strings = read_sub_batch(self.root / entry.container)[0]
                 self._strings_of = entry.container
-            return bytes(self._strings[entry.offset])
+            string = self._strings[entry.offset]
+            if not isinstance(string, bytes):
+                raise PictureError(f"no byte string but {kinds.shown(string)}", kind="not a picture")
+            return string
         stream = self._open(entry.container)
         stream.seek(entry.offset)
         return stream.read(entry.size)

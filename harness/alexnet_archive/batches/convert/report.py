@@ -23,7 +23,8 @@ REPORT_NAME = "convert-report.json"
 class ConvertReport:
     """`batches`: number -> role, images, file size and digests. `findings`: not used; `oddities`: used, though odd.
 
-    `images` counts pictures per role. `seconds`, `converted` and `bytes_read` speak of this run alone and are not written.
+    `images` counts pictures per role, `unlabelled` those of them that have no label. `seconds`,
+    `converted` and `bytes_read` speak of this run alone and are not written.
     """
 
     kind: str
@@ -36,6 +37,7 @@ class ConvertReport:
     oddities: tuple[Finding, ...]
     color_deviations: tuple[float, ...]
     notes: tuple[str, ...] = ()
+    unlabelled: Mapping[str, int] = field(default_factory=dict)
     seconds: float = field(default=0.0, compare=False)
     converted: int = field(default=0, compare=False)
     bytes_read: int = field(default=0, compare=False)
@@ -53,6 +55,7 @@ class ConvertReport:
             "options": dict(self.options),
             "notes": list(self.notes),
             "images": dict(self.images),
+            "unlabelled": dict(self.unlabelled),
             "not_used": self.counts(),
             "batches": {number: dict(batch) for number, batch in self.batches.items()},
             "findings": [finding._asdict() for finding in self.findings],
@@ -70,7 +73,7 @@ def read_report(out: Path) -> ConvertReport | None:
     if not path.is_file():
         return None
     try:
-        value = json.loads(path.read_text())
+        value = json.loads(path.read_text(encoding="utf-8"))
         del value["not_used"]
         findings, oddities = (tuple(Finding(**f) for f in value.pop(name)) for name in ("findings", "oddities"))
         value["notes"], value["color_deviations"] = tuple(value["notes"]), tuple(value["color_deviations"])

@@ -8,9 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from alexnet_archive.batches.convert import cudaconvnet2, folders, imagenet
-from alexnet_archive.batches.convert.devkit import find_devkit
+from alexnet_archive.batches.convert.devkit import find_devkits
 from alexnet_archive.batches.convert.inventory import Inventory
 from alexnet_archive.batches.convert.options import ConvertOptions
+from alexnet_archive.batches.convert.walk import Walk
 from alexnet_archive.errors import ConvertError
 
 
@@ -18,10 +19,12 @@ def read_source(source: Path, options: ConvertOptions) -> Inventory:
     """List every picture of a source, without reading one. Raises ConvertError."""
     if not source.is_dir():
         raise ConvertError(f"there is no folder {source}", path=source, remedy="check the path of the pictures")
+    walk = Walk(source, follow=options.follow_links)
     try:
-        inventory = _read(source, options)
+        inventory = _read(walk, source, options)
     except OSError as error:
         raise ConvertError(f"cannot list {source}: {error.strerror or error}", path=error.filename or source) from error
+    inventory.notes += walk.notes()
     inventory.pictures = {role: pictures for role, pictures in inventory.pictures.items() if len(pictures)}
     if "training" not in inventory.pictures:
         raise ConvertError(
@@ -34,11 +37,41 @@ def read_source(source: Path, options: ConvertOptions) -> Inventory:
     return inventory
 
 
-def _read(source: Path, options: ConvertOptions) -> Inventory:
-    if imagenet.kaggle_root(source) is not None:
-        return imagenet.read_kaggle(source)
+def _read(walk: Walk, source: Path, options: ConvertOptions) -> Inventory:
+    official = _official(walk, source, options)
+    if official is not None:
+        return official
+    inner = folders.unwrapped(walk, source, source=True)
+    places = [inner, *_only(walk.folders(inner))]
+    for place in places if places[0] != source else places[1:]:
+        # What lies within has its names from there on, as if it had been named itself.
+        within = Walk(place, follow=options.follow_links)
+        official = _official(within, place, options)
+        if official is not None:
+            return _around(walk, within, official)
+    if inner == source:
+        return folders.read_class_folders(walk, source, options)
+    within = Walk(inner, follow=options.follow_links)
+    return _around(walk, within, folders.read_class_folders(within, inner, options))
+
+
+def _only(found: dict[str, Path]) -> list[Path]:
+    return list(found.values()) if len(found) == 1 else []
+
+
+def _around(walk: Walk, within: Walk, inventory: Inventory) -> Inventory:
+    """The inventory of a folder with one around it, which is said."""
+    inventory.findings[:0] = walk.findings
+    inventory.notes += [f"everything lies in {walk.name(within.root)}", *within.notes()]
+    return inventory
+
+
+def _official(walk: Walk, source: Path, options: ConvertOptions) -> Inventory | None:
+    """ImageNet's own layouts and cuda-convnet2's batches; None for what is neither."""
+    if imagenet.kaggle_root(walk, source) is not None:
+        return imagenet.read_kaggle(walk, source)
     if cudaconvnet2.is_cudaconvnet2(source):
-        return cudaconvnet2.read_cudaconvnet2(source)
-    if imagenet.find_tars(source) or find_devkit(source) is not None:
-        return imagenet.read_official(source)
-    return folders.read_class_folders(source, options)
+        return cudaconvnet2.read_cudaconvnet2(walk, source)
+    if imagenet.find_tars(walk, source) or find_devkits(walk, source):
+        return imagenet.read_official(walk, source)
+    return None

@@ -51,7 +51,8 @@ class Task:
 
 @dataclass(frozen=True)
 class Done:
-    """What became of a task: pictures used and not used, oddities that were handled, digests, and what it cost.
+    """What became of a task: pictures used, those of them without a label, pictures not used, oddities that were handled,
+    digests, and what it cost.
 
     `bytes_read` and `seconds` are for the progress line; they are not part of the record.
     """
@@ -59,6 +60,7 @@ class Done:
     role: str
     number: int
     images: int
+    unlabelled: int
     findings: tuple[Finding, ...]
     oddities: tuple[Finding, ...]
     file_bytes: int
@@ -111,6 +113,7 @@ def _run(task: Task) -> Done:
         task.role,
         task.number,
         len(made.strings),
+        sum(raw is None for _, raw in made.labels),
         tuple(made.findings),
         tuple(made.oddities),
         len(content),

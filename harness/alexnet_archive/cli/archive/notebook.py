@@ -82,6 +82,9 @@ def notebook(
     chosen = experiments.select(gpus=gpus, data=data, feature=feature, with_errors=with_errors)
     if sort is not None:
         chosen = experiments.ordered(chosen, sort, reverse=reverse)
+    if not chosen and not as_json:
+        click.echo(f"no run is like that; `alexnet-archive notebook` lists all {len(experiments.load())}")
+        return
     missing = experiments.missing_files(chosen)
     if as_json:
         emit_json([{**item.facts(), "files_missing": missing.get(item.id)} for item in chosen])

@@ -105,7 +105,7 @@ def run_script(
     outcome = Outcome(status, events, list(tail), reader.run)
     if status == 0:
         return outcome
-    (workdir / "native-last-words.txt").write_text("\n".join(tail) + "\n")
+    (workdir / "native-last-words.txt").write_text("\n".join(tail) + "\n", encoding="utf-8")
     if stop():
         remedy = f"go on with --resume {reader.run or 'the run directory'}"
         raise Interrupted("stopped after the batch in hand", path=reader.run, remedy=remedy)
