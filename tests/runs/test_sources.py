@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from alexnet_archive import batches, checkpoints, paths
+from alexnet_archive import archive, batches, checkpoints, paths
 from alexnet_archive.batches import photographs
 from alexnet_archive.cli import main
 from alexnet_archive.compare import cases
@@ -17,6 +18,8 @@ from alexnet_archive.errors import LayerFileError, MissingToolError, UserInputEr
 from alexnet_archive.layerdefs import find_definition
 from alexnet_archive.runs import CaseRequest, Notice, Request, comparison, sources
 from alexnet_archive.runs.sources import LOUD, VARIABLE, with_data
+
+STANDIN = Path(__file__).resolve().parents[1] / "standin"
 
 
 @pytest.fixture(autouse=True)
@@ -111,6 +114,42 @@ def test_a_network_with_more_units_leaves_some_unused(here: Path, monkeypatch: p
     case = comparison.open_case(here / "case", wanted)
     assert checkpoints.load(case.checkpoint).layers["probs"]["outputs"] == 20
     assert len(batches.read_meta(case.data)["label_names"]) == 20, "both sides are told of the same classes"
+
+
+SMALL = """
+[data]\ntype=data\ndataIdx=0\n
+[labels]\ntype=data\ndataIdx=1\n
+[conv1]\ntype=conv\ninputs=data\nchannels=3\nfilters=16\nfilterSize=11\nstride=16\npartialSum=15\ninitW=0.001\ngpu=0\n
+[fc1000]\ntype=fc\ninputs=conv1\noutputs=1000\ninitW=0.001\n
+[probs]\ntype=softmax\ninputs=fc1000\n
+[logprob]\ntype=cost.logreg\ninputs=labels,probs\ngpu=0
+"""
+RATES = "epsW=0.00005\nepsB=0.05\nmomW=0.9\nmomB=0.9\nwc=0\n"
+SMALL_RATES = f"[conv1]\n{RATES}\n[fc1000]\n{RATES}\n[logprob]\ncoeff=1\ntopk=5\n"
+
+
+def test_a_net_of_the_release_trains_by_its_name_alone(
+    here: Path, archive_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A thousand classes, 224 pixels, no data named: as typed by whoever holds the release, with a net of ours in its place."""
+    pytest.importorskip("skimage")
+    tree = archive_root / "tree"
+    shutil.copytree(STANDIN, tree)
+    (tree / "layers" / "layers-120.cfg").write_text(SMALL)
+    (tree / "layers" / "layer-params-120.cfg").write_text(SMALL_RATES)
+    archive.acquire(str(tree), first_seen=True)
+    code, out, err = told(capsys, "train", "--layers", "layers-120.cfg", "--epochs", "4", "--minibatch", "16", "--seed", "1")
+    assert code == 0, err
+    notes = err.splitlines()
+    assert notes[0] == f"note: {LOUD}" and any("984 are declared unused" in note for note in notes)
+    costs = [float(text) for text in re.findall(r"^\d+\.1\.\.\. logprob: ([\d.]+)", out, re.MULTILINE)]
+    assert len(costs) == 4 and 6 < costs[0] < 7.5 and costs[-1] < 0.7 * costs[0], "from ln 1000 = 6.9 downwards"
+    data = next((paths.cache() / "photographs").iterdir())
+    code, _, err = told(capsys, "train", "--layers", "layers-120.cfg", "--data", data)
+    assert code == LayerFileError.exit_code and "--pad-classes" in err and "layers new" in err
+    (run,) = here.glob("ConvNet__*")
+    code, out, err = told(capsys, "test", run)
+    assert code == 0 and "logprob: " in out, err
 
 
 def test_without_the_extra_the_error_names_both_ways(monkeypatch: pytest.MonkeyPatch) -> None:
