@@ -12,6 +12,7 @@ import pytest
 import alexnet_archive as aa
 from alexnet_archive import checkpoints, paths
 from alexnet_archive.errors import UserInputError
+from alexnet_archive.runs import Changed
 
 pytestmark = [pytest.mark.native, pytest.mark.python2, pytest.mark.slow, pytest.mark.xdist_group("standin-native")]
 
@@ -31,10 +32,13 @@ def test_the_release_begins_with_the_weights_of_another_run(root: Path, data: Pa
     assert first.folder is not None
     source = checkpoints.load(first.folder)
 
+    # With a course besides: the release is stopped at its boundary and goes on from there.
+    steps = tmp_path / "steps.toml"
+    steps.write_text('[[change]]\nepoch = 1\nbatch = 4\nquantity = "colorNoise"\nto = 0.1\n')
     heard: list[object] = []
     begun = aa.train(
         layers / "two-column.cfg", params=still, init_from=first.folder, pad_classes=True, save=tmp_path / "second",
-        report=heard.append, **options,
+        steps=steps, report=heard.append, **options,
     )  # fmt: skip
     told = [event for event in heard if isinstance(event, (aa.Started, aa.BatchTrained)) or hasattr(event, "copied")]
     assert [type(event).__name__ for event in told[:3]] == ["Started", "Initialised", "BatchTrained"]
@@ -42,6 +46,9 @@ def test_the_release_begins_with_the_weights_of_another_run(root: Path, data: Pa
     assert {what.split()[0] for what in told[1].left} == {"fc4"}  # type: ignore[attr-defined]
     assert begun.folder is not None and begun.folder.parent == tmp_path / "second"
     saved = checkpoints.load(begun.folder)
+    assert [(event.epoch, event.batch, event.to) for event in heard if isinstance(event, Changed)] == [(1, 4, (0.1,))]
+    assert saved.options["color_noise"] == 0.1 and "colorNoise" in saved.extension["course"]
+    assert saved.extension["named_classes"] == 4
     assert (saved.epoch, saved.batchnum, saved.layers["fc4"]["outputs"]) == (1, 6, 10)
     # No rate moves anything, so that what was saved after six batches is what the release began with.
     for name, layer in source.layers.items():

@@ -100,6 +100,14 @@ def test_a_history_is_followed_on_any_net_that_has_its_layers(request_for: Calla
         runs.train(request.replace(replay="120"))
 
 
+def test_an_estimate_counts_the_epochs_of_the_history_and_leaves_nothing(
+    request_for: Callable[..., Request], tmp_path: Path
+) -> None:
+    found = runs.estimate(request_for(layers="layers-145.cfg", train_range=[1, 2]))
+    assert found.last == 90 and found.cases_per_second > 0
+    assert not list((tmp_path / "runs").glob("**/*"))
+
+
 def test_a_history_brings_its_own_definition(request_for: Callable[..., Request]) -> None:
     _, heard = told(request_for(replay="145", epochs=1))
     started = next(event for event in heard if isinstance(event, runs.Started))

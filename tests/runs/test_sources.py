@@ -142,6 +142,7 @@ def test_a_net_of_the_release_trains_by_its_name_alone(
     assert code == 0, err
     notes = err.splitlines()
     assert notes[0] == f"note: {LOUD}" and any("984 are declared unused" in note for note in notes)
+    assert any("layer-params-120.cfg is taken as it stands" in note and "no layer here is conv2" in note for note in notes)
     costs = [float(text) for text in re.findall(r"^\d+\.1\.\.\. logprob: ([\d.]+)", out, re.MULTILINE)]
     assert len(costs) == 4 and 6 < costs[0] < 7.5 and costs[-1] < 0.7 * costs[0], "from ln 1000 = 6.9 downwards"
     data = next((paths.cache() / "photographs").iterdir())

@@ -59,7 +59,7 @@ def forget_stale(source: Path, units: Sequence[plan.Unit], objects: Path) -> Non
     headers = record.key_of(record.tree_digests(source, (".h", ".cuh")))
     for unit in units:
         mark, text = objects / f"{unit.source.name}.of", f"{headers} {record.digest(unit.source)}\n"
-        if not mark.is_file() or mark.read_text() != text:
+        if not mark.is_file() or mark.read_text(encoding="utf-8") != text:
             (objects / f"{unit.source.name}.o").unlink(missing_ok=True)
             files.write_text(mark, text)
 

@@ -27,7 +27,7 @@ class Switch:
 
 @functools.cache
 def load() -> tuple[Switch, ...]:
-    rows = tomllib.loads(TABLE.read_text())["switch"]
+    rows = tomllib.loads(TABLE.read_text(encoding="utf-8"))["switch"]
     return tuple(Switch(**{**row, "flavours": tuple(row["flavours"])}) for row in rows)
 
 

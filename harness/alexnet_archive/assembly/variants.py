@@ -226,7 +226,7 @@ def _workshop(place: Path) -> Iterator[Path]:
     """A scratch folder among the variants, gone at the end unless it was settled; one call at a time, others refused."""
     folder = place / record.VARIANTS
     files.make_folder(folder)
-    with (folder / ".lock").open("w") as lock:
+    with (folder / ".lock").open("wb") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -45,7 +45,7 @@ def _system() -> str:
 
 def _processor() -> str:
     try:
-        named = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+        named = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
     except OSError:
         named = None
     return named[1] if named else platform.processor() or platform.machine()

@@ -34,6 +34,10 @@ class Replay:
     notices: tuple[str, ...]
 
 
+class OtherNetError(UserInputError):
+    """The history speaks of layers that the network has not."""
+
+
 def followable(name: str) -> History:
     """The history of a run of which every step is known. Raises UserInputError saying what is missing of others."""
     history = schedules.get(name)
@@ -188,7 +192,7 @@ def _layers(history: History, quantity: str, atoms: Sequence[str], known: Sequen
     layers = {atom: [name for name in known if _answers(name, atom, known)] for atom in atoms if atom != "others"}
     for atom, names in layers.items():
         if not names:
-            raise UserInputError(
+            raise OtherNetError(
                 f"run {history.run} changed {quantity} of {atom}, and no layer here is {atom} or a column of it", found=atom,
                 expected=", ".join(known), remedy=f"take a network with the layers of run {history.run}",
             )  # fmt: skip

@@ -127,7 +127,13 @@ def _begun(request: Request, values: dict[str, Any], report: Report) -> tuple[Re
     base = layerdefs.read_parameters(parameters, lenient=request.lenient)
     numbers = values["train_batch_range"] or [1]
     name = request.replay or (replayed.run if replayed else "")
-    course, request = _course(request, name, base, numbers, report)
+    try:
+        course, request = _course(request, name, base, numbers, report)
+    except replaying.OtherNetError as error:
+        if asked:
+            raise
+        report(Notice(f"{parameters.name} is taken as it stands, although the history of its run is known: {error.message}"))
+        return None
     start = _Start(base, float(values["color_noise"]), numbers, Position(1, numbers[0]), run_folder(values, None))
     return request, _set_out(course, start, request, values, report)
 

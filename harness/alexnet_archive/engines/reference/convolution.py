@@ -177,9 +177,7 @@ class Convolution(Windowed):
                     np.add(partial[k], out, out=partial[k])
 
         self.context.workers.each(run, count)
-        for other in partial[1:]:
-            partial[0] += other
-        total[...] = partial[0]
+        total[...] = sum(partial[1:], partial[0])
 
     def bias_gradient(self, gradient: Matrix) -> Matrix:
         """Per filter and module, or summed over modules too when biases are shared (divided by cases only)."""

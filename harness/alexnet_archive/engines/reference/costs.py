@@ -124,8 +124,7 @@ class CrossEntropy(Cost):
         np.sum(t * safe_log(p), axis=0, out=y[0])
         ranked = self.ranked(p)
         best = ranked == ranked.max(axis=0)
-        right = (best & (t[: len(ranked)] > 0)).any(axis=0)
-        credit = np.where(right, 1 / np.maximum(best.sum(axis=0), 1), 0)
+        credit = np.where((best & (t[: len(ranked)] > 0)).any(axis=0), 1 / np.maximum(best.sum(axis=0), 1), 0)
         self.values = (-float(y.sum()), t.shape[1] - float(credit.sum()))
         return y
 

@@ -63,11 +63,8 @@ class MultiSoftmax(Cost):
         y = self.answer(energies)
         y[...] = marginals(self.shifted, self.settings["setSize"])
         total, k = len(index), self.settings["setSize"]
-        self.values = (
-            -float(np.log(y[index, columns]).sum()),
-            total - top_one(ranked, index),
-            total - top_k(ranked, index, k),
-        )
+        cost = -float(np.log(y[index, columns]).sum())
+        self.values = (cost, total - top_one(ranked, index), total - top_k(ranked, index, k))
         return y
 
     def slope(self, back: Backward) -> Matrix | None:
