@@ -11,7 +11,7 @@ GPU_PYTHON ?= $(BIN)/python
 GPU_WORKERS ?= 4
 OWN_PYTHON := $(filter $(BIN)/python,$(GPU_PYTHON))
 
-.PHONY: demo test test-containers test-gpu bench bench-convert bench-native bench-gpu lint python2 setup setup-bench clean docs docs-site lessons
+.PHONY: demo test test-containers test-gpu bench bench-convert bench-native bench-gpu fuzz kills lint python2 setup setup-bench setup-fuzz clean docs docs-site lessons
 
 setup: .venv/.ready
 
@@ -27,6 +27,12 @@ setup: .venv/.ready
 	touch $@
 
 setup-bench: .venv/.bench
+
+.venv/.fuzz: .venv/.ready
+	$(BIN)/python -m pip install --quiet --editable '.[fuzz]'
+	touch $@
+
+setup-fuzz: .venv/.fuzz
 
 # Python 2.7 for the tests of the 2012 side: PYTHON2 names an interpreter, its packages go to .py2 alone.
 PYTHON2 ?= python2.7
@@ -66,6 +72,15 @@ bench-gpu: $(if $(OWN_PYTHON),setup-bench)
 
 lessons: setup
 	mkdir -p build/lessons && cp lessons/[0-9]*.md build/lessons && $(BIN)/jupytext --to notebook build/lessons/*.md
+
+# What is read from outside under mutation, and commands killed at random instants: docs/reliability.md has the tables.
+MINUTES ?= 10
+fuzz: setup-fuzz
+	$(BIN)/python -m tests.fuzz.campaign --minutes $(MINUTES)
+
+N ?= 1000
+kills: setup
+	$(BIN)/python -m tests.fuzz.kills --kills $(N)
 
 lint: setup
 	$(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports

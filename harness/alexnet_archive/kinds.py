@@ -63,8 +63,8 @@ def _is_flat_matrix(value: Any) -> bool:
 
 
 def _is_pair_of_arrays(value: Any) -> bool:
-    pair = isinstance(value, np.ndarray) or (isinstance(value, (list, tuple)) and len(value) == 2)
-    return pair and len(value) == 2 and all(map(_is_numbers, value))
+    several = value.ndim > 0 if isinstance(value, np.ndarray) else isinstance(value, (list, tuple))
+    return several and len(value) == 2 and all(map(_is_numbers, value))
 
 
 def _is_label(value: Any) -> bool:

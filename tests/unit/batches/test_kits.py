@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alexnet_archive.batches.convert import ConvertOptions
+from alexnet_archive.batches.convert import ConvertOptions, matfile
 from alexnet_archive.batches.convert.devkit import YEARS, read_devkit
 from alexnet_archive.batches.convert.inventory import Inventory
 from alexnet_archive.batches.convert.sources import read_source
@@ -253,3 +253,13 @@ def test_answers_of_kaggle_that_contradict_each_other_are_refused(tmp_path: Path
     path.write_text(path.read_text() + line.format(other=other) + "\n")
     with pytest.raises(ConvertError, match=r"LOC_val_solution\.csv cannot be read"):
         listed(tmp_path / "k")
+
+
+def test_a_meta_mat_that_ends_the_process_that_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiled readers fall over some damaged files: not with them the conversion."""
+    reader = tmp_path / "python"
+    reader.write_text("#!/bin/sh\nkill -SEGV $$\n")
+    reader.chmod(0o755)
+    monkeypatch.setattr(matfile.sys, "executable", str(reader))
+    with pytest.raises(ValueError, match="signal 11"):
+        matfile.read_synsets(b"no file that was read before")

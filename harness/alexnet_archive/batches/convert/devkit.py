@@ -8,17 +8,16 @@ year stands in the id's name, and from 2013 on there is a file for classificatio
 
 from __future__ import annotations
 
-import io
 import re
 import tarfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from alexnet_archive.batches.convert.matfile import read_synsets
 from alexnet_archive.batches.convert.walk import Walk, is_system
 from alexnet_archive.errors import ConvertError, MissingToolError
 
-_ID_FIELD = re.compile(r"ILSVRC(\d{4})_(?:CLSLOC_)?ID")
 _TRUTH = re.compile(r"(?:ILSVRC(\d{4})_)?(?:clsloc_)?(validation|test)_ground_truth\.txt")
 METAS = ("meta.mat", "meta_clsloc.mat", "meta_det.mat")
 _CLASS_TAR = re.compile(r"n\d{8}\.tar")
@@ -200,34 +199,28 @@ def _from_tar(path: Path) -> dict[str, bytes]:
 def _classes(path: Path, name: str, mat: bytes) -> tuple[int, list[str], list[str], list[int]]:
     """Year, wnids, names and training pictures of the classes (the synsets without children) in the order of their ids."""
     try:
-        from scipy.io import loadmat
+        told = read_synsets(mat)
     except ImportError as error:
         raise MissingToolError(
             "reading the development kit's meta.mat needs scipy",
             path=path,
             remedy="pip install 'alexnet-archive[imagenet]'",
         ) from error
-    try:
-        synsets = loadmat(io.BytesIO(mat), squeeze_me=True, variable_names=["synsets"])["synsets"].reshape(-1)
-        fields = synsets.dtype.names
-        id_field = next(match for one in fields if (match := _ID_FIELD.fullmatch(one)))
-        leaves = {int(s[id_field[0]]): s for s in synsets if "num_children" not in fields or int(s["num_children"]) == 0}
-        ordered = [leaves[k] for k in sorted(leaves)]
-        wnids, names = [str(s["WNID"]) for s in ordered], [str(s["words"]) for s in ordered]
-        counts = [int(s["num_train_images"]) for s in ordered] if "num_train_images" in fields else []
-    except Exception as error:  # loadmat raises nearly anything on damaged bytes
+    except ValueError as error:
         raise ConvertError(
-            f"{name} of {path.name} cannot be read: {type(error).__name__}: {error}",
-            path=path,
-            remedy="download the development kit again",
+            f"{name} of {path.name} cannot be read: {error}", path=path, remedy="download the development kit again"
         ) from error
+    leaves = {row[0]: row for row in told["synsets"] if not row[3]}
+    ordered = [leaves[k] for k in sorted(leaves)]
+    wnids, names = [row[1] for row in ordered], [row[2] for row in ordered]
+    counts = [] if any(row[4] is None for row in ordered) else [row[4] for row in ordered]
     if sorted(leaves) != list(range(1, len(leaves) + 1)) or len(set(wnids)) != len(wnids):
         what = f"the ids in {name} of {path.name} are not 1 to {len(leaves)}"
         raise ConvertError(what, path=path, found=_some(sorted(leaves)))
     nameless = [wnid for wnid, words in zip(wnids, names) if not words.strip() or not wnid.strip()]
     if nameless:
         raise ConvertError(f"{len(nameless)} classes in {name} of {path.name} have no name", path=path, found=_some(nameless))
-    return int(id_field[1]), wnids, names, counts
+    return told["year"], wnids, names, counts
 
 
 def _numbers(path: Path, role: str, text: bytes, classes: int) -> list[int]:

@@ -1,0 +1,221 @@
+"""Mutations that know the structure: of pickled values, of lines of text, of tars and zips.
+
+Each gives bytes from a generator of random numbers; what byte-wise mutation never reaches (a label that is a tuple, a link that
+escapes) comes from here.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+import math
+import pickle
+import random
+import tarfile
+import warnings
+import zipfile
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from alexnet_archive import pickles
+
+Mutation = Callable[[random.Random], bytes]
+
+
+class Runs:
+    """Pickled as a call of os.system: a reader that makes the call is found out by the watch."""
+
+    def __reduce__(self) -> Any:
+        import os
+
+        return os.system, ("true",)
+
+
+def strange(rng: random.Random) -> Any:
+    """A value that does not belong where it is put."""
+    simple: list[Any] = [
+        None, True, 0, -1, 1, 2, 2**31, 2**63, 10**400, -(10**30), 0.5, -0.0, 1e308, math.inf, -math.inf, math.nan, 1j,
+        "", "a", "é", "\0", "犬" * 50, b"", b"\xff\xfe", b"\xff\xd8\xff",
+        [], [[]], [None], (), ("",), (0,) * 9, {}, {1: 2}, {"": ""}, {b"k": 1}, frozenset([1]),
+        np.float32(np.nan), np.int64(-5), np.zeros(0), np.zeros((0, 5), np.float32), np.ones((3, 2), np.uint8), np.array("x"),
+        np.array([np.nan, 1]), np.zeros((1, 1, 1, 1, 1)), np.array([1 + 2j]), np.arange(7.0)[::-2], np.array([b"a", b"bc"]),
+    ]  # fmt: skip
+    if rng.random() < 0.03:
+        return Runs()
+    if rng.random() < 0.05:
+        deep: Any = []
+        for _ in range(rng.choice([10, 200, 900])):
+            deep = [deep]
+        return deep
+    return rng.choice(simple)
+
+
+def places(value: Any, depth: int = 0) -> list[tuple[Any, Any]]:
+    """Every (container, key) inside a value, a few levels down."""
+    found: list[tuple[Any, Any]] = []
+    items = list(value.items()) if isinstance(value, dict) else list(enumerate(value)) if isinstance(value, list) else []
+    for key, inner in items[:60]:
+        found.append((value, key))
+        if depth < 6:
+            found += places(inner.state if hasattr(inner, "state") else inner, depth + 1)
+    return found
+
+
+def _twisted(value: Any, rng: random.Random) -> Any:
+    """The same value a little otherwise: another type, size or sign."""
+    if isinstance(value, np.ndarray) and value.size and value.ndim and value.dtype.kind in "fiu":
+        return rng.choice([
+            value.T, value.ravel(), value[:-1], value.astype(np.float16), value.astype(object), value * np.float32(1e30),
+            0 - value, np.asfortranarray(value), value.tolist() if value.size < 100 else value[None],
+            np.concatenate([value, value]),
+        ])  # fmt: skip
+    if isinstance(value, bool | int | float) and abs(value) < 1e300:
+        return rng.choice([-value, value + 1, value * 2**20, float(value), str(value), [value], (value,), value - 0.5])
+    if isinstance(value, str | bytes):
+        return rng.choice([value[:-1], value * 3, value + value[:1], value.upper(), [value], (value,)])
+    if isinstance(value, list):
+        return rng.choice([value[:-1], value[1:], value * 2, tuple(value), list(reversed(value)), dict(enumerate(value))])
+    return strange(rng)
+
+
+def changed(value: Any, rng: random.Random) -> Any:
+    """A copy of a value with one to four places changed, removed or doubled."""
+    value = copy.deepcopy(value)
+    for _ in range(rng.choice([1, 1, 1, 2, 4])):
+        open_places = places(value)
+        if not open_places or rng.random() < 0.02:
+            return strange(rng)
+        container, key = rng.choice(open_places)
+        action = rng.random()
+        if (key not in container) if isinstance(container, dict) else key >= len(container):
+            continue  # an earlier change took it away
+        if action < 0.15:
+            del container[key]
+        elif action < 0.25 and isinstance(container, dict):
+            name = rng.choice([None, 1, b"k", "", (), f"{key}x"])
+            container[name] = container.pop(key) if rng.random() < 0.5 else strange(rng)
+        elif action < 0.6:
+            container[key] = strange(rng)
+        else:
+            container[key] = _twisted(container[key], rng)
+    return value
+
+
+def pickled(values: Sequence[Any]) -> Mutation:
+    """Pickles of changed values, as Python 2 and as Python 3 write them."""
+
+    def mutation(rng: random.Random) -> bytes:
+        value = changed(rng.choice(values), rng)
+        if rng.random() < 0.5:
+            try:
+                return pickles.dumps(value)
+            except Exception:  # what Python 2 has no form for
+                pass
+        try:
+            return pickle.dumps(value, rng.choice([0, 1, 2, 4]))
+        except Exception:  # what cannot be pickled at all
+            return b""
+
+    return mutation
+
+
+WORDS = [
+    "", "0", "-1", "1", "3", "1e99", "nan", "inf", "1,2", "1,,2", ",", "all", "data", "x" * 300, "é", "\t", "%(x)s",
+    "[", "]", "=", "#", ";", '"', "'", "9" * 40, "0x10", "None", "True", "a b", "../../x", "/etc/passwd", "*", "2*3",
+    "__import__('os')", "\\", "\x00", "3/0",
+]  # fmt: skip
+
+
+def lines(texts: Sequence[str], *, between: str = "=") -> Mutation:
+    """Texts with lines dropped, doubled, moved, or values after `between` replaced."""
+
+    def mutation(rng: random.Random) -> bytes:
+        rows = rng.choice(texts).split("\n")
+        for _ in range(rng.choice([1, 1, 2, 5])):
+            at = rng.randrange(len(rows))
+            action = rng.random()
+            head, sign, tail = rows[at].partition(between)
+            if action < 0.15:
+                del rows[at]
+            elif action < 0.3:
+                rows.insert(rng.randrange(len(rows) + 1), rows[at])
+            elif action < 0.4:
+                rows[at] = rng.choice(WORDS)
+            elif action < 0.5:
+                rows[at] = head + sign + rng.choice(rng.choice(texts).split("\n")).partition(between)[2]
+            elif action < 0.6 and tail:
+                cells = tail.split(",")
+                rows[at] = head + sign + ",".join([*cells, rng.choice(WORDS)] if rng.random() < 0.5 else cells[1:])
+            else:
+                rows[at] = head + sign + rng.choice(WORDS)
+            rows = rows or [""]
+        return "\n".join(rows).encode("utf-8", "replace")
+
+    return mutation
+
+
+NAMES = [
+    "../x", "/x", "a/../../x", "./a", "a//b", "", ".", "..", "a\\b", "con", "A", "a", "é", "e\u0301", "x" * 300,
+    "d/" * 40 + "x", ".git/config", "a\nb", "C:/x", "a/.", "original/source/x", "\x7f", "犬",
+]  # fmt: skip
+
+
+TYPES = [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.DIRTYPE]
+
+
+def tarred(members: dict[str, bytes], inner: Sequence[str] = ()) -> Mutation:
+    """Tars of some of `members` with strange names, kinds and sizes; those in `inner` are tars and mutated too."""
+
+    def mutation(rng: random.Random, depth: int = 0) -> bytes:
+        out = io.BytesIO()
+        mode: Any = rng.choice(["w", "w", "w:gz", "w:bz2"]) if depth == 0 else "w"
+        formats = rng.choice([tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+        with tarfile.open(fileobj=out, mode=mode, format=formats) as archive:
+            for name, data in members.items():
+                if rng.random() < 0.1:
+                    continue
+                data = mutation(rng, depth + 1) if name in inner and depth < 3 and rng.random() < 0.4 else data
+                info = tarfile.TarInfo(rng.choice(NAMES) if rng.random() < 0.2 else name)
+                info.size = len(data)
+                info.mode, info.mtime = rng.choice([0o644, 0o755, 0, 0o7777]), rng.choice([0, 1, 2**33, 1354000000])
+                if rng.random() < 0.2:
+                    info.type = rng.choice(TYPES)
+                    info.linkname, info.size, data = rng.choice([*NAMES, *members]), 0, b""
+                try:
+                    archive.addfile(info, io.BytesIO(data))
+                except (ValueError, OverflowError):
+                    continue
+        return _cut(out.getvalue(), rng)
+
+    return mutation
+
+
+def zipped(members: dict[str, bytes]) -> Mutation:
+    """Zips of some of `members` with strange names, links and modes."""
+
+    def mutation(rng: random.Random) -> bytes:
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, "w") as archive:
+            for name, data in members.items():
+                if rng.random() < 0.1:
+                    continue
+                info = zipfile.ZipInfo(rng.choice(NAMES) if rng.random() < 0.2 else name)
+                info.external_attr = rng.choice([0o100644, 0o120777, 0o100755, 0o010644, 0]) << 16
+                info.compress_type = rng.choice([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # a name that is there twice is the point
+                    archive.writestr(info, data if rng.random() < 0.9 else b"\0" * 100_000)
+        return _cut(out.getvalue(), rng)
+
+    return mutation
+
+
+def _cut(data: bytes, rng: random.Random) -> bytes:
+    if rng.random() < 0.1 and data:
+        return data[: rng.randrange(len(data))]
+    if rng.random() < 0.15 and data:
+        at = rng.randrange(len(data))
+        return data[:at] + bytes([rng.randrange(256)]) + data[at + 1 :]
+    return data

@@ -1,0 +1,263 @@
+"""What is read from outside: for each kind of file the reader of the commands, examples, and mutations that know its form."""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import hashlib
+import io
+import random
+import tempfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from alexnet_archive import batches, checkpoints, layerdefs, pickles, runs
+from alexnet_archive.archive import manifests, packguard, sources, staging
+from alexnet_archive.batches import codec, store
+from alexnet_archive.batches.check import check_folder
+from alexnet_archive.batches.convert import devkit, tars
+from alexnet_archive.layerdefs import cropped_shape
+from alexnet_archive.runs import history
+from alexnet_archive.toolchains import locks, table
+from tests.conftest import ROOT
+from tests.fuzz.mutations import Mutation, lines, pickled, tarred, zipped
+from tests.unit.archive.test_packguard import entry, pack
+from tests.unit.batches import miniature, samples
+
+TINY = ROOT / "tests" / "data" / "tiny.cfg"
+SHAPE = cropped_shape(16, 4)
+LIMITS = staging.Limits(files=200, file_bytes=1 << 20, total_bytes=4 << 20)
+
+
+@dataclass(frozen=True)
+class Target:
+    """`read` gets an empty folder and the bytes; it may raise ArchiveError and nothing else."""
+
+    name: str
+    what: str
+    seeds: Callable[[], list[bytes]]
+    mutation: Callable[[], Mutation]
+    read: Callable[[Path, bytes], object]
+
+
+@functools.cache
+def run_files() -> tuple[bytes, bytes, bytes, bytes]:
+    """(checkpoint, batch of JPEGs, plain batch, meta) of a tiny net that was trained for two batches on random pictures."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        samples.write_meta(folder)
+        for number in (1, 2, 3):
+            samples.write_jpeg_batch(folder, number, 16)
+        samples.write_raw_batch(folder, 4, 16)
+        request = runs.Request(
+            layers=TINY, params=TINY.with_suffix(".params.cfg"), data=folder, train_range=[1, 2], test_range=[3], minibatch=16,
+            epochs=1, test_frequency=1, crop_border=0, seed=1, save=folder / "runs",
+        )  # fmt: skip
+        done = runs.train(request)
+        names = [batches.batch_path(folder, 1), batches.batch_path(folder, 4), folder / batches.META_NAME]
+        one, plain, meta = (path.read_bytes() for path in names)
+        return done.checkpoint.read_bytes(), one, plain, meta
+
+
+def in_file(name: str, read: Callable[[Path], object]) -> Callable[[Path, bytes], object]:
+    def run(folder: Path, data: bytes) -> object:
+        path = folder / name
+        path.write_bytes(data)
+        return read(path)
+
+    return run
+
+
+def values_of(*files: bytes) -> list[Any]:
+    return [pickles.load(io.BytesIO(data), encoding="latin1") for data in files]
+
+
+def read_checkpoint(path: Path) -> None:
+    checkpoints.load(path)
+    history.summary(path.parent)
+
+
+def read_data(folder: Path, batch: bytes, meta: bytes, kind: str = "inet-lr-cropped-jpeg") -> None:
+    """As `batches check` and training read a data folder."""
+    (folder / batches.META_NAME).write_bytes(meta)
+    batches.batch_path(folder, 1).write_bytes(batch)
+    check_folder(folder)
+    with batches.open_provider(kind, folder, [1], test=False, options=batches.ProviderOptions(crop_border=0)) as provider:
+        provider.next()
+
+
+def read_definition(path: Path) -> None:
+    layerdefs.inspect_network(path, None, SHAPE)
+    layerdefs.read_network(path, None, SHAPE)
+
+
+def read_parameters(path: Path) -> None:
+    layerdefs.read_network(TINY, path, SHAPE).to_dicts(np.random.RandomState(1))
+
+
+def read_tar_of_pictures(path: Path) -> None:
+    findings: list[Any] = []
+    for _ in tars.list_tar(path, "tar", findings):
+        pass
+
+
+def stage(kind: str, path: Path) -> None:
+    place = path.parent / "place"
+    place.mkdir()
+    stager = staging.Stager(place, LIMITS)
+    {"tar": sources.stage_tar, "zip": sources.stage_zip}[kind](path, stager, unwrap=True)
+    stager.finish()
+
+
+def read_pack(path: Path) -> None:
+    """A pack's own damage is the library's to find: these three are what gitsource expects of it."""
+    try:
+        with path.open("rb") as stream:
+            packguard.check_pack(stream, LIMITS)
+    except (EOFError, ValueError, zlib.error):
+        pass
+
+
+def example_members() -> dict[str, bytes]:
+    return {"README.md": b"read me", "src/net.cu": b"int x;\n" * 40, "layers/a.cfg": TINY.read_bytes(), "data/x": b"\0" * 900}
+
+
+def encoded(picture: Any, *kinds: str) -> list[bytes]:
+    return [samples.encoded(picture, kind) for kind in kinds]
+
+
+@functools.cache
+def pictures() -> tuple[bytes, ...]:
+    many = encoded(samples.photograph(1), "JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP")
+    return (*many, *miniature.oddities().values(), *(data for data, _ in miniature.unusable().values()))
+
+
+def spliced(examples: Callable[[], tuple[bytes, ...]]) -> Mutation:
+    """Parts of two examples after one another, or a run of one made another: for formats that have no writer here."""
+
+    def mutation(rng: random.Random) -> bytes:
+        one, two = rng.choice(examples()), rng.choice(examples())
+        a, b = rng.randrange(len(one) + 1), rng.randrange(len(two) + 1)
+        if rng.random() < 0.5:
+            return one[:a] + two[b:]
+        return one[:a] + rng.choice([b"\xff", b"\0", b"\x7f\xff\xff\xff", two[b : b + 8]]) + one[a + rng.choice([0, 1, 4, 8]) :]
+
+    return mutation
+
+
+def texts(*paths: Path) -> list[str]:
+    return [path.read_text(encoding="utf-8") for path in paths]
+
+
+def example_manifest() -> str:
+    """A manifest as `acquire` writes it."""
+    content = b"content\n"
+    digest, name = hashlib.sha256(content).hexdigest(), manifests.git_id("blob", content)
+    file = manifests.FileRecord("a.txt", digest, len(content), "100644", name, 0)
+    now = datetime.datetime(2025, 3, 21, tzinfo=datetime.UTC)
+    identity = manifests.Identity("first-seen", "x", "tar", now, manifests.tree_id([file]))
+    return manifests.dump(manifests.Manifest(identity, (file,)))
+
+
+def kit() -> bytes:
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "ILSVRC2012_devkit_t12.tar.gz"
+        miniature.devkit(path, [1, 2, 3, 4, 5])
+        return path.read_bytes()
+
+
+def kit_members() -> dict[str, bytes]:
+    return {
+        "k/data/meta.mat": miniature.meta_mat(),
+        "k/data/ILSVRC2012_validation_ground_truth.txt": b"1\n2\n3\n",
+    }
+
+
+def inner_tars() -> dict[str, bytes]:
+    inner = tarred({f"n{k}.JPEG": pictures()[0] for k in range(4)})(random.Random(1))
+    return {"n00000001.tar": inner, "n00000002.tar": inner, "a.JPEG": pictures()[0]}
+
+
+PACKS = (pack(entry(3, b"a" * 300), entry(2, b"b")).getvalue(), pack(entry(1, b"c" * 50)).getvalue())
+LOCKS = sorted((ROOT / "docker" / "pins").glob("*.lock"))
+NETS = sorted(path for path in (ROOT / "harness").rglob("*.cfg"))
+DEFINITIONS = [path for path in NETS if "params" not in path.name]
+
+TARGETS = (
+    Target(
+        "checkpoint", "checkpoint of a run, or of 2012", lambda: [run_files()[0]],
+        lambda: pickled(values_of(run_files()[0])), in_file("1.2", read_checkpoint),
+    ),
+    Target(
+        "batch", "batch file of JPEGs", lambda: [run_files()[1]], lambda: pickled(values_of(run_files()[1])),
+        lambda folder, data: read_data(folder, data, run_files()[3]),
+    ),
+    Target(
+        "plain-batch", "batch file of plain pictures", lambda: [run_files()[2]], lambda: pickled(values_of(run_files()[2])),
+        lambda folder, data: read_data(folder, data, run_files()[3], "inet-lr-cropped"),
+    ),
+    Target(
+        "meta", "batches.meta of a data folder", lambda: [run_files()[3]], lambda: pickled(values_of(run_files()[3])),
+        lambda folder, data: read_data(folder, run_files()[1], data),
+    ),
+    Target(
+        "predictions", "file of predictions", lambda: [run_files()[2]], lambda: pickled(values_of(run_files()[2])),
+        in_file("test_preds_1", store.read_predictions),
+    ),
+    Target(
+        "definition", "layer definition", lambda: [p.read_bytes() for p in [TINY, *DEFINITIONS]],
+        lambda: lines(texts(TINY, *DEFINITIONS)), in_file("x.cfg", read_definition),
+    ),
+    Target(
+        "parameters", "layer parameters", lambda: [TINY.with_suffix(".params.cfg").read_bytes()],
+        lambda: lines(texts(TINY.with_suffix(".params.cfg"))), in_file("x.cfg", read_parameters),
+    ),
+    Target(
+        "pictures-tar", "tar of pictures, tars in tars", lambda: [tarred(inner_tars())(random.Random(k)) for k in range(4)],
+        lambda: tarred(inner_tars(), ("n00000001.tar", "n00000002.tar")), in_file("x.tar", read_tar_of_pictures),
+    ),
+    Target(
+        "devkit", "development kit of ImageNet", lambda: [kit()], lambda: tarred(kit_members()),
+        in_file("ILSVRC2012_devkit_t12.tar.gz", devkit.read_devkit),
+    ),
+    Target(
+        "devkit-meta", "meta.mat of a kit", lambda: [miniature.meta_mat()],
+        lambda: spliced(lambda: (miniature.meta_mat(), miniature.meta_mat(2010))),
+        lambda folder, data: in_file("meta.mat", lambda path: devkit.read_devkit(path.parent))(folder, data),
+    ),
+    Target(
+        "picture", "picture, JPEG and others", lambda: list(pictures()), lambda: spliced(pictures),
+        lambda folder, data: codec.decode_for(data, 32, crop=True, max_pixels=1 << 22),
+    ),
+    Target(
+        "release-tar", "tar to acquire from", lambda: [tarred(example_members())(random.Random(k)) for k in range(4)],
+        lambda: tarred(example_members()), in_file("x.tar", functools.partial(stage, "tar")),
+    ),
+    Target(
+        "release-zip", "zip to acquire from", lambda: [zipped(example_members())(random.Random(k)) for k in range(4)],
+        lambda: zipped(example_members()), in_file("x.zip", functools.partial(stage, "zip")),
+    ),
+    Target(
+        "git-pack", "pack of a git server", lambda: [PACKS[0]],
+        lambda: spliced(lambda: PACKS), in_file("x.pack", read_pack),
+    ),
+    Target(
+        "manifest", "manifest of an acquired release", lambda: [example_manifest().encode()],
+        lambda: lines([example_manifest()]), in_file("manifest.toml", manifests.load),
+    ),
+    Target(
+        "lock", "lock of a toolchain", lambda: [p.read_bytes() for p in LOCKS], lambda: lines(texts(*LOCKS), between=" "),
+        in_file("x", lambda path: locks.parse(path.read_text(encoding="utf-8", errors="replace"), "cpu", path)),
+    ),
+    Target(
+        "toolchains", "table of toolchains", lambda: [(ROOT / "docker" / "toolchains.toml").read_bytes()],
+        lambda: lines(texts(ROOT / "docker" / "toolchains.toml")),
+        in_file("x", lambda path: table.parse(path.read_text(encoding="utf-8", errors="replace"), path)),
+    ),
+)  # fmt: skip
+BY_NAME = {target.name: target for target in TARGETS}

@@ -1,0 +1,93 @@
+"""A small campaign in every run: the same few mutated inputs of each kind; and that the campaign's own watch can bark."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from alexnet_archive.errors import ArchiveError
+from tests.conftest import ROOT
+from tests.fuzz.campaign import place_of
+from tests.fuzz.targets import TARGETS, Target
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
+@pytest.mark.parametrize("count", [30, pytest.param(300, marks=pytest.mark.exhaustive)])
+def test_changed_inputs_are_refused_or_read(target: Target, count: int, tmp_path: Path) -> None:
+    mutation, refused, wrong = target.mutation(), 0, set()
+    for number in range(count if target.name != "devkit-meta" else count // 5):  # a process for each
+        place = tmp_path / str(number)
+        place.mkdir()
+        data = mutation(random.Random(number))
+        try:
+            target.read(place, data)
+        except ArchiveError:
+            refused += 1
+        except Exception as error:
+            wrong.add(f"{place_of(error)}, input {number}: {error}")
+    assert not wrong
+    assert refused > 0 or target.name in ("pictures-tar", "git-pack")  # these report damage, or leave it to the library
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
+def test_the_examples_are_read(target: Target, tmp_path: Path) -> None:
+    """Else a campaign would only ever try the first check of a reader."""
+    place = tmp_path / "place"
+    read = 0
+    for data in target.seeds():
+        place = tmp_path / str(len(list(tmp_path.iterdir())))
+        place.mkdir()
+        try:
+            target.read(place, data)
+            read += 1
+        except ArchiveError:
+            pass
+    assert read >= 1
+
+
+WATCHED = """
+import os, pickle, sys
+from pathlib import Path
+from tests.fuzz.mutations import Runs
+from tests.fuzz.watch import Watch
+
+allowed, outside = Path(sys.argv[1]), Path(sys.argv[2])
+watch = Watch(allowed)
+payload = pickle.dumps(Runs())
+watch.on = True
+(allowed / "mine").write_text("x")
+(allowed / "link").symlink_to("mine")
+(allowed / "mine").rename(allowed / "still-mine")
+(allowed / "still-mine").read_text()
+print(sorted(watch.counts.items()))
+pickle.loads(payload)
+(outside / "not-mine").write_text("x")
+(outside / "not-mine").unlink()
+print(sorted(watch.counts.items()))
+"""
+
+
+def test_the_watch_sees_programs_and_files_outside(tmp_path: Path) -> None:
+    for name in ("allowed", "outside"):
+        (tmp_path / name).mkdir()
+    words = [sys.executable, "-c", WATCHED, str(tmp_path / "allowed"), str(tmp_path / "outside")]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.splitlines() == ["[]", "[('executions', 1), ('writes', 2)]"]
+
+
+def test_a_campaign_counts(tmp_path: Path) -> None:
+    if importlib.util.find_spec("atheris") is None:
+        told = "atheris is not installed: make setup-fuzz"
+        pytest.fail(told) if "fuzz" in os.environ.get("ALEXNET_ARCHIVE_REQUIRE", "") else pytest.skip(told)
+    words = ["--minutes", "0.03", "--only", "git-pack", "--json", str(tmp_path / "rows.json")]
+    done = subprocess.run([sys.executable, "-m", "tests.fuzz.campaign", *words], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads((tmp_path / "rows.json").read_text())
+    assert row["inputs"] > 200 and row["read"] > 0 and row["tracebacks"] == row["hangs"] == row["memory"] == 0
