@@ -31,7 +31,8 @@ def command(built: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
 UPDATES = pytest.mark.parametrize("updates", ["1,10", pytest.param("1,10,100", marks=pytest.mark.exhaustive)])
 
 
-@UPDATES
+@pytest.mark.exhaustive  # the same with dropout in both columns always runs
+@pytest.mark.parametrize("updates", ["1,10", "1,10,100"])
 def test_both_columns_on_one_device(command: Command, tmp_path: Path, updates: str) -> None:
     page = tmp_path / "page.html"
     words = {"parameters": DROPOUT, "devices": "0,0", "rates": "1", "updates": updates}

@@ -257,7 +257,7 @@ def killed(root: Path, when: Callable[[], bool], *arguments: str | Path, path: s
     child.wait()
 
 
-@pytest.mark.parametrize("stage", ["apply", "build"])
+@pytest.mark.parametrize("stage", [pytest.param("apply", marks=pytest.mark.exhaustive), "build"])
 def test_killed_at_any_instant_the_next_call_is_clean(root: Path, patch: Patch, tmp_path: Path, stage: str) -> None:
     given = patch("same.patch", NOTHING)
     place = root / "build" / "host-cpu" / "variants"

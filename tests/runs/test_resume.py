@@ -111,7 +111,7 @@ def kill_somewhere(words: list[str], rng: random.Random) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("wanted, epochs", [(5, 25), pytest.param(20, 90, marks=pytest.mark.exhaustive)])
+@pytest.mark.parametrize("wanted, epochs", [(4, 16), pytest.param(20, 90, marks=pytest.mark.exhaustive)])
 def test_killed_at_any_instant(
     wanted: int, epochs: int, train_words: list[str], tmp_path: Path, command: Command
 ) -> None:
@@ -128,7 +128,9 @@ def test_killed_at_any_instant(
             checkpoints.load(file)
         position = checkpoints.load(killed) if list(killed.glob("ConvNet__*/[0-9]*")) else None
         assert position is None or position.epoch < epochs, "the run ended before it was killed often enough"
-    command("train", "--resume", str(killed))
+    # On a busy machine every kill may have come before the first save.
+    left = list(killed.glob("ConvNet__*/[0-9]*"))
+    command(*(["train", "--resume", str(killed)] if left else [*long, "--save", str(killed)]))
     same(checkpoints.load(killed), checkpoints.load(whole_folder))
 
 

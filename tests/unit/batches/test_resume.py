@@ -120,6 +120,7 @@ def children(pid: int) -> list[int]:
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive  # test_killed_at_every_step_and_resumed always runs, and `make kills`
 def test_killed_at_random_moments_with_workers(class_folders: Path, tmp_path: Path) -> None:
     """One output folder, killed again and again with workers busy; workers do not outlive their parent."""
     convert(class_folders, tmp_path / "calm", ConvertOptions(size=16, batch_size=1, seed=3, workers=1))
