@@ -77,6 +77,14 @@ def _load(path: Path) -> Any:
         raise
 
 
+def _read(path: Path) -> Any:
+    try:
+        return _with_text_keys(_load(path))
+    except RecursionError as error:
+        what = f"{path} holds a value within itself, or too many in one another"
+        raise BatchFileError(what, path=path, remedy=_REMEDY) from error
+
+
 def read_meta(folder: Path) -> dict[str, Any]:
     """`batches.meta` with text keys and label names in one Unicode form; arrays as stored (section 4.3 lists the keys).
 
@@ -113,7 +121,7 @@ def stored_meta(folder: Path) -> dict[str, Any]:
             remedy="that is a run: name the folder of its batch files" if run
             else "make one with `alexnet-archive convert SRC OUT`",
         )  # fmt: skip
-    meta = _with_text_keys(_load(path))
+    meta = _read(path)
     if not isinstance(meta, dict):
         raise BatchFileError(f"{path} holds no dictionary", path=path, expected="dict", found=type(meta).__name__)
     return meta

@@ -118,7 +118,7 @@ def parse(text: str, name: str, path: Path) -> Lock:
             debian["wheels"], debian["image"], wheels["python2"], wheels["cuda"],
         )  # fmt: skip
         stated = raw["pins"]
-    except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
+    except (tomllib.TOMLDecodeError, AttributeError, KeyError, TypeError) as error:
         raise refuse(f"the lock of {name} is damaged: {error}") from error
     if stated != lock.digest:
         raise refuse(f"the lock of {name} was edited by hand: its pins are not those it was written with", lock.digest)

@@ -170,3 +170,11 @@ def test_predictions_that_are_none_are_one_clear_error(tmp_path: Path, change: d
     with pytest.raises(BatchFileError) as caught:
         batches.read_predictions(path)
     assert caught.value.path == str(path)
+
+
+def test_a_value_within_itself_is_one_error(tmp_path: Path) -> None:
+    meta: dict[str, object] = {"num_vis": 3}
+    meta["label_names"] = meta
+    (tmp_path / "batches.meta").write_bytes(pickle.dumps(meta, 2))
+    with pytest.raises(BatchFileError, match="within itself"):
+        batches.read_meta(tmp_path)

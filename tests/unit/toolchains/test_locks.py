@@ -117,3 +117,10 @@ def test_a_missing_lock_is_a_finding(table: Table, folder: Path) -> None:
 def test_the_digest_ignores_the_date(small_lock: Lock) -> None:
     assert replace(small_lock, resolved="2027-01-01").digest == small_lock.digest
     assert replace(small_lock, python2=()).digest != small_lock.digest
+
+
+def test_a_pin_that_is_no_text_is_refused(small_lock: Lock) -> None:
+    text = locks.to_text(small_lock)
+    start = text.index("wheels = [")
+    with pytest.raises(ToolchainError, match="is damaged"):
+        locks.parse(text[:start] + "wheels = [1]" + text[text.index("]", start) + 1 :], "cpu", Path("cpu.lock"))
