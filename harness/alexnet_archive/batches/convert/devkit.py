@@ -8,8 +8,10 @@ year stands in the id's name, and from 2013 on there is a file for classificatio
 
 from __future__ import annotations
 
+import lzma
 import re
 import tarfile
+import zlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,8 @@ METAS = ("meta.mat", "meta_clsloc.mat", "meta_det.mat")
 _CLASS_TAR = re.compile(r"n\d{8}\.tar")
 _META = re.compile(r"meta(_clsloc|_det)?\.mat")
 _PACKED = (".tar.gz", ".tgz", ".tar")
+# What a damaged tar, plain or packed, makes its readers raise.
+UNREADABLE = (tarfile.TarError, OSError, EOFError, ValueError, zlib.error, lzma.LZMAError)
 LARGEST_MEMBER = 64 << 20
 LARGEST_KIT = 256 << 20
 """Bytes of a tar that is looked into for a kit; the real ones have a few million."""
@@ -85,7 +89,7 @@ def _holds_meta(path: Path) -> bool:
                     return False
                 if _META.fullmatch(member.name.rpartition("/")[2]):
                     return True
-    except (tarfile.TarError, OSError, EOFError, ValueError):
+    except UNREADABLE:
         pass
     return False
 
@@ -189,7 +193,7 @@ def _from_tar(path: Path) -> dict[str, bytes]:
                 stream = archive.extractfile(member) if name and member.isreg() and member.size <= LARGEST_MEMBER else None
                 if name and stream is not None:
                     _keep(path, found, name, stream.read())
-    except (tarfile.TarError, OSError, EOFError) as error:
+    except UNREADABLE as error:
         raise ConvertError(
             f"{path.name} cannot be read: {error}", path=path, remedy="download the development kit again"
         ) from error
