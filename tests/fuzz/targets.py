@@ -228,7 +228,7 @@ TARGETS = (
     Target(
         "devkit-meta", "meta.mat of a kit", lambda: [miniature.meta_mat()],
         lambda: spliced(lambda: (miniature.meta_mat(), miniature.meta_mat(2010))),
-        lambda folder, data: in_file("meta.mat", lambda path: devkit.read_devkit(path.parent))(folder, data),
+        in_file("meta.mat", lambda path: devkit.read_devkit(path.parent)),
     ),
     Target(
         "picture", "picture, JPEG and others", lambda: list(pictures()), lambda: spliced(pictures),

@@ -110,9 +110,9 @@ def event_lines(event: Event) -> list[str]:
 
 def change_line(event: Changed) -> str:
     """`changed before epoch 25, batch 1: epsW 0.01 -> 0.001 for conv1a, conv1b (steps/layer-params-epoch-25.cfg)`."""
-    from alexnet_archive.layerdefs import number_text
+    from alexnet_archive.layerdefs import number_text, numbers_text
 
-    to = ",".join(map(number_text, event.to))
+    to = numbers_text(event.to)
     before = "" if event.before is None else f"{number_text(event.before)} "
     named, rest = event.layers[:LISTED], len(event.layers) - LISTED
     shown = (*named, f"{rest} more") if rest > 0 else named

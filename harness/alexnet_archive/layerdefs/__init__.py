@@ -3,7 +3,7 @@
 Checked against all of the layer-language specification; nets/ holds our own networks.
 """
 
-from alexnet_archive.layerdefs.changing import ParameterFile, number_text, parse_parameters, read_parameters
+from alexnet_archive.layerdefs.changing import ParameterFile, number_text, numbers_text, parse_parameters, read_parameters
 from alexnet_archive.layerdefs.finding import (
     NetFacts,
     cropped_shape,
@@ -11,6 +11,7 @@ from alexnet_archive.layerdefs.finding import (
     find_parameters,
     net_facts,
     our_nets,
+    side_of,
 )
 from alexnet_archive.layerdefs.fitting import Fitting, accepted_classes, accepted_sides, declared_facts, ranges
 from alexnet_archive.layerdefs.model import DataShape, Layer
@@ -47,10 +48,12 @@ __all__ = [
     "inspect_network",
     "net_facts",
     "number_text",
+    "numbers_text",
     "our_nets",
     "parse_parameters",
     "ranges",
     "read_network",
     "read_parameters",
+    "side_of",
     "unshare_weights",
 ]

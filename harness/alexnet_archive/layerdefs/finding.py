@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,6 +37,12 @@ class NetFacts:
 def cropped_shape(side: int, classes: int, channels: int = 3) -> DataShape:
     """Images of `side` pixels as matrix 0 and one label as matrix 1."""
     return DataShape(dims={0: channels * side * side, 1: 1}, num_classes=classes)
+
+
+def side_of(values: int) -> int | None:
+    """Pixels of a side of the square RGB pictures that have so many values; None where none have."""
+    side = math.isqrt(max(0, values) // 3)
+    return side if side and 3 * side * side == values else None
 
 
 @cache

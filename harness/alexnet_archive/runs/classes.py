@@ -8,7 +8,7 @@ from typing import Any
 from alexnet_archive import batches
 from alexnet_archive.checkpoints import Checkpoint
 from alexnet_archive.errors import LayerFileError
-from alexnet_archive.layerdefs import DataShape, Fitting, cropped_shape
+from alexnet_archive.layerdefs import DataShape, Fitting, cropped_shape, side_of
 from alexnet_archive.runs.fitting import picture_side
 from alexnet_archive.runs.locate import locate_definition
 from alexnet_archive.runs.request import Request
@@ -19,10 +19,9 @@ RECORD = "named_classes"
 
 def class_counts(definition: str | Path, shape: DataShape, lenient: bool = False) -> tuple[int, ...]:
     """Rising numbers of classes that a definition has units for, given pictures of this shape; empty for any or none."""
-    rows = shape.dims.get(0, 0)
-    side = round((rows / 3) ** 0.5)
+    side = side_of(shape.dims.get(0, 0))
     try:
-        return Fitting(Path(definition), lenient=lenient).classes(side) or () if rows == 3 * side * side else ()
+        return Fitting(Path(definition), lenient=lenient).classes(side) or () if side else ()
     except LayerFileError:
         return ()
 

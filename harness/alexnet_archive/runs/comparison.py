@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from alexnet_archive.compare import (
     synthetic_pictures,
 )
 from alexnet_archive.engines.base import Engine, LayerDicts
+from alexnet_archive.layerdefs import side_of
 from alexnet_archive.runs.classes import padded_classes, shape_of_folder
 from alexnet_archive.runs.comparands import SIDES, Comparand, about, comparand
 from alexnet_archive.runs.data import DEFAULT_PROVIDER
@@ -150,5 +150,6 @@ def _pictures(request: CaseRequest, definition: Path, padding: bool) -> tuple[An
         return pictures, classes
     # Small pictures of few classes where the definition leaves a choice: what is compared is arithmetic.
     shape = input_of(definition, image_size=request.image_size, classes=request.classes, side=16, most=10).shape
-    side, classes = math.isqrt(shape.dims[0] // 3), shape.num_classes
+    side, classes = side_of(shape.dims[0]), shape.num_classes
+    assert side is not None
     return synthetic_pictures(side, classes, request.minibatch, request.seed), classes

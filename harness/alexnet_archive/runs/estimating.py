@@ -22,7 +22,7 @@ from alexnet_archive.engines.base import BatchResult
 from alexnet_archive.errors import NativeEngineError, UserInputError
 from alexnet_archive.files import make_folder
 from alexnet_archive.runs.events import Notice, Progress, Report, Started, ignore
-from alexnet_archive.runs.opened import fresh_seed, open_run
+from alexnet_archive.runs.opened import fresh_seed, open_run, resumed
 from alexnet_archive.runs.reference import MEASURED, plan_of, started_event
 from alexnet_archive.runs.replaying import with_definition
 from alexnet_archive.runs.request import Request
@@ -39,11 +39,12 @@ FIRST, TIMED = 1, 2
 def estimate(request: Request, report: Report = ignore) -> RunEstimate:
     """What `train` with this request would take. Raises what opening a run raises; nothing is written where a run is kept."""
     request = with_data(with_definition(request.replace(test_only=None, check_grads=None)), report)
+    checkpoint, measured = resumed(request), _native if request.engine.native else _reference
     with (
         tempfile.TemporaryDirectory(prefix="alexnet-archive-") as place,
-        steered(request.replace(save=Path(place)), report) as (wanted, _),
+        steered(request.replace(save=Path(place)), report, checkpoint) as (wanted, _),
     ):
-        return _native(wanted, report) if wanted.engine.native else _reference(wanted, report)
+        return measured(wanted, report, checkpoint)
 
 
 def pictures_in(folder: Path, numbers: Sequence[int]) -> int:
@@ -93,8 +94,8 @@ class _Watch:
         return self.done > MEASURED
 
 
-def _reference(request: Request, report: Report) -> RunEstimate:
-    with open_run(request) as run:
+def _reference(request: Request, report: Report, checkpoint: Checkpoint | None) -> RunEstimate:
+    with open_run(request, checkpoint=checkpoint) as run:
         for notice in run.notices:
             report(Notice(notice))
         assert run.data.train is not None
@@ -112,7 +113,7 @@ def _reference(request: Request, report: Report) -> RunEstimate:
 # -- native engine ---------------------------------------------------------------------------------------------------
 
 
-def _native(request: Request, report: Report) -> RunEstimate:
+def _native(request: Request, report: Report, checkpoint: Checkpoint | None) -> RunEstimate:
     """A run of the release in a scratch folder: one minibatch to get going, then a batch of a few, which is timed."""
     from alexnet_archive.engines import native as engine
     from alexnet_archive.runs import native
@@ -121,7 +122,7 @@ def _native(request: Request, report: Report) -> RunEstimate:
     with tempfile.TemporaryDirectory(prefix="alexnet-archive-") as place:
         scratch = Path(place)
         request, _ = native.begun(request, report, folder=scratch / "begun")
-        stored = checkpoints.load(Path(request.resume)) if request.resume else None
+        stored = checkpoint or resumed(request)
         places = native.remembered(request.given(), stored.options) if stored else native.fresh_values(request, report)
         started = native.started_event(request, places, stored)
         values = training.merge(places, stored.options if stored else None)[0]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from alexnet_archive import batches
 from alexnet_archive.errors import LayerFileError
-from alexnet_archive.layerdefs import DataShape, Fitting, cropped_shape, declared_facts, ranges
+from alexnet_archive.layerdefs import DataShape, Fitting, cropped_shape, declared_facts, ranges, side_of
 from alexnet_archive.layerdefs.fitting import PUBLISHED_CLASSES, PUBLISHED_SIDE
 from alexnet_archive.runs.data import DEFAULT_PROVIDER, data_shape
 
@@ -31,9 +31,9 @@ class Input:
     why: str
 
     def __str__(self) -> str:
-        side = round((self.shape.dims.get(0, 0) / 3) ** 0.5)
-        rows = self.shape.dims.get(0)
-        pictures = f"{side}x{side} pictures" if rows == 3 * side * side else f"{rows} values a case"
+        rows = self.shape.dims.get(0, 0)
+        side = side_of(rows)
+        pictures = f"{side}x{side} pictures" if side else f"{rows} values a case"
         return f"read for {pictures}, {self.shape.num_classes} classes: {self.why}"
 
 
@@ -107,8 +107,7 @@ def stored_side(folder: Path, provider: str | None = None) -> int | None:
     if kind is None or not getattr(kind, "crops_pictures", False):
         return None
     rows = meta.get("num_vis", 3072 if provider == "cifar-cropped" else 0)
-    side = round((int(rows) / 3) ** 0.5)
-    return side if side > 0 and 3 * side * side == int(rows) else None  # what is unfit is said when the data are opened
+    return side_of(int(rows))  # what is unfit is said when the data are opened
 
 
 def picture_side(folder: Path, provider: str, border: int) -> int | None:
@@ -116,9 +115,7 @@ def picture_side(folder: Path, provider: str, border: int) -> int | None:
     stored = stored_side(folder, provider)
     if stored is not None:
         return stored - 2 * border
-    rows = int(batches.read_meta(folder).get("num_vis", 3072))
-    side = round((rows / 3) ** 0.5)
-    return side if 3 * side * side == rows else None
+    return side_of(int(batches.read_meta(folder).get("num_vis", 3072)))
 
 
 def border_for(

@@ -34,7 +34,7 @@ from alexnet_archive.runs.events import (
 )  # fmt: skip
 from alexnet_archive.runs.legs import Leg, legs_of
 from alexnet_archive.runs.locate import locate_definition, locate_parameters
-from alexnet_archive.runs.opened import fit_border, fresh_seed, net_name, open_run
+from alexnet_archive.runs.opened import fit_border, fresh_seed, net_name, open_run, resumed
 from alexnet_archive.runs.places import open_installation
 from alexnet_archive.runs.request import EngineChoice, Request
 from alexnet_archive.runs.results import GradientsChecked, TestResult, Trained
@@ -132,9 +132,10 @@ def _require_labels(values: Mapping[str, Any], stored: Checkpoint | None) -> Non
 def train(request: Request, report: Report, stop: Stop) -> Trained:
     # Never the checkpoint's seed: the release draws anew when it goes on, and the same numbers must not come twice.
     request = request.replace(seed=fresh_seed(request.seed, None))
-    with steered(request, report) as (request, course):
+    checkpoint = resumed(request)
+    with steered(request, report, checkpoint) as (request, course):
         request, began = begun(request, report, course)
-        values, places, stored = _training_values(request, report)
+        values, places, stored = _training_values(request, report, checkpoint or resumed(request))
         _require_labels(places, stored)
         _tell_frozen(places, report)
         with installed(request, places, stored) as (installation, scratch):
@@ -178,12 +179,13 @@ def _train_leg(
     return folder, False
 
 
-def _training_values(request: Request, report: Report) -> tuple[dict[str, Any], dict[str, Any], Checkpoint | None]:
+def _training_values(
+    request: Request, report: Report, stored: Checkpoint | None
+) -> tuple[dict[str, Any], dict[str, Any], Checkpoint | None]:
     """(what the release is given, with it what it will find in the checkpoint, the checkpoint it goes on from)."""
-    if not request.resume:
+    if stored is None:
         values = fresh_values(request, report)
         return values, values, None
-    stored = checkpoints.load(checkpoints.newest(Path(request.resume)))
     assert stored.path is not None
     values = {**request.given(), "load_file": str(stored.path)}
     return values, remembered(values, stored.options), stored
@@ -319,7 +321,7 @@ def check_gradients(request: Request, report: Report) -> GradientsChecked:
 
 
 def _check_gradients(request: Request, report: Report) -> GradientsChecked:
-    values, places, stored = _training_values(request, report)
+    values, places, stored = _training_values(request, report, resumed(request))
     with installed(request, places, stored) as (installation, scratch):
         checked = native.check_gradients(installation, values, workdir=scratch, seed=request.seed)
     return GradientsChecked(checked.total, checked.failed, (), checked.words, checked.failing)

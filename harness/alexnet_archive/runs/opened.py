@@ -55,14 +55,19 @@ class OpenedRun:
         self.close()
 
 
-def open_run(request: Request, *, training: bool = True) -> OpenedRun:
+def resumed(request: Request) -> Checkpoint | None:
+    """The checkpoint that a request goes on from or tests, None for a new run. Raises what loading raises."""
+    return checkpoints.load(Path(request.resume)) if request.resume else None
+
+
+def open_run(request: Request, *, training: bool = True, checkpoint: Checkpoint | None = None) -> OpenedRun:
     """Merge options, open data, build or load the layers, start the reference engine.
 
-    Without a seed the checkpoint's or a new one counts. Raises what merging, loading and the rooms raise, UserInputError
-    for no network.
+    `checkpoint` is the request's, where it has been loaded: reading one of a large net takes seconds. Without a seed the
+    checkpoint's or a new one counts. Raises what merging, loading and the rooms raise, UserInputError for no network.
     """
     source = source_of(request)
-    checkpoint = checkpoints.load(Path(request.resume)) if request.resume else None
+    checkpoint = checkpoint or resumed(request)
     values, notices = merge(request.given(), checkpoint.options if checkpoint else None)
     if checkpoint is None and not values["layer_def"]:
         raise UserInputError("no network was named", remedy="name one with --layers, or go on with --resume")

@@ -97,7 +97,8 @@ def _side_of_definition(layers: str, crop_border: int | None) -> int:
     """Stored side that gives the definition its crops; the definition is read first, since rendering takes a while."""
     definition = locate_definition(layers)
     facts, wanted = declared_facts(definition), input_of(definition).shape
-    inner = round((wanted.dims[0] / 3) ** 0.5)
+    inner = layerdefs.side_of(wanted.dims[0])
+    assert inner is not None
     shape = layerdefs.cropped_shape(inner, len(photographs.PHOTOGRAPHS))
     padded = padded_classes(definition, shape)
     try:
@@ -114,8 +115,8 @@ def _side_of_definition(layers: str, crop_border: int | None) -> int:
 def _side_of_checkpoint(path: Path) -> int:
     stored = checkpoints.load(path)
     rows = next((int(x["outputs"]) for x in stored.layers.values() if x["type"] == "data" and x.get("dataIdx") == 0), 0)
-    inner = round((rows / 3) ** 0.5)
-    if not rows or 3 * inner * inner != rows:
+    inner = layerdefs.side_of(rows)
+    if inner is None:
         raise UserInputError("this network sees no pictures", path=path, found=f"{rows} values a case", remedy="name its data")
     border = stored.options.get("crop_border")
     return inner + 2 * int(DEFAULT_BORDER if border is None else border)

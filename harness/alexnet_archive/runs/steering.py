@@ -72,14 +72,15 @@ def changed(moves: Sequence[Move], parameters: Path) -> tuple[Changed, ...]:
 
 
 @contextlib.contextmanager
-def steered(request: Request, report: Report) -> Iterator[tuple[Request, Steered | None]]:
+def steered(
+    request: Request, report: Report, checkpoint: Checkpoint | None
+) -> Iterator[tuple[Request, Steered | None]]:
     """The request with the parameter file and options that hold where the run begins or goes on, and the course it follows.
 
-    Tells what is followed and what of it cannot be. What was written for a run that has saved nothing goes with it. Raises
-    UserInputError, LayerFileError, CheckpointError.
+    `checkpoint` is the one that the request goes on from. Tells what is followed and what of it cannot be. What was written
+    for a run that has saved nothing goes with it. Raises UserInputError, LayerFileError, CheckpointError.
     """
     _require_one(request)
-    checkpoint = checkpoints.load(Path(request.resume)) if request.resume else None
     values, _ = merge(request.given(), checkpoint.options if checkpoint else None)
     found = _resumed(request, values, checkpoint, report) if checkpoint else _begun(request, values, report)
     if found is None:

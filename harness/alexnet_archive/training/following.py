@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from alexnet_archive.checkpoints import Position
 from alexnet_archive.errors import UserInputError
-from alexnet_archive.layerdefs import ParameterFile, number_text
+from alexnet_archive.layerdefs import ParameterFile, number_text, numbers_text
 from alexnet_archive.training.course import QUANTITIES, Change, Course, Quantity, nearest
 
 Place = tuple[int, int]
@@ -159,4 +159,4 @@ def _text(parameters: ParameterFile, quantity: Quantity, change: Change, layer: 
             f"{change.where}: layer {layer} has {inputs} input{'s' if inputs != 1 else ''}", found=f"{len(change.to)} values",
             expected="one value" + (f", or {inputs}" if inputs > 1 else ""),
         )  # fmt: skip
-    return ",".join(map(number_text, change.to if len(change.to) == inputs else change.to * inputs))
+    return numbers_text(change.to if len(change.to) == inputs else change.to * inputs)
