@@ -256,6 +256,6 @@ class UserInputError(ArchiveError):
 
 
 class Interrupted(ArchiveError):
-    """Stopped on request after saving; the message says how to go on."""
+    """Stopped on request; what was finished is kept, and the message says how to go on."""
 
     exit_code = 130

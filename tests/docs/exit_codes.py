@@ -21,8 +21,8 @@ standard output as JSON, with `error` (the name below), `exit_code`, `message`, 
 # What no class stands for: (code, name, meaning).
 PLAIN = (
     (0, "", "All well."),
-    (1, "", "Something unforeseen: a fault of the operating system such as a file that may not be read, Ctrl-C where nothing "
-            "can be saved, or a fault of this program."),
+    (1, "", "Something unforeseen: a fault of the operating system such as a file that may not be read, or a fault of this "
+            "program."),
     (2, "", "The command line cannot be parsed: an unknown command or option, a missing or malformed value."),
 )  # fmt: skip
 

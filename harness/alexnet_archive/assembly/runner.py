@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from queue import Empty, Queue
 
+from alexnet_archive import interrupts
 from alexnet_archive.errors import MissingToolError
 
 GRACE_SECONDS = 10.0
@@ -68,6 +69,7 @@ class LocalRunner:
         stopping = threading.Thread(target=self._end, args=(child,), daemon=True)
         ended: float | None = None
         while True:
+            interrupts.point()
             try:
                 line = lines.get(timeout=0.1)
             except Empty:

@@ -173,12 +173,12 @@ def _by_name(container: Any, file: Path) -> dict[str, dict[str, Any]]:
         try:
             for layer in container:
                 _modernise(layer, container)
+            layers = {layer["name"]: layer for layer in container}
         except (IndexError, KeyError, TypeError) as error:
             raise CheckpointError(
                 f"{file} holds a list of layers that do not fit together", path=file,
                 expected="inputs and weight sources as positions in the list", found=repr(error),
             ) from error  # fmt: skip
-        layers = {layer["name"]: layer for layer in container}
     if not isinstance(layers, dict) or not all(isinstance(v, dict) for v in layers.values()):
         raise CheckpointError(
             f"{file} holds layers in an unknown container", path=file, expected="a dict or list of layer dicts",
@@ -186,7 +186,7 @@ def _by_name(container: Any, file: Path) -> dict[str, dict[str, Any]]:
         )  # fmt: skip
     for name, layer in layers.items():
         inputs = layer.get("inputs", [])
-        unknown = [i for i in inputs if i not in list(layers)] if isinstance(inputs, list) else [inputs]
+        unknown = [i for i in inputs if not isinstance(i, str) or i not in layers] if isinstance(inputs, list) else [inputs]
         missing = {"name", "type", "outputs"} - set(layer)
         if missing or unknown:
             what = f"lacks {', '.join(sorted(missing))}" if missing else f"reads {unknown[0]!r}, which is not there"

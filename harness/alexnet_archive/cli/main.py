@@ -8,11 +8,12 @@ from __future__ import annotations
 import importlib
 import io
 import sys
+from typing import Any
 
 import click
 
-from alexnet_archive import __version__
-from alexnet_archive.errors import ArchiveError
+from alexnet_archive import __version__, interrupts
+from alexnet_archive.errors import ArchiveError, Interrupted
 
 # command -> (module under cli/, attribute, one line of help). The help stands here so that the listing imports nothing.
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -59,6 +60,17 @@ class LazyGroup(click.Group):
             return super().resolve_command(ctx, args)
         except click.NoSuchCommand as error:
             raise click.NoSuchCommand(error.command_name, possibilities=COMMANDS, ctx=ctx) from None
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Ctrl-C, where a command has no better answer of its own, is Interrupted, not click's word for it and code 1."""
+        try:
+            with interrupts.outside_locks():
+                return super().invoke(ctx)
+        except (KeyboardInterrupt, RuntimeError) as error:
+            if not interrupts.caused(error):
+                raise
+            remedy = "give the same command again; a training goes on with `train --resume RUN`"
+            raise Interrupted("stopped at once; what had been finished before is kept", remedy=remedy) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from alexnet_archive import interrupts
 from alexnet_archive.cli.shared import GroupedCommand, emit_json, json_option, option, out_option, progress_bar
 from alexnet_archive.errors import Interrupted, UserInputError
 
@@ -50,7 +51,7 @@ def prove(
         raise UserInputError("--arch belongs to --flavour cuda", remedy="leave it out, or add --flavour cpu,cuda")
     options = proofs.Options(chosen, toolchain, quick, python2, arch)
     # As Ctrl-C: what a step has started ends with it.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, interrupts.interrupt)
     try:
         proof = proofs.prove(options, out, again=again, tell=lambda *one: _tell(*one, quiet=as_json), watching=progress_bar)
     except KeyboardInterrupt:

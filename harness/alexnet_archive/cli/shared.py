@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from alexnet_archive import interrupts
 from alexnet_archive.files import json_text
 
 ProgressCallback = Callable[[int, int | None, str], None]
@@ -148,7 +149,8 @@ def polite_stop() -> Iterator[Callable[[], bool]]:
 
     def handler(number: int, frame: Any) -> None:
         if asked:
-            raise KeyboardInterrupt
+            interrupts.interrupt(number, frame)
+            return
         asked.append(number)
         # Not click.echo: the signal may have come while that was writing, and it must not be entered twice.
         os.write(2, b"finishing the minibatch, then saving (once more to stop at once)\n")
@@ -156,6 +158,7 @@ def polite_stop() -> Iterator[Callable[[], bool]]:
     old = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield lambda: bool(asked)
+        interrupts.point()
     finally:
         for number, previous in old.items():
             signal.signal(number, previous)

@@ -27,6 +27,7 @@ import requests.exceptions
 import urllib3.exceptions
 from docker.client import DockerClient
 
+from alexnet_archive import interrupts
 from alexnet_archive.errors import ContainerError, ToolchainError
 from alexnet_archive.toolchains.explanations import explain
 
@@ -240,6 +241,7 @@ class Engine:
         reader.start()
         deadline: float | None = None
         while True:
+            interrupts.point()
             with contextlib.suppress(queue.Empty):
                 line = lines.get(timeout=_POLL_SECONDS)
                 if line is None:

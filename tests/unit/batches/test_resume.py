@@ -225,7 +225,10 @@ class BreakingPool:
             future.set_result(Done("training", task.number, 1, 0, (), (), 1, "", ""))
         return future
 
-    def shutdown(self, **_: object) -> None:
+    def __enter__(self) -> BreakingPool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         return None
 
 

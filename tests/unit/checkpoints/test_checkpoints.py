@@ -179,8 +179,10 @@ def test_a_list_container_with_a_bare_array_becomes_a_network_of_one_board(tmp_p
     [
         old_list(inputs=[7]), old_list(weightSourceLayerIndices=[9]), old_list(inputs=3),
         {"fc": {"name": "fc", "type": "fc", "outputs": 3, "inputs": ["gone"]}}, {"fc": {"name": "fc"}},
+        {"fc": {"name": "fc", "type": "fc", "outputs": 3, "inputs": [np.arange(3)]}}, old_list(name=["fc"]),
+        {"fc": {"name": "fc", "type": "fc", "outputs": 3, "inputs": [0]}},
     ],
-    ids=["input", "weight source", "no list", "unknown input", "nothing known"],
+    ids=["input", "weight source", "no list", "unknown input", "nothing known", "array", "name that is a list", "number"],
 )  # fmt: skip
 def test_layers_that_do_not_fit_together(tmp_path: Path, container: Any) -> None:
     with pytest.raises(CheckpointError) as caught:

@@ -6,17 +6,22 @@ kill workers and the one-worker, four-worker and cluster comparisons.
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
+from multiprocessing import connection
 from multiprocessing.synchronize import Semaphore
+from typing import Any
 
+from alexnet_archive import interrupts
 from alexnet_archive.batches.convert import tasks
 from alexnet_archive.batches.convert.tasks import Done, Task
 from alexnet_archive.errors import ConvertError, MissingToolError
@@ -25,6 +30,9 @@ ATTEMPTS = 3
 """How often a batch is given to a fresh worker before its loss is called an error."""
 
 CONNECT_SECONDS = 20
+
+POLL_SECONDS = 0.1
+"""How long this process waits for its workers before it looks whether it has been interrupted."""
 
 
 def run_here(work: Iterable[Task]) -> Generator[Done]:
@@ -53,9 +61,9 @@ def run_in_processes(work: Iterable[Task], workers: int) -> Generator[Done]:
     queue = iter(work)
     while True:
         handed: dict[int, Task] = {}
-        pool = _pool(workers)
         try:
-            yield from _drain(pool, first_those_again(queue), handed, workers)
+            with _pool(workers) as pool:
+                yield from _drain(pool, first_those_again(queue), handed, workers)
             return
         except BrokenProcessPool as error:
             deaths.update(handed.keys())
@@ -68,8 +76,6 @@ def run_in_processes(work: Iterable[Task], workers: int) -> Generator[Done]:
                     remedy="run the same command again with fewer --workers; finished batches are kept",
                 ) from error
             again[:0] = handed.values()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def run_on_cluster(work: Iterable[Task], address: str) -> Generator[Done]:
@@ -100,7 +106,7 @@ def run_on_cluster(work: Iterable[Task], address: str) -> Generator[Done]:
 
         flying = as_completed([submit(task) for task in islice(queue, window)])
         try:
-            for future in flying:
+            for future in _as_they_come(flying):
                 yield future.result()
                 for task in islice(queue, 1):
                     flying.add(submit(task))
@@ -112,11 +118,33 @@ def run_on_cluster(work: Iterable[Task], address: str) -> Generator[Done]:
             ) from error
 
 
-def _pool(workers: int) -> ProcessPoolExecutor:
+def _as_they_come(flying: Any) -> Iterator[Any]:
+    """The futures of a cluster as they are done. Asleep between two looks, where an interrupt may come at any moment."""
+    while flying.count():
+        ready = flying.next_batch(block=False)
+        yield from ready
+        if not ready:
+            time.sleep(POLL_SECONDS)
+        interrupts.point()
+
+
+@contextlib.contextmanager
+def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Workers, gone when the block has ended; when it ends in an error or an interrupt, they leave what they have in hand."""
     # spawn: a fork of a process with threads (progress bar, BLAS) may hang, and a fork server opens a socket.
     context = multiprocessing.get_context("spawn")
     at_work = context.Semaphore(workers)
-    return ProcessPoolExecutor(workers + 1, mp_context=context, initializer=_start_worker, initargs=(at_work,))
+    theirs, ours = context.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(workers + 1, mp_context=context, initializer=_start_worker, initargs=(at_work, theirs))
+    try:
+        yield pool
+    except BaseException:
+        ours.close()
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+        theirs.close()
+        ours.close()
 
 
 def _drain(pool: ProcessPoolExecutor, queue: Iterator[Task], handed: dict[int, Task], workers: int) -> Generator[Done]:
@@ -126,27 +154,39 @@ def _drain(pool: ProcessPoolExecutor, queue: Iterator[Task], handed: dict[int, T
         for task in islice(queue, 2 * workers - len(flying)):
             handed[task.number] = task
             try:
-                flying[pool.submit(tasks.run, task)] = task
+                with _interrupts_kept_from_children():
+                    flying[pool.submit(tasks.run, task)] = task
             except OSError as error:  # how a pool breaks whose workers die while they start
                 raise BrokenProcessPool(str(error)) from error
         if not flying:
             return
-        finished, _ = wait(flying, return_when=FIRST_COMPLETED)
+        finished, _ = wait(flying, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
+        interrupts.point()
         for future in finished:
             done = future.result()
             del handed[flying.pop(future).number]
             yield done
 
 
-def _start_worker(at_work: Semaphore) -> None:
-    """Leave Ctrl-C to the parent, and end when the parent is gone, however it went."""
+@contextlib.contextmanager
+def _interrupts_kept_from_children() -> Iterator[None]:
+    """Ctrl-C reaches every process of a terminal: one that starts inherits that it is blocked, until it can ignore it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _start_worker(at_work: Semaphore, leave: connection.Connection) -> None:
+    """Leave Ctrl-C to the parent, and end when the parent is gone, however it went, or closes its end of the pipe `leave`."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     tasks.computing = at_work
     parent = multiprocessing.parent_process()
     assert parent is not None
 
     def follow() -> None:
-        parent.join()
+        connection.wait([parent.sentinel, leave])
         os._exit(1)
 
     threading.Thread(target=follow, daemon=True).start()

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from alexnet_archive import files
+from alexnet_archive import files, interrupts
 from alexnet_archive.batches import store
 from alexnet_archive.batches.convert import executors, journal
 from alexnet_archive.batches.convert.inventory import ROLES, Finding, Inventory
@@ -79,7 +79,12 @@ def convert(
             events({"event": "finished", "batches": len(plan.batches), "converted": 0})
             return replace(finished, seconds=time.perf_counter() - started)
         (out / REPORT_NAME).unlink(missing_ok=True)
-        converted, bytes_read = _run(inventory, plan, out, options, progress, events, scheduler)
+        try:
+            converted, bytes_read = _run(inventory, plan, out, options, progress, events, scheduler)
+        except KeyboardInterrupt:
+            if scheduler is None:  # a cluster's workers may still be writing
+                journal.sweep(out, finished=False)
+            raise
         report = _finish(inventory, plan, out, options)
     events({"event": "finished", "batches": len(plan.batches), "converted": converted})
     return replace(report, seconds=time.perf_counter() - started, converted=converted, bytes_read=bytes_read)
@@ -127,7 +132,7 @@ def _run(
     todo = _tasks(inventory, plan, out, options, have)
     workers = min(options.workers or default_workers(), max(len(sizes) - len(have), 1))
     started, pictures, bytes_read = time.perf_counter(), 0, 0
-    with contextlib.closing(_executor(todo, workers, scheduler)) as finished:
+    with interrupts.outside_locks(), contextlib.closing(_executor(todo, workers, scheduler)) as finished:
         for done in finished:
             pictures += sizes[done.number]
             bytes_read += done.bytes_read
