@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -34,7 +35,7 @@ from alexnet_archive.runs.events import (
 )  # fmt: skip
 from alexnet_archive.runs.legs import Leg, legs_of
 from alexnet_archive.runs.locate import locate_definition, locate_parameters
-from alexnet_archive.runs.opened import fit_border, fresh_seed, net_name, open_run, resumed
+from alexnet_archive.runs.opened import fit_border, fresh_seed, going_on, net_name, open_run, resumed, run_folder
 from alexnet_archive.runs.places import open_installation
 from alexnet_archive.runs.request import EngineChoice, Request
 from alexnet_archive.runs.results import GradientsChecked, TestResult, Trained
@@ -132,7 +133,9 @@ def _require_labels(values: Mapping[str, Any], stored: Checkpoint | None) -> Non
 def train(request: Request, report: Report, stop: Stop) -> Trained:
     # Never the checkpoint's seed: the release draws anew when it goes on, and the same numbers must not come twice.
     request = request.replace(seed=fresh_seed(request.seed, None))
-    checkpoint = resumed(request)
+    checkpoint = going_on(request, report)
+    if checkpoint is not None and request.save is not None:
+        request = _apart(request, checkpoint)
     with steered(request, report, checkpoint) as (request, course):
         request, began = begun(request, report, course)
         values, places, stored = _training_values(request, report, checkpoint or resumed(request))
@@ -152,6 +155,16 @@ def train(request: Request, report: Report, stop: Stop) -> Trained:
                 if stopped or (leg.until and stop()):
                     return _ended(folder, request.seed, True, report)
     return _ended(folder, request.seed, False, report)
+
+
+def _apart(request: Request, checkpoint: Checkpoint) -> Request:
+    """A run that goes on in a new folder, with a copy of its checkpoint in there: the release saves beside what it loaded."""
+    values, _ = merge(request.given(), checkpoint.options)
+    folder = run_folder(values, checkpoint).absolute()
+    make_folder(folder)
+    assert checkpoint.path is not None
+    checkpoint.path = Path(shutil.copyfile(checkpoint.path, folder / checkpoint.path.name))
+    return request.replace(resume=checkpoint.path)
 
 
 def _tell_frozen(places: Mapping[str, Any], report: Report) -> None:

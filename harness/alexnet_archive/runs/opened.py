@@ -15,13 +15,16 @@ from alexnet_archive.engines.reference import ReferenceEngine
 from alexnet_archive.errors import UserInputError
 from alexnet_archive.runs.classes import declare_classes, padding_of
 from alexnet_archive.runs.data import Data, complete_data_options, open_data
-from alexnet_archive.runs.events import Initialised
+from alexnet_archive.runs.events import Initialised, Notice, Report
 from alexnet_archive.runs.fitting import border_for
 from alexnet_archive.runs.initial import source_of
 from alexnet_archive.runs.layers import Layers, build_layers, sound_layers, stored_layers
 from alexnet_archive.runs.locate import locate_definition
 from alexnet_archive.runs.request import Request
 from alexnet_archive.training import merge
+
+SHOWN = 4
+"""Checkpoints that an error names."""
 
 
 class OpenedRun:
@@ -58,6 +61,34 @@ class OpenedRun:
 def resumed(request: Request) -> Checkpoint | None:
     """The checkpoint that a request goes on from or tests, None for a new run. Raises what loading raises."""
     return checkpoints.load(Path(request.resume)) if request.resume else None
+
+
+def going_on(request: Request, report: Report) -> Checkpoint | None:
+    """The checkpoint that a training goes on from, None for a new run; tells what it leaves behind.
+
+    Raises UserInputError where its folder holds later checkpoints, unless they may be abandoned or the run is saved elsewhere.
+    """
+    checkpoint = resumed(request)
+    if request.abandon and checkpoint is None:
+        raise UserInputError("--abandon belongs to --resume", remedy="leave it out, or name a checkpoint with --resume")
+    if checkpoint is None or checkpoint.path is None or request.save is not None:
+        return checkpoint
+    later = [file.name for file in checkpoints.abandoned_by(checkpoint.path)]
+    if not later:
+        return checkpoint
+    names = ", ".join(later[-SHOWN:][::-1]) + (f" and {len(later) - SHOWN} more" if len(later) > SHOWN else "")
+    if not request.abandon:
+        raise UserInputError(
+            f"{checkpoint.path.name} is not the newest checkpoint of its run: to go on from it abandons {names}",
+            path=checkpoint.path, expected=f"the newest, {checkpoints.newest(checkpoint.path.parent).name}",
+            found=checkpoint.path.name,
+            remedy="save what follows in a new folder with --save, or leave them behind with --abandon",
+        )  # fmt: skip
+    report(Notice(
+        f"abandoned: {names}; {checkpoint.path.parent} goes on from {checkpoint.path.name}, and what it saves next is its "
+        "newest. They stay until room is made, or one of the same name is saved"
+    ))  # fmt: skip
+    return checkpoint
 
 
 def open_run(request: Request, *, training: bool = True, checkpoint: Checkpoint | None = None) -> OpenedRun:

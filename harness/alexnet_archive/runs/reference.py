@@ -15,7 +15,7 @@ from alexnet_archive.engines.reference.graph import Transfer
 from alexnet_archive.errors import UserInputError
 from alexnet_archive.runs.classes import RECORD
 from alexnet_archive.runs.events import Changed, Estimated, Notice, Progress, Report, Started, Stop, Stopped
-from alexnet_archive.runs.opened import OpenedRun, open_run, resumed
+from alexnet_archive.runs.opened import OpenedRun, going_on, open_run
 from alexnet_archive.runs.request import Request
 from alexnet_archive.runs.results import GradientsChecked, MatrixChecked, TestResult, Trained
 from alexnet_archive.runs.steering import ENTRY, Steered, changed, steered
@@ -26,7 +26,7 @@ MEASURED = 4
 
 
 def train(request: Request, report: Report, stop: Stop) -> Trained:
-    checkpoint = resumed(request)
+    checkpoint = going_on(request, report)
     with steered(request, report, checkpoint) as (wanted, course), open_run(wanted, checkpoint=checkpoint) as run:
         if course is not None:
             run.folder = course.folder
