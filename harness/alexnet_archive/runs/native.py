@@ -35,8 +35,10 @@ from alexnet_archive.runs.events import (
 )  # fmt: skip
 from alexnet_archive.runs.legs import Leg, legs_of
 from alexnet_archive.runs.locate import locate_definition, locate_parameters
+from alexnet_archive.runs.native_data import in_order, joined, kept_entries, require_own_order
 from alexnet_archive.runs.opened import fit_border, fresh_seed, going_on, net_name, open_run, resumed, run_folder
 from alexnet_archive.runs.places import open_installation
+from alexnet_archive.runs.reference import data_entries
 from alexnet_archive.runs.request import EngineChoice, Request
 from alexnet_archive.runs.results import GradientsChecked, TestResult, Trained
 from alexnet_archive.runs.steering import ENTRY, Steered, steered
@@ -139,6 +141,9 @@ def train(request: Request, report: Report, stop: Stop) -> Trained:
     with steered(request, report, checkpoint) as (request, course):
         request, began = begun(request, report, course)
         values, places, stored = _training_values(request, report, checkpoint or resumed(request))
+        if stored is not None:
+            require_own_order(joined(request, stored, values, report), stored)
+            places = {**places, **values}
         _require_labels(places, stored)
         _tell_frozen(places, report)
         with installed(request, places, stored) as (installation, scratch):
@@ -146,7 +151,10 @@ def train(request: Request, report: Report, stop: Stop) -> Trained:
             report(replace(started, folder=course.folder) if course else started)
             if began is not None:
                 report(began)
-            folder = None
+            folder, kept = None, kept_entries(places, stored, scratch)
+            if kept is not None:
+                seen = {native.ENTRIES_VARIABLE: installation.runner.path(kept)}
+                installation = replace(installation, environment={**installation.environment, **seen})
             for leg in legs_of(values, course, started.seed, started.epochs):
                 for change in leg.changes:
                     report(change)
@@ -220,7 +228,7 @@ def begun(
         assert run.data.train is not None
         values = {**run.values, "gpu": list(request.boards or ())}
         values |= {k: str(Path(values[k]).absolute()) for k in ("layer_def", "layer_params", "data_path") if values[k]}
-        extension: dict[str, Any] = {} if run.data.named is None else {RECORD: run.data.named}
+        extension = data_entries(run) | ({} if run.data.named is None else {RECORD: run.data.named})
         if course is not None:
             folder = folder or course.folder
             extension[ENTRY] = course.record
@@ -260,13 +268,21 @@ def _ended(folder: Path | None, seed: int | None, stopped: bool, report: Report)
     return Trained(folder, newest, seed, stopped, count, None)
 
 
+def _loaded(request: Request) -> Checkpoint:
+    """The checkpoint that is tested, with its data folder where that lies now."""
+    found = resumed(request)
+    assert found is not None  # `verbs` asked for it
+    return found
+
+
 def test(request: Request, report: Report, views: int | None = None) -> TestResult:
     values = request.given()
     checkpoint = Path(values.pop("load_file"))
     asked = bool(values.pop("multiview_test", 0)) if views is None else views > 1
     tested: list[BatchTested] = []
 
-    stored = checkpoints.load(checkpoint)
+    stored = _loaded(request)
+    order = joined(request, stored, values, report)
     places = remembered({**values, "load_file": str(checkpoint)}, stored.options)
     missing = unlabelled_batches({**stored.options, **places}, "test_batch_range")
     if missing:
@@ -284,6 +300,7 @@ def test(request: Request, report: Report, views: int | None = None) -> TestResu
                 report(ours)
 
         file = checkpoints.newest(checkpoint)
+        values |= in_order(order, places, stored, scratch)
         native.test(installation, file, values, workdir=scratch, views=10 if asked else 1, report=hear)
     total = functools.reduce(BatchResult.plus, (one.result for one in tested), BatchResult({}, 0))
     if not total.cases and not values.get("test_out"):
@@ -314,9 +331,11 @@ def features(request: Request, layers: Sequence[str], report: Report) -> dict[st
     values.pop("test_only", None)  # of convnet.py; shownet.py only looks
     file = checkpoints.newest(Path(values.pop("load_file")))
     found: dict[str, Array] = {}
-    stored = checkpoints.load(file)
+    stored = _loaded(request)
+    order = joined(request, stored, values, report)
     places = remembered({**values, "load_file": str(file)}, stored.options)
     with installed(request, places, stored) as (installation, scratch):
+        values |= in_order(order, places, stored, scratch)
         for name in layers:  # the release writes one layer a process
             place = scratch / name
             make_folder(place)

@@ -6,6 +6,7 @@ stand-in's front end.
 """
 
 import checkpoint_line as _line
+import json as _json
 import signal as _signal
 import sys as _sys
 import time as _time
@@ -28,6 +29,7 @@ _POLITE_STOP_VARIABLE = "ALEXNET_ARCHIVE_POLITE_STOP"
 _STOP_AFTER_VARIABLE = "ALEXNET_ARCHIVE_STOP_AFTER"
 _RUN_FOLDER_VARIABLE = "ALEXNET_ARCHIVE_RUN_FOLDER"
 _COURSE_VARIABLE = "ALEXNET_ARCHIVE_COURSE"
+_ENTRIES_VARIABLE = "ALEXNET_ARCHIVE_ENTRIES"
 
 
 def _say(text="", end="\n"):
@@ -271,9 +273,12 @@ class IGPUModel:
         self._prune(folder, saved)
 
     def _own_record(self):
-        """The harness's own entry: how many classes have a name where not all have, and what it changes by hand during the run,
-        so that a resume can go on with both."""
+        """The harness's own entry: what it wants kept of the data (class names, places), how many classes have a name where not
+        all have, and what it changes by hand during the run, so that a resume can go on with all of them."""
         ours = {}
+        if os.environ.get(_ENTRIES_VARIABLE):
+            with open(os.environ[_ENTRIES_VARIABLE]) as stream:
+                ours.update(_json.load(stream))
         named = self.train_data_provider.batch_meta.get(_NAMED_KEY)
         if named:
             ours[_NAMED_KEY] = named
