@@ -6,6 +6,7 @@ Checked against: python-and-data sections 4, 5, 6.2. `batches.convert` makes dat
 from alexnet_archive.batches.codec import PictureError
 from alexnet_archive.batches.provider import Batch, Provider, ProviderOptions
 from alexnet_archive.batches.providers import PROVIDERS, open_provider
+from alexnet_archive.batches.reorder import meta_digests, reordered_meta, write_reordered
 from alexnet_archive.batches.store import (
     META_NAME,
     batch_numbers,
@@ -31,13 +32,16 @@ __all__ = [
     "batch_numbers",
     "batch_path",
     "has_labels",
+    "meta_digests",
     "numbers_by_role",
     "open_provider",
     "read_batch",
     "read_meta",
     "read_predictions",
+    "reordered_meta",
     "unlabelled",
     "write_batch",
     "write_meta",
     "write_predictions",
+    "write_reordered",
 ]

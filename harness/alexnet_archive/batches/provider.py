@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from alexnet_archive import kinds
 from alexnet_archive.batches import crops, store
+from alexnet_archive.batches.reorder import reordered_meta
 from alexnet_archive.errors import BatchFileError, UserInputError
 
 Array = NDArray[np.float32]
@@ -26,7 +27,8 @@ Array = NDArray[np.float32]
 class ProviderOptions:
     """How a provider cuts and varies its pictures; the names of the release's options.
 
-    `classes` declares as many classes at least: those that the folder does not name are unused.
+    `classes` declares as many classes at least: those that the folder does not name are unused. With `order`, class k of the
+    folder is given out as class `order[k]`.
     """
 
     crop_border: int = 4
@@ -36,6 +38,7 @@ class ProviderOptions:
     seed: int = 0
     threads: int = 2
     classes: int = 0
+    order: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -88,11 +91,11 @@ class Provider:
         start: tuple[int, int] | None,
     ) -> None:
         self.folder = folder
-        self.meta = meta
+        self.meta = reordered_meta(meta, options.order) if options.order else meta
         self.batch_range = list(batch_range)
         self.test = test
         self.options = options
-        self.label_names: list[str] = list(meta.get("label_names", []))
+        self.label_names: list[str] = list(self.meta.get("label_names", []))
         noted = meta.get("unlabelled") or {}
         self._refuse_unlabelled({number: noted[number] for number in self.batch_range if noted.get(number)})
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="batch-ahead")
@@ -307,6 +310,8 @@ class PictureProvider(Provider):
                 found=f"{labels[0, case]:g}",
                 remedy="label_offset in batches.meta is added to every raw label: check it with `batches check`",
             )
+        if self.options.order:
+            labels = np.array([[np.nan if np.isnan(one) else self.options.order[int(one)] for one in labels[0]]], np.float32)
         return np.tile(labels, (1, self.num_views)), unlabelled
 
 

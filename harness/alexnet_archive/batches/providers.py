@@ -259,7 +259,7 @@ class Flickr(JpegImageNet):
 
     def __init__(self, folder: Path | None, meta: dict[str, Any], *rest: Any, **named: Any) -> None:
         super().__init__(folder, {**meta, "no_crop": False}, *rest, **named)
-        classes = required(meta, "freq_to_id", folder)
+        classes = required(self.meta, "freq_to_id", folder)
         self.tags = {kinds.same_form(store.text(tag)): int(index) for tag, index in classes.items()}
         outside = [tag for tag, index in self.tags.items() if not 0 <= index < self.num_classes]
         if outside:

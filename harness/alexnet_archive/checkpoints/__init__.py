@@ -4,17 +4,32 @@ Format: python-and-data section 3; checked against real Python 2.7 and against f
 """
 
 from alexnet_archive.checkpoints.export import export
-from alexnet_archive.checkpoints.folder import has_checkpoints, newest, prune, run_folder_name, sweep
+from alexnet_archive.checkpoints.folder import (
+    abandoned,
+    abandoned_by,
+    has_checkpoints,
+    in_order,
+    newest,
+    prune,
+    run_folder_name,
+    sweep,
+)
+from alexnet_archive.checkpoints.lineage import Line, line_of
 from alexnet_archive.checkpoints.options import OptionRow, OptionType, options_from_pickle, options_to_pickle
 from alexnet_archive.checkpoints.store import Checkpoint, Position, load, save
 
 __all__ = [
     "Checkpoint",
+    "Line",
     "OptionRow",
     "OptionType",
     "Position",
+    "abandoned",
+    "abandoned_by",
     "export",
     "has_checkpoints",
+    "in_order",
+    "line_of",
     "load",
     "newest",
     "options_from_pickle",

@@ -1,4 +1,8 @@
-"""A run directory: names, order, pruning (python-and-data sections 2.6 and 3.1)."""
+"""A run directory: names, order, pruning (python-and-data sections 2.6 and 3.1).
+
+The order is that in which checkpoints were saved, as their records tell it (`lineage`), not that of their names: a run that
+went on from an earlier place has its newest checkpoint at a lower epoch than what it left behind.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import datetime
 import re
 from pathlib import Path
 
+from alexnet_archive.checkpoints.lineage import Line, line_of
 from alexnet_archive.errors import CheckpointError
 from alexnet_archive.files import TEMPORARY_PREFIX
 
@@ -41,11 +46,73 @@ def has_checkpoints(folder: Path) -> bool:
     return folder.is_dir() and bool(checkpoint_files(folder))
 
 
-def newest(path: Path) -> Path:
-    """The checkpoint file meant by a path: itself, or the naturally last file of a run directory.
+def in_order(folder: Path, *, strict: bool = True) -> list[Path]:
+    """The checkpoint files of a folder, the oldest first, the newest last.
 
-    A folder without checkpoints of its own may hold run directories: then the latest one counts.
-    Raises CheckpointError when there is none.
+    Files without a record (of 2012, of older programs) come first, in natural order: everything of ours numbers what it saves.
+    Then those that the run left behind, then those that led to the newest, each as they were saved. Raises CheckpointError
+    for a damaged record; not `strict`, such a file counts as one without.
+    """
+    lines = _lines(folder, strict=strict)
+    last = _last(lines)
+
+    def age(file: Path) -> tuple[int, int]:
+        line = lines[file]
+        return (0, 0) if line is None else (1 + (line.number in last), line.number)
+
+    return sorted(lines, key=age)
+
+
+def abandoned(folder: Path) -> list[Path]:
+    """The checkpoints that a run left behind when it went on from an earlier one; raises as `in_order` does."""
+    lines = _lines(folder)
+    last = _last(lines)
+    return [file for file in in_order(folder) if (line := lines[file]) is not None and line.number not in last]
+
+
+def abandoned_by(file: Path) -> list[Path]:
+    """The checkpoints beside `file` that a run leaves behind when it goes on from there; none where `file` is the newest.
+
+    Raises as `in_order` does.
+    """
+    lines, ordered = _lines(file.parent), in_order(file.parent)
+    left, mine = abandoned(file.parent), lines.get(file)
+    if mine is None:
+        later = ordered[ordered.index(file) + 1 :] if file in ordered else []
+    else:
+        later = [other for other in ordered if (line := lines[other]) is not None and line.number not in mine]
+    return [other for other in later if other not in left]
+
+
+def next_line(folder: Path, before: Line) -> Line:
+    """The line of the checkpoint that is saved next in a folder by a run that goes on from `before`."""
+    known = _lines(folder, strict=False).values() if folder.is_dir() else ()
+    return before.then(1 + max([before.number, *(line.number for line in known if line)]))
+
+
+def _last(lines: dict[Path, Line | None]) -> Line:
+    """The line of the newest checkpoint."""
+    return max((line for line in lines.values() if line), key=lambda line: line.number, default=Line())
+
+
+def _lines(folder: Path, *, strict: bool = True) -> dict[Path, Line | None]:
+    """Checkpoint file -> its line, in natural order of the names."""
+    found: dict[Path, Line | None] = {}
+    for file in checkpoint_files(folder):
+        try:
+            found[file] = line_of(file)
+        except CheckpointError:
+            if strict:
+                raise
+            found[file] = None
+    return found
+
+
+def newest(path: Path) -> Path:
+    """The checkpoint file meant by a path: itself, or the newest of a run directory (`in_order`).
+
+    A folder without checkpoints of its own may hold run directories: then the one that was begun last counts.
+    Raises CheckpointError when there is none, or nobody can tell.
     """
     path = Path(path)
     if path.is_file():
@@ -65,17 +132,17 @@ def newest(path: Path) -> Path:
             f"{path} holds no checkpoint", path=path, expected="a file such as 10.4, or run folders ConvNet__...",
             remedy="nothing was saved there yet, or the runs lie elsewhere: `alexnet-archive runs list FOLDER` looks for them",
         )  # fmt: skip
-    return files[-1]
+    return in_order(path)[-1]
 
 
 def prune(folder: Path, keep: Path, max_megabytes: int, count: int | None = None) -> list[Path]:
-    """Delete old checkpoints in natural order while the folder is over its budget; stop at the first one kept.
+    """Delete old checkpoints, the oldest first (`in_order`), while the folder is over its budget; stop at the first one kept.
 
     The budget is in MiB; 0 keeps the newest only. With `count` that many stay, whatever they weigh. The file `keep` is
     never deleted.
     """
     removed = []
-    for file in checkpoint_files(folder):
+    for file in in_order(folder, strict=False):
         left = checkpoint_files(folder)
         enough = sum(f.stat().st_size for f in left) <= max_megabytes << 20 if count is None else len(left) <= count
         if file == keep or enough:

@@ -54,6 +54,11 @@ def is_whole(path: Path) -> bool | None:
     return None if match is None else match[1].decode() == sha.hexdigest()
 
 
+def unsealed(end: bytes) -> bytes:
+    """The end of a file without the line with the digest, where it has one."""
+    return end[:-SIZE] if _FORM.fullmatch(end[-SIZE:]) else end
+
+
 def digests(layers: Mapping[str, Mapping[str, Any]], options: Mapping[str, Any]) -> dict[str, str]:
     """Part -> digest: every array of every layer by its name, and `options`."""
     found = {name: _digest(matrix) for name, matrix in matrices(layers)}

@@ -13,8 +13,9 @@ from typing import IO, Any
 import numpy as np
 
 from alexnet_archive import kinds, pickles
-from alexnet_archive.checkpoints import keys, seal
-from alexnet_archive.checkpoints.folder import newest, prune, sweep
+from alexnet_archive.checkpoints import keys, lineage, seal
+from alexnet_archive.checkpoints.folder import newest, next_line, prune, sweep
+from alexnet_archive.checkpoints.lineage import Line
 from alexnet_archive.checkpoints.options import OptionRow, options_from_pickle, options_to_pickle
 from alexnet_archive.errors import ArchiveError, CheckpointError
 from alexnet_archive.files import atomic_writer, make_folder
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 # Our own entry beside `model_state` and `op`. The release never looks at it and drops it when it saves again,
 # so it can never describe a state that the release has trained past.
 EXTENSION = "alexnet_archive"
+_BEHIND = 1 << 14
+"""Bytes behind the pickle that are looked at: the record of the line and the digest."""
 PICTURES = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"BM", b"II*\0", b"MM\0*")
 """How files of pictures begin; WebP is told by its ninth byte."""
 
@@ -42,7 +45,8 @@ class Checkpoint:
     """A checkpoint in memory.
 
     `layers` maps names to layer dictionaries (layer-language section 7), whichever container the file had. `outputs`
-    hold (costs per case, cases) per batch. `extension` is ours: random streams, position inside a batch, label names.
+    hold (costs per case, cases) per batch. `extension` is ours: random streams, position inside a batch, label names. `line`
+    says what it goes on from.
     """
 
     epoch: int
@@ -54,6 +58,7 @@ class Checkpoint:
     extension: dict[str, Any] = field(default_factory=dict)
     path: Path | None = None
     old_container: bool = False
+    line: Line = Line()  # noqa: RUF009 (frozen)
 
     @property
     def file_name(self) -> str:
@@ -77,6 +82,7 @@ def load(path: Path, *, finite: bool = True) -> Checkpoint:
             error.message += ": it was changed since it was written"
         raise
     stored = loaded.extension.pop(seal.DIGESTS, None)
+    behind = b"" if lineage.parse(behind) else behind
     if whole is False:
         raise _changed(file, _different_parts(loaded, stored))
     if whole is None and (behind or stored is not None):
@@ -85,6 +91,7 @@ def load(path: Path, *, finite: bool = True) -> Checkpoint:
         log.info("%s has no digest: damage to its numbers would not be noticed", file)
     if finite:
         seal.require_finite(loaded.layers, file)
+    loaded.line = lineage.line_of(file) or Line()
     return loaded
 
 
@@ -118,7 +125,7 @@ def _read(file: Path) -> tuple[Checkpoint, bytes]:
     """A checkpoint as it stands, and what follows its pickle in the file."""
     with pickles.opened(file) as stream:
         content = pickles.load(stream, encoding="latin1", path=file)
-        behind = stream.read(2 * seal.SIZE)
+        behind = seal.unsealed(stream.read(_BEHIND))
     if not isinstance(content, dict):
         content = {}
     state = content.get("model_state")
@@ -256,12 +263,13 @@ def save(
 ) -> Path:  # fmt: skip
     """Write `<folder>/<epoch>.<batchnum>` atomically, then prune to a budget in MiB or to a `count`; returns the path.
 
-    Old and new coexist until the new one is whole on disk. Raises WriteError and leaves the old one on any failure.
+    Old and new coexist until the new one is whole on disk. It is numbered as the newest of the folder, behind the line of
+    `checkpoint`. Raises WriteError and leaves the old one on any failure.
     """
     make_folder(folder)
     sweep(folder)
     path = folder / checkpoint.file_name
-    rows = list(options)
+    line, rows = next_line(folder, checkpoint.line).record(), list(options)
     parts = seal.digests(checkpoint.layers, {row.name: row.value for row in rows})
     content = {
         "model_state": {
@@ -281,13 +289,15 @@ def save(
                 archive.open("data", "w", force_zip64=True) as member,
             ):
                 _dump(content, member)
+                archive.comment = line
         else:
-            _dump(content, stream)
+            _dump(content, stream, line)
     prune(folder, path, max_megabytes, count)
     return path
 
 
-def _dump(content: Any, stream: IO[bytes]) -> None:
+def _dump(content: Any, stream: IO[bytes], line: bytes = b"") -> None:
     sealing = seal.Sealing(stream)
     pickles.dump(content, sealing)
+    sealing.write(line)
     sealing.seal()

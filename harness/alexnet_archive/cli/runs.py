@@ -38,6 +38,9 @@ def list_(folder: Path, as_json: bool) -> None:
         click.echo(f"{folder} holds no runs")
         return
     _table([("run", "net", "epochs", "batches", "seed", "training", "test"), *(_row(run) for run in found)])
+    for run in found:
+        if run.abandoned:
+            click.echo(f"{run.folder.name} is at {run.checkpoint} and has left behind {', '.join(run.abandoned)}")
 
 
 def _row(run: RunSummary) -> tuple[str, ...]:

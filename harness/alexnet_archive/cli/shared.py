@@ -61,6 +61,11 @@ def out_option(default: str | Path | None, text: str) -> Decorator:
     return option("-o", "--out", type=kind, default=default, show_default=shown, metavar="PATH", help=text, group="output")
 
 
+def match_option() -> Decorator:
+    text = "map the labels of data that have the net's classes in another order"
+    return option("--match-classes", is_flag=True, help=text, group="data")
+
+
 def json_option(text: str = "print the result as JSON") -> Decorator:
     return option("--json", "as_json", is_flag=True, help=text, group="output")
 

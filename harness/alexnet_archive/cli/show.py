@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from alexnet_archive.cli.shared import Between, GroupedCommand, emit_json, json_option, option, out_option
+from alexnet_archive.cli.shared import Between, GroupedCommand, emit_json, json_option, match_option, option, out_option
+from alexnet_archive.cli.telling import tell_notes
 
 FIGURE = "figure, .png or .svg"
 
@@ -67,6 +68,7 @@ def filters(checkpoint: Path, layer: str, input_idx: int, norm_filters: bool, ou
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @option("--data", default=None, metavar="PATH", help="folder of batch files (default: the checkpoint's)", group="data")
 @option("--test-range", default=None, metavar="A-B", help="batch numbers, such as 2000-2048", group="data")
+@match_option()
 @option("--count", type=Between(1), default=8, show_default=True, metavar="INT", help="how many pictures", group="run")
 @option("--only-errors", is_flag=True, help="only pictures whose most probable class is wrong", group="run")
 @option(
@@ -83,6 +85,7 @@ def filters(checkpoint: Path, layer: str, input_idx: int, norm_filters: bool, ou
 def predictions(
     checkpoint: Path,
     data: str | None,
+    match_classes: bool,
     test_range: str | None,
     count: int,
     only_errors: bool,
@@ -96,8 +99,11 @@ def predictions(
     from alexnet_archive.training import parse_range
 
     numbers = None if test_range is None else parse_range(test_range)
-    result = predict_test_batch(checkpoint, data=data, test_range=numbers, count=count, only_errors=only_errors, seed=seed)
+    result = predict_test_batch(
+        checkpoint, data=data, test_range=numbers, count=count, only_errors=only_errors, seed=seed, match_classes=match_classes
+    )
+    tell_notes([*result.notices, *(f"left out: {one}" for one in result.left_out)])
     if as_json:
-        emit_json(result.as_rows())
+        emit_json({"pictures": result.as_rows(), "left_out": result.left_out})
         return
     click.echo(f"figure: {save_figure(prediction_figure(result.predictions, result.names), out)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import click
@@ -67,6 +68,12 @@ def print_transfers(transfers: tuple[Transfer, ...] | None) -> None:
         click.echo(f"  {t.layer:16} {t.direction:8} {ends:16} {t.bytes:>12,} bytes")
 
 
+def tell_notes(texts: Iterable[str]) -> None:
+    """What the user should know, on standard error."""
+    for text in texts:
+        click.echo(f"note: {text}", err=True)
+
+
 def tell_passing(event: Event, as_json: bool, bar: ProgressCallback = lambda done, total, text: None) -> None:
     """What no log keeps: progress, notices on standard error, an estimate, the release's own line for each tested batch."""
     from alexnet_archive import runs, training
@@ -74,7 +81,7 @@ def tell_passing(event: Event, as_json: bool, bar: ProgressCallback = lambda don
     if isinstance(event, runs.Progress):
         bar(event.done, event.total, "")
     elif isinstance(event, runs.Notice):
-        click.echo(f"note: {event.text}", err=True)
+        tell_notes([event.text])
     elif isinstance(event, runs.Estimated) and not as_json:
         click.echo(f"about {training.duration(event.seconds)} to go, by the first {event.minibatches} minibatches")
     elif isinstance(event, runs.BatchTested) and not as_json:

@@ -13,11 +13,12 @@ from alexnet_archive.cli.shared import (
     emit_json,
     engine_options,
     json_option,
+    match_option,
     option,
     out_option,
     progress_bar,
 )
-from alexnet_archive.cli.telling import print_test, print_transfers, tell_passing
+from alexnet_archive.cli.telling import print_test, print_transfers, tell_notes, tell_passing
 
 if TYPE_CHECKING:
     from alexnet_archive.runs import Event
@@ -48,6 +49,7 @@ RUN = click.Path(path_type=Path)
     group="data",
 )
 @option("--data-provider", "dp_type", default=None, metavar="NAME", help="how batch files are read", group="data")
+@match_option()
 @option("--test-range", "test_batch_range", default=None, metavar="A-B", help="batch numbers, such as 2000-2048", group="data")
 @option(
     "--test-out",
@@ -64,13 +66,13 @@ RUN = click.Path(path_type=Path)
 @json_option()
 def test(
     checkpoint: Path, views: int, engine: str, toolchain: str | None, flavour: str, variant: str | None, transfers: bool,
-    as_json: bool, **typed: Any,
+    match_classes: bool, as_json: bool, **typed: Any,
 ) -> None:  # fmt: skip
     """Errors of a checkpoint over its test range: one line per batch, then the means."""
     from alexnet_archive import runs
 
     choice = runs.EngineChoice(engine, flavour, toolchain, variant)  # type: ignore[arg-type]
-    request = runs.Request.from_texts(typed, resume=checkpoint, engine=choice)
+    request = runs.Request.from_texts(typed, resume=checkpoint, match_classes=match_classes, engine=choice)
     with progress_bar("testing", unit="batches") as bar:
 
         def report(event: Event) -> None:
@@ -95,6 +97,7 @@ def test(
     help="folder with batches.meta (default: the checkpoint's)",
     group="data",
 )
+@match_option()
 @option(
     "--views",
     type=Between(1),
@@ -109,7 +112,7 @@ def test(
 @json_option()
 def classify(
     checkpoint: Path, pictures: tuple[Path, ...], data_path: str | None, views: int, out: Path | None, engine: str,
-    toolchain: str | None, flavour: str, variant: str | None, as_json: bool,
+    toolchain: str | None, flavour: str, variant: str | None, match_classes: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Top-5 classes of PICTURES, with a figure."""
     from alexnet_archive import runs
@@ -117,7 +120,10 @@ def classify(
     choice = runs.EngineChoice(engine, flavour, toolchain, variant)  # type: ignore[arg-type]
     with progress_bar("classifying") as bar:
         bar(0, len(pictures), "")
-        result = runs.classify(checkpoint, pictures, data=data_path, views=views, engine=choice)
+        result = runs.classify(
+            checkpoint, pictures, data=data_path, views=views, match_classes=match_classes, engine=choice
+        )
+    tell_notes(result.notices)
     if out is not None:
         from alexnet_archive.exhibit.figures import prediction_figure, save_figure
 

@@ -18,6 +18,7 @@ from alexnet_archive.cli.shared import (
     emit_json,
     engine_options,
     json_option,
+    match_option,
     option,
     progress_bar,
 )
@@ -48,8 +49,10 @@ def run_options(function: Callable[..., None]) -> Callable[..., None]:
 @click.command(cls=GroupedCommand, epilog=EPILOG)
 @run_options
 @option("--pad-classes", is_flag=True, help="declare classes that the data do not name as unused", group="data")
+@match_option()
 @option("--init-from", metavar="PATH", help="begin with the weights of a checkpoint or run, by layer name and shape",
         group="network")
+@option("--abandon", is_flag=True, help="with --resume: leave behind what was saved after that checkpoint", group="network")
 @option("--lenient", is_flag=True, help="follow the intention of layer files the release's parser refuses", group="network")
 @option(
     "--init-module",
@@ -93,8 +96,9 @@ def run_options(function: Callable[..., None]) -> Callable[..., None]:
 @json_option("print events as JSON lines")
 def train(
     engine: str, toolchain: str | None, flavour: str, variant: str | None, seed: int | None, steps: Path | None,
-    replay: str | None, as_filed: bool, log_file: Path | None, lenient: bool, pad_classes: bool, init_from: str | None,
-    init_module: tuple[Path, ...], keep: str | None, estimate: bool, transfers: bool, as_json: bool, **typed: Any,
+    replay: str | None, as_filed: bool, log_file: Path | None, lenient: bool, pad_classes: bool, match_classes: bool,
+    init_from: str | None, abandon: bool, init_module: tuple[Path, ...], keep: str | None, estimate: bool, transfers: bool,
+    as_json: bool, **typed: Any,
 ) -> None:  # fmt: skip
     """Train a network from its layer files; resumes with --resume.
 
@@ -103,8 +107,8 @@ def train(
     from alexnet_archive import runs
 
     request = runs.Request.from_texts(
-        typed, seed=seed, lenient=lenient, pad_classes=pad_classes, init_from=init_from, init_modules=init_module,
-        keep=_kept(keep), steps=steps, replay=replay, as_filed=as_filed,
+        typed, seed=seed, lenient=lenient, pad_classes=pad_classes, match_classes=match_classes, init_from=init_from,
+        init_modules=init_module, abandon=abandon, keep=_kept(keep), steps=steps, replay=replay, as_filed=as_filed,
         engine=runs.EngineChoice(engine, flavour, toolchain, variant),  # type: ignore[arg-type]
     )  # fmt: skip
     if (steps or replay) and (request.check_grads or request.test_only):

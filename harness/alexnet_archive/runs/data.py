@@ -19,7 +19,8 @@ DEFAULT_PROVIDER = "inet-lr-cropped-jpeg"
 class Data:
     """The providers of a run and what the network needs to know about them.
 
-    `label_names` are those of the folder: fewer than `shape.num_classes` where the others were declared unused.
+    `label_names` are those of the folder: fewer than `shape.num_classes` where the others were declared unused; `wnids`
+    are what tells classes of one name apart, where the folder has that.
     """
 
     train: Provider | None
@@ -27,6 +28,7 @@ class Data:
     shape: DataShape
     label_names: list[str]
     notices: tuple[str, ...] = ()
+    wnids: tuple[str, ...] = ()
 
     @property
     def named(self) -> int | None:
@@ -68,6 +70,8 @@ def complete_data_options(values: dict[str, Any]) -> tuple[Path | None, str, boo
             remedy += "; without data gradients are checked on --data-provider dummy-lr-N, N values per case"
         raise UserInputError("no data folder was named", remedy=remedy)
     if not dummy and folder is not None:
+        folder = folder.absolute()  # a checkpoint is not always opened where it was made
+        values["data_path"] = str(folder)
         meta = read_meta_of_run(folder)
         values["dp_type"] = values["dp_type"] or meta.get("dp_type") or DEFAULT_PROVIDER
         roles = batches.numbers_by_role(batches.batch_numbers(folder))
@@ -76,10 +80,12 @@ def complete_data_options(values: dict[str, Any]) -> tuple[Path | None, str, boo
     return folder, values["dp_type"], dummy
 
 
-def open_data(values: dict[str, Any], *, seed: int, training: bool, classes: int = 0) -> Data:
+def open_data(
+    values: dict[str, Any], *, seed: int, training: bool, classes: int = 0, order: tuple[int, ...] = ()
+) -> Data:
     """Open the providers that the options name: for training if that is wanted, and for testing.
 
-    `classes` are declared at least (`fitting.padding_of`).
+    `classes` are declared at least (`fitting.padding_of`), given out in another `order` (`joining.join`).
 
     Raises UserInputError when no folder or no batches are named, BatchFileError for missing or unfit files.
     """
@@ -91,6 +97,7 @@ def open_data(values: dict[str, Any], *, seed: int, training: bool, classes: int
         scalar_mean=bool(values["scalar_mean"]),
         seed=seed,
         classes=classes,
+        order=order,
     )
     open_one = batches.open_provider
     train = test = None
@@ -108,7 +115,8 @@ def open_data(values: dict[str, Any], *, seed: int, training: bool, classes: int
         notices = (f"no tests are made: no picture of {_span(test.batch_range)} has a label",)
         test.close()
         test = None
-    return Data(train, test, data_shape(some), list(some.label_names), notices)
+    names, wnids = list(some.label_names), tuple(some.meta.get("wnids") or ())
+    return Data(train, test, data_shape(some), names, notices, wnids if len(wnids) == len(names) else ())
 
 
 def _span(numbers: list[int]) -> str:

@@ -23,6 +23,7 @@ RATES = ("epsW", "epsB", "momW", "momB", "wc")
 class RunSummary:
     """One run folder: its net, how far it is, the latest means of its first cost, or why it cannot be read.
 
+    `checkpoint` is its newest, `abandoned` are those it left behind when it went on from an earlier one, the oldest first.
     `trained` and `tested` are (cost, top-1 error, ...) as the cost layer gives them; `epochs` is the epoch it goes to.
     """
 
@@ -34,6 +35,8 @@ class RunSummary:
     seed: int | None = None
     trained: tuple[float, ...] = ()
     tested: tuple[float, ...] = ()
+    checkpoint: str = ""
+    abandoned: tuple[str, ...] = ()
     fault: str = ""
 
 
@@ -54,14 +57,15 @@ def summary(folder: Path) -> RunSummary:
     """How the newest checkpoint of a run folder stands."""
     try:
         loaded = checkpoints.load(folder, finite=False)
+        place = folder if loaded.path is None else loaded.path.parent  # a folder of runs stands for its newest one
+        left = tuple(file.name for file in checkpoints.abandoned(place))
     except ArchiveError as error:
         return RunSummary(folder, fault=error.message)
     options, seed, epochs = loaded.options, loaded.extension.get("seed"), loaded.options.get("num_epochs")
-    place = folder if loaded.path is None else loaded.path.parent  # a folder of runs stands for its newest one
     return RunSummary(
         place, net_name(str(options.get("layer_def") or "")), loaded.epoch, int(epochs or 0) if kinds.is_whole(epochs) else 0,
         len(loaded.train_outputs), seed if isinstance(seed, int) else None, _last(loaded.train_outputs),
-        _last(loaded.test_outputs),
+        _last(loaded.test_outputs), loaded.path.name if loaded.path else "", left,
     )  # fmt: skip
 
 

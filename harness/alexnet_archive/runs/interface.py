@@ -131,38 +131,49 @@ def train(
 
 def test(
     run: str | Path, *, views: int = 1, data: str | Path | None = None, test_range: str | int | Sequence[int] | None = None,
-    report: Report = ignore, engine: EngineChoice | str = "reference",
+    match_classes: bool = False, report: Report = ignore, engine: EngineChoice | str = "reference",
 ) -> TestResult:  # fmt: skip
     """Costs and errors (0 to 1) of a checkpoint or run folder over its test range, on 1 view or the provider's 10.
 
-    Raises CheckpointError, BatchFileError, UserInputError.
+    The classes of the data must be the checkpoint's; with `match_classes` they may have another order. Raises
+    CheckpointError, BatchFileError, UserInputError.
     """
-    request = Request(resume=run, data=data, test_range=as_range(test_range), engine=_engine(engine))
+    request = Request(
+        resume=run, data=data, test_range=as_range(test_range), match_classes=match_classes, engine=_engine(engine)
+    )
     return verbs.test(request, report, views)
 
 
 def classify(
     run: str | Path, pictures: str | Path | Sequence[str | Path], *, views: int = 1, data: str | Path | None = None,
-    engine: EngineChoice | str = "reference",
+    match_classes: bool = False, engine: EngineChoice | str = "reference",
 ) -> Classified:  # fmt: skip
     """Probabilities of the classes of picture files: `.probabilities` (pictures, classes), `.as_rows(top)` for people.
 
-    Raises CheckpointError without the data folder that has the class names, UserInputError, PictureError.
+    Its data folder must have the checkpoint's classes, with `match_classes` in any order. Raises CheckpointError without it,
+    UserInputError, PictureError.
     """
     files = [pictures] if isinstance(pictures, (str, Path)) else list(pictures)
-    return pictures_of.classify(Path(run), [Path(file) for file in files], data=data, views=views, engine=_engine(engine))
+    return pictures_of.classify(
+        Path(run), [Path(file) for file in files], data=data, views=views, match_classes=match_classes, engine=_engine(engine)
+    )
 
 
 def features(
     run: str | Path, layers: str | Sequence[str], *, data: str | Path | None = None,
-    test_range: str | int | Sequence[int] | None = None, engine: EngineChoice | str = "reference",
+    test_range: str | int | Sequence[int] | None = None, match_classes: bool = False, other_classes: bool = False,
+    engine: EngineChoice | str = "reference",
 ) -> dict[str, Array]:  # fmt: skip
     """Activations of layers over the test range: name -> (cases, outputs), float32.
 
-    Raises EngineError for a layer that is not there, CheckpointError, BatchFileError.
+    The classes of the data must be the checkpoint's, as in `test`; with `other_classes` they may be any, for layers that have
+    nothing to do with classes. Raises EngineError for a layer that is not there, CheckpointError, BatchFileError.
     """
     names = [layers] if isinstance(layers, str) else list(layers)
-    request = Request(resume=run, data=data, test_range=as_range(test_range), test_only=True, engine=_engine(engine))
+    request = Request(
+        resume=run, data=data, test_range=as_range(test_range), test_only=True, match_classes=match_classes,
+        other_classes=other_classes, engine=_engine(engine),
+    )  # fmt: skip
     return verbs.features(request, names)
 
 

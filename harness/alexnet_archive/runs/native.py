@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -34,8 +35,10 @@ from alexnet_archive.runs.events import (
 )  # fmt: skip
 from alexnet_archive.runs.legs import Leg, legs_of
 from alexnet_archive.runs.locate import locate_definition, locate_parameters
-from alexnet_archive.runs.opened import fit_border, fresh_seed, net_name, open_run, resumed
+from alexnet_archive.runs.native_data import in_order, joined, kept_entries, require_own_order
+from alexnet_archive.runs.opened import fit_border, fresh_seed, going_on, net_name, open_run, resumed, run_folder
 from alexnet_archive.runs.places import open_installation
+from alexnet_archive.runs.reference import data_entries
 from alexnet_archive.runs.request import EngineChoice, Request
 from alexnet_archive.runs.results import GradientsChecked, TestResult, Trained
 from alexnet_archive.runs.steering import ENTRY, Steered, steered
@@ -132,10 +135,15 @@ def _require_labels(values: Mapping[str, Any], stored: Checkpoint | None) -> Non
 def train(request: Request, report: Report, stop: Stop) -> Trained:
     # Never the checkpoint's seed: the release draws anew when it goes on, and the same numbers must not come twice.
     request = request.replace(seed=fresh_seed(request.seed, None))
-    checkpoint = resumed(request)
+    checkpoint = going_on(request, report)
+    if checkpoint is not None and request.save is not None:
+        request = _apart(request, checkpoint)
     with steered(request, report, checkpoint) as (request, course):
         request, began = begun(request, report, course)
         values, places, stored = _training_values(request, report, checkpoint or resumed(request))
+        if stored is not None:
+            require_own_order(joined(request, stored, values, report), stored)
+            places = {**places, **values}
         _require_labels(places, stored)
         _tell_frozen(places, report)
         with installed(request, places, stored) as (installation, scratch):
@@ -143,7 +151,10 @@ def train(request: Request, report: Report, stop: Stop) -> Trained:
             report(replace(started, folder=course.folder) if course else started)
             if began is not None:
                 report(began)
-            folder = None
+            folder, kept = None, kept_entries(places, stored, scratch)
+            if kept is not None:
+                seen = {native.ENTRIES_VARIABLE: installation.runner.path(kept)}
+                installation = replace(installation, environment={**installation.environment, **seen})
             for leg in legs_of(values, course, started.seed, started.epochs):
                 for change in leg.changes:
                     report(change)
@@ -152,6 +163,16 @@ def train(request: Request, report: Report, stop: Stop) -> Trained:
                 if stopped or (leg.until and stop()):
                     return _ended(folder, request.seed, True, report)
     return _ended(folder, request.seed, False, report)
+
+
+def _apart(request: Request, checkpoint: Checkpoint) -> Request:
+    """A run that goes on in a new folder, with a copy of its checkpoint in there: the release saves beside what it loaded."""
+    values, _ = merge(request.given(), checkpoint.options)
+    folder = run_folder(values, checkpoint).absolute()
+    make_folder(folder)
+    assert checkpoint.path is not None
+    checkpoint.path = Path(shutil.copyfile(checkpoint.path, folder / checkpoint.path.name))
+    return request.replace(resume=checkpoint.path)
 
 
 def _tell_frozen(places: Mapping[str, Any], report: Report) -> None:
@@ -207,7 +228,7 @@ def begun(
         assert run.data.train is not None
         values = {**run.values, "gpu": list(request.boards or ())}
         values |= {k: str(Path(values[k]).absolute()) for k in ("layer_def", "layer_params", "data_path") if values[k]}
-        extension: dict[str, Any] = {} if run.data.named is None else {RECORD: run.data.named}
+        extension = data_entries(run) | ({} if run.data.named is None else {RECORD: run.data.named})
         if course is not None:
             folder = folder or course.folder
             extension[ENTRY] = course.record
@@ -247,13 +268,21 @@ def _ended(folder: Path | None, seed: int | None, stopped: bool, report: Report)
     return Trained(folder, newest, seed, stopped, count, None)
 
 
+def _loaded(request: Request) -> Checkpoint:
+    """The checkpoint that is tested, with its data folder where that lies now."""
+    found = resumed(request)
+    assert found is not None  # `verbs` asked for it
+    return found
+
+
 def test(request: Request, report: Report, views: int | None = None) -> TestResult:
     values = request.given()
     checkpoint = Path(values.pop("load_file"))
     asked = bool(values.pop("multiview_test", 0)) if views is None else views > 1
     tested: list[BatchTested] = []
 
-    stored = checkpoints.load(checkpoint)
+    stored = _loaded(request)
+    order = joined(request, stored, values, report)
     places = remembered({**values, "load_file": str(checkpoint)}, stored.options)
     missing = unlabelled_batches({**stored.options, **places}, "test_batch_range")
     if missing:
@@ -271,6 +300,7 @@ def test(request: Request, report: Report, views: int | None = None) -> TestResu
                 report(ours)
 
         file = checkpoints.newest(checkpoint)
+        values |= in_order(order, places, stored, scratch)
         native.test(installation, file, values, workdir=scratch, views=10 if asked else 1, report=hear)
     total = functools.reduce(BatchResult.plus, (one.result for one in tested), BatchResult({}, 0))
     if not total.cases and not values.get("test_out"):
@@ -301,9 +331,11 @@ def features(request: Request, layers: Sequence[str], report: Report) -> dict[st
     values.pop("test_only", None)  # of convnet.py; shownet.py only looks
     file = checkpoints.newest(Path(values.pop("load_file")))
     found: dict[str, Array] = {}
-    stored = checkpoints.load(file)
+    stored = _loaded(request)
+    order = joined(request, stored, values, report)
     places = remembered({**values, "load_file": str(file)}, stored.options)
     with installed(request, places, stored) as (installation, scratch):
+        values |= in_order(order, places, stored, scratch)
         for name in layers:  # the release writes one layer a process
             place = scratch / name
             make_folder(place)

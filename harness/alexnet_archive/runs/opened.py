@@ -9,19 +9,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from alexnet_archive import checkpoints
+from alexnet_archive import batches, checkpoints
 from alexnet_archive.checkpoints import Checkpoint, run_folder_name
 from alexnet_archive.engines.reference import ReferenceEngine
-from alexnet_archive.errors import UserInputError
+from alexnet_archive.errors import CheckpointError, UserInputError
 from alexnet_archive.runs.classes import declare_classes, padding_of
 from alexnet_archive.runs.data import Data, complete_data_options, open_data
-from alexnet_archive.runs.events import Initialised
+from alexnet_archive.runs.events import Initialised, Notice, Report
 from alexnet_archive.runs.fitting import border_for
 from alexnet_archive.runs.initial import source_of
+from alexnet_archive.runs.joining import Joint, answers_taken_over, class_order, join, not_taken_over
 from alexnet_archive.runs.layers import Layers, build_layers, sound_layers, stored_layers
 from alexnet_archive.runs.locate import locate_definition
+from alexnet_archive.runs.remembering import find_data
 from alexnet_archive.runs.request import Request
 from alexnet_archive.training import merge
+
+SHOWN = 4
+"""Checkpoints that an error names."""
 
 
 class OpenedRun:
@@ -32,10 +37,11 @@ class OpenedRun:
 
     def __init__(
         self, request: Request, values: dict[str, Any], checkpoint: Checkpoint | None, seed: int, data: Data,
-        engine: ReferenceEngine, notices: list[str], began: Initialised | None = None,
+        engine: ReferenceEngine, notices: list[str], began: Initialised | None = None, joint: Joint | None = None,
     ) -> None:  # fmt: skip
         self.request, self.values, self.checkpoint, self.seed = request, values, checkpoint, seed
         self.data, self.engine, self.notices, self.began = data, engine, notices, began
+        self.joint = joint or Joint()
         self.folder = run_folder(values, checkpoint, save_given=request.save is not None)
 
     @property
@@ -56,8 +62,42 @@ class OpenedRun:
 
 
 def resumed(request: Request) -> Checkpoint | None:
-    """The checkpoint that a request goes on from or tests, None for a new run. Raises what loading raises."""
-    return checkpoints.load(Path(request.resume)) if request.resume else None
+    """The checkpoint that a request goes on from or tests, None for a new run, with its data folder where that lies now.
+
+    Raises what loading raises, BatchFileError where the data folder is not here and no other is named.
+    """
+    checkpoint = checkpoints.load(Path(request.resume)) if request.resume else None
+    if checkpoint is not None and not request.data and not str(request.provider or "").startswith("dummy-"):
+        find_data(checkpoint)
+    return checkpoint
+
+
+def going_on(request: Request, report: Report) -> Checkpoint | None:
+    """The checkpoint that a training goes on from, None for a new run; tells what it leaves behind.
+
+    Raises UserInputError where its folder holds later checkpoints, unless they may be abandoned or the run is saved elsewhere.
+    """
+    checkpoint = resumed(request)
+    if request.abandon and checkpoint is None:
+        raise UserInputError("--abandon belongs to --resume", remedy="leave it out, or name a checkpoint with --resume")
+    if checkpoint is None or checkpoint.path is None or request.save is not None:
+        return checkpoint
+    later = [file.name for file in checkpoints.abandoned_by(checkpoint.path)]
+    if not later:
+        return checkpoint
+    names = ", ".join(later[-SHOWN:][::-1]) + (f" and {len(later) - SHOWN} more" if len(later) > SHOWN else "")
+    if not request.abandon:
+        raise UserInputError(
+            f"{checkpoint.path.name} is not the newest checkpoint of its run: to go on from it abandons {names}",
+            path=checkpoint.path, expected=f"the newest, {checkpoints.newest(checkpoint.path.parent).name}",
+            found=checkpoint.path.name,
+            remedy="save what follows in a new folder with --save, or leave them behind with --abandon",
+        )  # fmt: skip
+    report(Notice(
+        f"abandoned: {names}; {checkpoint.path.parent} goes on from {checkpoint.path.name}, and what it saves next is its "
+        "newest. They stay until room is made, or one of the same name is saved"
+    ))  # fmt: skip
+    return checkpoint
 
 
 def open_run(request: Request, *, training: bool = True, checkpoint: Checkpoint | None = None) -> OpenedRun:
@@ -78,17 +118,49 @@ def open_run(request: Request, *, training: bool = True, checkpoint: Checkpoint 
     else:
         classes = padding_of(checkpoint, request.pad_classes)
     seed = fresh_seed(request.seed, checkpoint)
-    data = open_data(values, seed=seed, training=training and not values["test_only"], classes=classes)
+    joint, difference = _joined(request, values, checkpoint, source)
+    training = training and not values["test_only"]
+    data = open_data(values, seed=seed, training=training, classes=classes, order=joint.order)
     with sound_layers(checkpoint):
         if checkpoint is None:
             init = request.init_modules
             layers = build_layers(values, data.shape, seed, lenient=request.lenient, init=init, source=source)
+            taken = answers_taken_over(layers.began, layers.dicts) if difference and layers.began else ""
+            if difference and taken:
+                raise not_taken_over(difference, taken)
         else:
             typed = str(request.params or "")
             layers = stored_layers(values, data.shape, checkpoint, typed=typed, lenient=request.lenient)
         engine = start_reference(layers, values, seed, data.named)
-    notices += [*data.notices, *layers.notices, *_advice(request, checkpoint)]
-    return OpenedRun(request, values, checkpoint, seed, data, engine, notices, layers.began)
+    notices += [*joint.notices, *data.notices, *layers.notices, *_advice(request, checkpoint)]
+    return OpenedRun(request, values, checkpoint, seed, data, engine, notices, layers.began, joint)
+
+
+def joined_data(request: Request, checkpoint: Checkpoint, folder: Path) -> Joint:
+    """How a data folder fits the checkpoint that a request goes on from or tests. Raises CheckpointError for other classes."""
+    if request.other_classes:
+        return Joint()
+    return join(checkpoint, folder, named=bool(request.data), match=request.match_classes, pad=request.pad_classes)
+
+
+def _joined(
+    request: Request, values: dict[str, Any], checkpoint: Checkpoint | None, source: Checkpoint | None
+) -> tuple[Joint, CheckpointError | None]:
+    """How the data fit the checkpoint, or that whose weights a new run begins with; for the latter perhaps that they do not.
+
+    Raises CheckpointError where the data and the checkpoint have other classes.
+    """
+    folder, _, dummy = complete_data_options(values)
+    if dummy or folder is None or (checkpoint is None and source is None):
+        return Joint(), None
+    if checkpoint is not None:
+        return joined_data(request, checkpoint, folder), None
+    assert source is not None
+    try:
+        order = class_order(source, batches.read_meta(folder), match=request.match_classes, pad=request.pad_classes)
+    except CheckpointError as difference:
+        return Joint(), difference
+    return Joint(order), None
 
 
 def fit_border(values: dict[str, Any], request: Request) -> list[str]:

@@ -12,16 +12,18 @@ from alexnet_archive.errors import ArchiveError, UserInputError
 if TYPE_CHECKING:
     from alexnet_archive.checkpoints import Checkpoint
     from alexnet_archive.exhibit.page import Picture
+    from alexnet_archive.runs.results import Classified
 
 
 def exhibit_run(
     checkpoint_path: Path, out: Path, *, data: str | Path | None, title: str, keep: Path | None = None,
-    say: Callable[[str], None] = lambda text: None,
+    say: Callable[[str], None] = lambda text: None, leave_out: Callable[[str, str], None] = lambda what, why: None,
+    match_classes: bool = False,
 ) -> Path:  # fmt: skip
     """Draw what the checkpoint allows and write the page; figures also stay in `keep` when given. Returns `out`.
 
-    `data` may be `photographs`, the built-in ones; `say` is told so. What cannot be drawn is left out, and the page says
-    why; only predictions on a `data` that was named must work.
+    `data` may be `photographs`, the built-in ones; `say` is told so. What cannot be drawn is left out, and the page and
+    `leave_out` (what, why) say so; only predictions on a `data` that was named must work.
     Raises CheckpointError, UnsafePickleError, WriteError.
     """
     from alexnet_archive import checkpoints
@@ -32,7 +34,9 @@ def exhibit_run(
         data = photographs_for(None, checkpoint_path, None, say)
     checkpoint = checkpoints.load(checkpoint_path)
     with tempfile.TemporaryDirectory(prefix="alexnet-archive-") as scratch:
-        pictures, absent = draw_figures(checkpoint, checkpoint_path, keep or Path(scratch), data)
+        pictures, absent = draw_figures(checkpoint, checkpoint_path, keep or Path(scratch), data, say, match_classes)
+        for what, why in absent:
+            leave_out(what, why)
         rows = run.layer_rows(checkpoint.layers)
         gpus = len({row["gpu"] for row in rows if row["gpu"] >= 0})
         facts = [
@@ -41,7 +45,7 @@ def exhibit_run(
             ("parameters", f"{sum(row['parameters'] for row in rows):,}"),
             ("trained", f"{len(checkpoint.train_outputs)} batches, epoch {checkpoint.epoch}"),
             *result_facts(checkpoint),
-            *absent,
+            *((what, f"left out: {why}") for what, why in absent),
         ]
         lead = (
             f"A network in the layer language of 2012, split over {gpus} GPU{'s' if gpus != 1 else ''} as its definition "
@@ -64,21 +68,26 @@ def result_facts(checkpoint: Checkpoint) -> list[tuple[str, str]]:
 
 
 def draw_figures(
-    checkpoint: Checkpoint, checkpoint_path: Path, folder: Path, data: str | Path | None
+    checkpoint: Checkpoint, checkpoint_path: Path, folder: Path, data: str | Path | None, say: Callable[[str], None],
+    match_classes: bool = False,
 ) -> tuple[list[Picture], list[tuple[str, str]]]:
-    """Cost curves, filters, predictions as PNG files in `folder`, for the page; and (figure, why it is left out)."""
+    """Cost curves, filters, predictions as PNG files in `folder`, for the page; and (what, why it is left out)."""
     drawn, absent = [], []
     for name, draw in (("curves", _curves), ("filters", _filters)):
         try:
             drawn.append(draw(checkpoint, folder))
         except UserInputError as error:
-            absent.append((name, f"left out: {error.message}"))
+            absent.append((name, error.message))
     try:
-        drawn.append(_predictions(checkpoint_path, folder, data))
+        picture, result = _predictions(checkpoint_path, folder, data, match_classes)
+        drawn.append(picture)
+        for notice in result.notices:
+            say(notice)
+        absent += [("pictures of the predictions", why) for why in result.left_out]
     except ArchiveError as error:
         if data is not None:
             raise
-        absent.append(("predictions", f"left out: {error.message}"))
+        absent.append(("predictions", error.message))
     return drawn, absent
 
 
@@ -100,12 +109,16 @@ def _filters(checkpoint: Checkpoint, folder: Path) -> Picture:
     return Picture(figures.save_figure(figure, folder / "filters.png"), "What the first layer looks for", caption)
 
 
-def _predictions(checkpoint_path: Path, folder: Path, data: str | Path | None) -> Picture:
+def _predictions(
+    checkpoint_path: Path, folder: Path, data: str | Path | None, match_classes: bool
+) -> tuple[Picture, Classified]:
     from alexnet_archive.exhibit import figures
     from alexnet_archive.exhibit.page import Picture
     from alexnet_archive.runs.pictures import predict_test_batch
 
-    result = predict_test_batch(checkpoint_path, data=data, test_range=None, count=8, only_errors=False, seed=1)
+    result = predict_test_batch(
+        checkpoint_path, data=data, test_range=None, count=8, only_errors=False, seed=1, match_classes=match_classes
+    )
     figure = figures.prediction_figure(result.predictions, result.names)
     caption = "Test pictures and the five most probable classes; the true one in green."
-    return Picture(figures.save_figure(figure, folder / "predictions.png"), "What it sees", caption)
+    return Picture(figures.save_figure(figure, folder / "predictions.png"), "What it sees", caption), result

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,13 @@ from alexnet_archive import batches, checkpoints
 from alexnet_archive.batches.codec import DEFAULT_MAX_PIXELS, PictureError
 from alexnet_archive.batches.convert.pictures import Picture, prepare
 from alexnet_archive.checkpoints import Checkpoint
-from alexnet_archive.errors import CheckpointError, UserInputError
+from alexnet_archive.errors import BatchFileError, CheckpointError, UserInputError
 from alexnet_archive.files import make_folder
 from alexnet_archive.runs.data import DEFAULT_PROVIDER
+from alexnet_archive.runs.joining import join
 from alexnet_archive.runs.opened import open_run
 from alexnet_archive.runs.reference import probabilities
+from alexnet_archive.runs.remembering import find_data
 from alexnet_archive.runs.request import EngineChoice, Request
 from alexnet_archive.runs.results import Classified, classified
 from alexnet_archive.runs.verbs import verbs_of
@@ -36,7 +39,15 @@ RAW_PROVIDERS = ("inet-lr-cropped", "cifar", "cifar-cropped")
 
 
 def data_folder(checkpoint: Checkpoint, given: str | Path | None) -> Path:
-    """The folder with `batches.meta`: given, else the one the checkpoint was trained on."""
+    """The folder with `batches.meta`: given, else the one the checkpoint was trained on, where that lies now."""
+    if not given:
+        try:
+            find_data(checkpoint)
+        except BatchFileError as error:
+            raise CheckpointError(
+                f"{error.message}; its mean image and class names are needed", path=error.path, expected=error.expected,
+                found=error.found, remedy=error.remedy,
+            ) from error  # fmt: skip
     folder = Path(given or checkpoint.options.get("data_path") or "")
     if not (folder / "batches.meta").is_file():
         raise CheckpointError(
@@ -61,12 +72,14 @@ def picture_provider(checkpoint: Checkpoint) -> str:
     return name
 
 
-def picture_folder(pictures: Sequence[Path], data: Path, out: Path, provider: str) -> None:
-    """Make `out` a data folder whose only batch, number 1, holds the pictures resized and cropped like its model `data`.
+def picture_folder(pictures: Sequence[Path], data: Path, out: Path, provider: str, order: Sequence[int] = ()) -> None:
+    """Make `out` a data folder whose only batch, number 1, holds the pictures resized and cropped like its model `data`,
+    with the classes put into another `order` (`joining.join`).
 
     Raises UserInputError for a file that cannot be read, PictureError for one that is no picture.
     """
     meta = {"num_vis": 3072, **batches.read_meta(data)}
+    meta = batches.reordered_meta(meta, order) if order else meta
     side = round((int(meta["num_vis"]) / 3) ** 0.5)
     encoded = [_prepared(path, side) for path in pictures]
     meta["batch_size"] = len(encoded)
@@ -90,25 +103,27 @@ def _prepared(path: Path, side: int) -> Picture:
 
 def classify(
     checkpoint_path: Path, pictures: Sequence[Path], *, data: str | Path | None = None, views: int = 1,
-    engine: EngineChoice | None = None,
+    engine: EngineChoice | None = None, match_classes: bool = False,
 ) -> Classified:  # fmt: skip
     """Probabilities of each picture's classes, averaged over `views`: 1, or all of the provider's (10).
 
-    `data` is the folder with `batches.meta`, by default the checkpoint's. Raises CheckpointError without it,
-    UserInputError for another number of views or a file that cannot be read, PictureError for one that is no picture.
+    `data` is the folder with `batches.meta`, by default the checkpoint's; `match_classes` as in a request. Raises
+    CheckpointError without it and for one of other classes, UserInputError for another number of views or a file that cannot be
+    read, PictureError for one that is no picture.
     """
     checkpoint = checkpoints.load(checkpoint_path)
     folder, provider = data_folder(checkpoint, data), picture_provider(checkpoint)
+    joint = join(checkpoint, folder, named=bool(data), match=match_classes)
     with tempfile.TemporaryDirectory(prefix="alexnet-archive-") as scratch:
         place = Path(scratch) / "data"
         make_folder(place)
-        picture_folder(pictures, folder, place, provider)
+        picture_folder(pictures, folder, place, provider, joint.order)
         request = Request(
             resume=checkpoint_path, data=place, provider=provider, test_range=[1], save=scratch, seed=0,
             test_only=True, engine=engine or EngineChoice(),
         )  # fmt: skip
         table, shown, names = verbs_of(request.engine).batch_probabilities(request, views)
-    return classified([str(p) for p in pictures], table, shown, None, names)
+    return replace(classified([str(p) for p in pictures], table, shown, None, names), notices=joint.notices)
 
 
 def predict_test_batch(
@@ -119,9 +134,13 @@ def predict_test_batch(
     count: int,
     only_errors: bool,
     seed: int,
+    match_classes: bool = False,
 ) -> Classified:
     """Predictions for `count` pictures drawn from the first batch of the test range, each class at most once if possible."""
-    request = Request(resume=checkpoint_path, data=data, test_range=test_range, multiview=False, seed=seed, test_only=True)
+    request = Request(
+        resume=checkpoint_path, data=data, test_range=test_range, multiview=False, seed=seed, test_only=True,
+        match_classes=match_classes,
+    )  # fmt: skip
     with open_run(request, training=False) as run:
         if run.data.test is None:
             raise UserInputError("there is no test data", remedy="name batches with --test-range")
@@ -130,10 +149,13 @@ def predict_test_batch(
         table = probabilities(run, batch.for_answers(), multiview=False)
         chosen = _choose(labels, table, count, only_errors, seed)
         shown = run.data.test.plottable(np.ascontiguousarray(batch.matrices[0][:, chosen]))
-        names = list(run.data.label_names)
+        names, joint = list(run.data.label_names), run.joint
     titles = [f"batch {batch.number}, case {i}" for i in chosen]
     truths = [None if label == NO_ANSWER else int(label) for label in labels[chosen]]
-    return classified(titles, table[chosen], shown, truths, names)
+    left = [f"{one}: cannot be decoded" for one in batch.skipped]
+    if len(chosen) < count:
+        left.append(f"{len(chosen)} pictures are shown, not {count}: batch {batch.number} has no more of them")
+    return replace(classified(titles, table[chosen], shown, truths, names), notices=joint.notices, left_out=tuple(left))
 
 
 def _choose(labels: NDArray[Any], table: NDArray[Any], count: int, only_errors: bool, seed: int) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,9 +14,10 @@ from alexnet_archive.checkpoints import OptionRow, Position
 from alexnet_archive.engines.base import Array, LayerDicts
 from alexnet_archive.engines.reference.graph import Transfer
 from alexnet_archive.errors import UserInputError
+from alexnet_archive.runs import remembering
 from alexnet_archive.runs.classes import RECORD
 from alexnet_archive.runs.events import Changed, Estimated, Notice, Progress, Report, Started, Stop, Stopped
-from alexnet_archive.runs.opened import OpenedRun, open_run, resumed
+from alexnet_archive.runs.opened import OpenedRun, going_on, open_run
 from alexnet_archive.runs.request import Request
 from alexnet_archive.runs.results import GradientsChecked, MatrixChecked, TestResult, Trained
 from alexnet_archive.runs.steering import ENTRY, Steered, changed, steered
@@ -26,7 +28,7 @@ MEASURED = 4
 
 
 def train(request: Request, report: Report, stop: Stop) -> Trained:
-    checkpoint = resumed(request)
+    checkpoint = going_on(request, report)
     with steered(request, report, checkpoint) as (wanted, course), open_run(wanted, checkpoint=checkpoint) as run:
         if course is not None:
             run.folder = course.folder
@@ -90,7 +92,7 @@ def plan_of(run: OpenedRun, course: Steered | None = None) -> training.Plan:
     keep = asked if asked is not None else int(stored) if isinstance(stored, int) else None
     if keep is not None and keep < 1:
         raise UserInputError("at least one checkpoint must be kept", expected="1 or more, or every-test", found=keep)
-    extension = {"seed": run.seed, "label_names": run.data.label_names, **({"keep": keep} if keep is not None else {})}
+    extension = {"seed": run.seed, **({"keep": keep} if keep is not None else {}), **data_entries(run)}
     extension |= {ENTRY: course.record} if course else {}
     if run.data.named is not None:
         extension[RECORD] = run.data.named
@@ -107,6 +109,15 @@ def plan_of(run: OpenedRun, course: Steered | None = None) -> training.Plan:
         options=training.rows(values),
         extension=extension,
     )
+
+
+def data_entries(run: OpenedRun) -> dict[str, Any]:
+    """What a checkpoint keeps of its data: names of the classes in the order of the net's units, where the folder lies."""
+    found: dict[str, Any] = {"label_names": run.data.label_names}
+    found |= {"wnids": list(run.data.wnids)} if run.data.wnids else {}
+    if not str(run.values["dp_type"]).startswith("dummy-"):
+        found[remembering.ENTRY] = remembering.record_of(run.values["data_path"], run.folder)
+    return found
 
 
 def started_event(run: OpenedRun, trainer: training.Trainer) -> Started:

@@ -58,18 +58,20 @@ RELEASE_NAMES = {
 class Request:
     """Network, data and the course of a run; None leaves a value to the checkpoint or to the release's default.
 
-    `layers` is a definition by path or name; `resume` a checkpoint or run folder, which brings its own network; `init_from`
-    one whose weights a new run begins with. Ranges are batch numbers, `minibatch` is in cases, `test_frequency` in batches,
-    `max_megabytes` the budget of the run folder, `keep` how many checkpoints stay in it. `pad_classes` declares classes that
-    the data do not name as unused, up to the network's. `steps` is a file with a course of changes, `replay` a run of 2012
-    whose history is followed; `as_filed` takes a released parameter file as it stands, and ends the course of a run that is
-    resumed. `boards` are device ordinals of the native engine. Values are judged when the request is opened, and raise
-    UserInputError then.
+    `layers` is a definition by path or name; `resume` a checkpoint or run folder, which brings its own network, and `abandon`
+    leaves behind what was saved after it; `init_from` is one whose weights a new run begins with. Ranges are batch numbers,
+    `minibatch` is in cases, `test_frequency` in batches, `max_megabytes` the budget of the run folder, `keep` how many
+    checkpoints stay in it. `pad_classes` declares classes that the data do not name as unused, up to the network's;
+    `match_classes` maps the labels of data that have the checkpoint's classes in another order; `other_classes` says that what
+    is computed has nothing to do with classes. `steps` is a file with a course of changes, `replay` a run of 2012 whose history
+    is followed; `as_filed` takes a released parameter file as it stands, and ends the course of a run that is resumed. `boards`
+    are device ordinals of the native engine. Values are judged when the request is opened, and raise UserInputError then.
     """
 
     layers: str | Path | None = None
     params: str | Path | None = None
     resume: str | Path | None = None
+    abandon: bool = False
     init_from: str | Path | None = None
     gpus: int | None = None
     lenient: bool = False
@@ -86,6 +88,8 @@ class Request:
     pca_noise: float | None = None
     scalar_mean: float | None = None
     pad_classes: bool = False
+    match_classes: bool = False
+    other_classes: bool = False
 
     epochs: int | None = None
     minibatch: int | None = None

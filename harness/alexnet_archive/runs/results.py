@@ -107,11 +107,16 @@ class TestResult:
 
 @dataclass(frozen=True)
 class Classified:
-    """Pictures with the probabilities of their classes, and the classes' names."""
+    """Pictures with the probabilities of their classes, and the classes' names.
+
+    `notices` are what to tell of the data, `left_out` says which pictures are not among these, and why.
+    """
 
     titles: list[str]
     predictions: list[Prediction]
     names: list[str]
+    notices: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     @property
     def probabilities(self) -> NDArray[np.float32]:

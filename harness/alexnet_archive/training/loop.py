@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from alexnet_archive.batches import Batch, Provider
-from alexnet_archive.checkpoints import Checkpoint, OptionRow, Position, save
+from alexnet_archive.checkpoints import Checkpoint, Line, OptionRow, Position, line_of, save
 from alexnet_archive.engines.base import BatchResult, Engine
 from alexnet_archive.errors import CheckpointError, NonFiniteError
 from alexnet_archive.training.events import BatchTrained, Changed, Costs, Event, Finished, Saved, Stopped, Tested
@@ -109,6 +109,7 @@ class Trainer:
         self.test_outputs: Outputs = []
         self.trained_cases = 0
         self.trained_seconds = 0.0
+        self.line = resume.line if resume else Line()
         if resume is not None:
             self._resume(resume)
 
@@ -256,6 +257,7 @@ class Trainer:
             count=self.plan.keep,
             zipped=self.plan.zipped,
         )
+        self.line = line_of(path) or self.line
         self.report(Saved(path))
         return path
 
@@ -272,8 +274,9 @@ class Trainer:
         if self.test is not None:
             extension["test_position"] = {"epoch": self.test.position[0], "batch": self.test.position[1]}
         return Checkpoint(
-            last.epoch, last.batch, self.engine.layers, self.train_outputs, self.test_outputs, extension=extension
-        )
+            last.epoch, last.batch, self.engine.layers, self.train_outputs, self.test_outputs, extension=extension,
+            line=self.line,
+        )  # fmt: skip
 
     def _before(self, position: Position) -> Position:
         """The last whole batch; before the first one the last of epoch 0, from which the release goes on with the first."""

@@ -5,6 +5,8 @@ ConvNet and ShowConvNet from it and overrides most hooks. Checked under Python 2
 stand-in's front end.
 """
 
+import checkpoint_line as _line
+import json as _json
 import signal as _signal
 import sys as _sys
 import time as _time
@@ -27,6 +29,7 @@ _POLITE_STOP_VARIABLE = "ALEXNET_ARCHIVE_POLITE_STOP"
 _STOP_AFTER_VARIABLE = "ALEXNET_ARCHIVE_STOP_AFTER"
 _RUN_FOLDER_VARIABLE = "ALEXNET_ARCHIVE_RUN_FOLDER"
 _COURSE_VARIABLE = "ALEXNET_ARCHIVE_COURSE"
+_ENTRIES_VARIABLE = "ALEXNET_ARCHIVE_ENTRIES"
 
 
 def _say(text="", end="\n"):
@@ -73,7 +76,9 @@ class IGPUModel:
             self.model_state = self.load_dic["model_state"]
             source = _mapped(self.options["load_file"].value)
             self.save_file = source if os.path.isdir(source) else os.path.dirname(source)
+            self._saved = _line.numbers(_newest(source))
         else:
+            self._saved = []
             self.model_state = {"train_outputs": [], "test_outputs": [], "epoch": 1,
                                 "batchnum": self.train_batch_range[0]}
             parts = "_".join(["%s_%s" % (name, self.options[name].get_str_value()) for name in self.filename_options])
@@ -258,17 +263,22 @@ class IGPUModel:
         if not os.path.exists(folder):
             os.makedirs(folder)
         saved = "%d.%d" % (self.epoch, self.batchnum)
+        numbers = _line.following(folder, _checkpoints(folder), self._saved)
         content = {"model_state": self.model_state, "op": self.op}
         ours = self._own_record()
         if ours:
             content[_EXTENSION] = ours
-        pickle(os.path.join(folder, saved), content, compress=self.zip_save)
+        pickle(os.path.join(folder, saved), content, compress=self.zip_save, record=_line.record(numbers))
+        self._saved = numbers
         self._prune(folder, saved)
 
     def _own_record(self):
-        """The harness's own entry: how many classes have a name where not all have, and what it changes by hand during the run,
-        so that a resume can go on with both."""
+        """The harness's own entry: what it wants kept of the data (class names, places), how many classes have a name where not
+        all have, and what it changes by hand during the run, so that a resume can go on with all of them."""
         ours = {}
+        if os.environ.get(_ENTRIES_VARIABLE):
+            with open(os.environ[_ENTRIES_VARIABLE]) as stream:
+                ours.update(_json.load(stream))
         named = self.train_data_provider.batch_meta.get(_NAMED_KEY)
         if named:
             ours[_NAMED_KEY] = named
@@ -279,7 +289,7 @@ class IGPUModel:
 
     def _prune(self, folder, saved):
         sizes = dict((name, os.path.getsize(os.path.join(folder, name))) for name in _checkpoints(folder))
-        for name in sorted(sizes, key=alphanum_key):
+        for name in _line.in_order(folder, _checkpoints(folder)):
             if name == saved or sum(sizes.values()) <= self.max_filesize_mb * 2 ** 20:
                 break
             os.remove(os.path.join(folder, name))
@@ -287,14 +297,8 @@ class IGPUModel:
 
     @staticmethod
     def load_checkpoint(load_dir):
-        """The checkpoint in a file, or the naturally last one of a folder. Raises UnpickleError where there is none."""
-        path = _mapped(load_dir)
-        if os.path.isdir(path):
-            names = sorted(_checkpoints(path), key=alphanum_key)
-            if not names:
-                raise UnpickleError("No checkpoint in folder '%s'." % path)
-            path = os.path.join(path, names[-1])
-        return unpickle(path)
+        """The checkpoint in a file, or the newest one of a folder. Raises UnpickleError where there is none."""
+        return unpickle(_newest(_mapped(load_dir)))
 
     # ---- variables beside the fixed ones (late public relatives; section 1.7)
 
@@ -354,5 +358,16 @@ class IGPUModel:
 
 
 def _checkpoints(folder):
-    return [name for name in os.listdir(folder)
-            if not name.startswith(_UNFINISHED_PREFIX) and os.path.isfile(os.path.join(folder, name))]
+    names = [name for name in os.listdir(folder)
+             if not name.startswith(_UNFINISHED_PREFIX) and os.path.isfile(os.path.join(folder, name))]
+    return sorted(names, key=alphanum_key)
+
+
+def _newest(path):
+    """The file that a path means: itself, or the checkpoint of a folder that was saved last."""
+    if not os.path.isdir(path):
+        return path
+    names = _line.in_order(path, _checkpoints(path))
+    if not names:
+        raise UnpickleError("No checkpoint in folder '%s'." % path)
+    return os.path.join(path, names[-1])

@@ -46,10 +46,11 @@ def _mapped(path):
     return path
 
 
-def pickle(filename, data, compress=False):
+def pickle(filename, data, compress=False, record=b""):
     """Write `data` as a protocol-2 pickle, or as a ZIP whose member `data` is that pickle.
 
-    Appears under its name only when complete: a run that is killed while saving keeps its last checkpoint.
+    Appears under its name only when complete: a run that is killed while saving keeps its last checkpoint. `record` stands
+    behind the pickle, where no reader looks, or is the comment of the ZIP (ours, `checkpoint_line`).
     """
     filename = _mapped(filename)
     folder = os.path.dirname(filename) or "."
@@ -59,8 +60,10 @@ def pickle(filename, data, compress=False):
             if compress:
                 with _zipfile.ZipFile(stream, "w", _zipfile.ZIP_DEFLATED, allowZip64=True) as archive:
                     archive.writestr("data", _pickle.dumps(data, 2))
+                    archive.comment = record
             else:
                 _pickle.dump(data, stream, 2)
+                stream.write(record)
             stream.flush()
             os.fsync(stream.fileno())
         mask = os.umask(0)

@@ -5,7 +5,7 @@ the printed output back as events, and the checkpoints the release wrote. Checke
 """
 
 from alexnet_archive.engines.native.output import BatchDone, BatchTested, Event, OutputReader, Saved, TestDone
-from alexnet_archive.engines.native.process import CLASSES_VARIABLE, Installation
+from alexnet_archive.engines.native.process import CLASSES_VARIABLE, ENTRIES_VARIABLE, Installation
 from alexnet_archive.engines.native.runs import (
     check_gradients,
     devices_of,
@@ -20,6 +20,7 @@ from alexnet_archive.engines.native.side import NativeSide
 
 __all__ = [
     "CLASSES_VARIABLE",
+    "ENTRIES_VARIABLE",
     "BatchDone",
     "BatchTested",
     "Event",

@@ -18,6 +18,8 @@ from alexnet_archive.errors import Interrupted, NativeEngineError, NonFiniteErro
 TAIL_LINES = 60
 CLASSES_VARIABLE = "ALEXNET_ARCHIVE_CLASSES"
 """Declares so many classes to the release, those that the data do not name as unused."""
+ENTRIES_VARIABLE = "ALEXNET_ARCHIVE_ENTRIES"
+"""Names a JSON file whose entries every checkpoint keeps beside its model."""
 _MEMORY = re.compile(r"bad_alloc|MemoryError|out of memory|Cannot allocate memory|cudaErrorMemoryAllocation", re.IGNORECASE)
 _NO_DEVICE = re.compile(r"invalid device ordinal|gpu \d+ is not among|number of GPUs|Invalid GPU", re.IGNORECASE)
 
