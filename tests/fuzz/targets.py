@@ -232,7 +232,7 @@ TARGETS = (
     ),
     Target(
         "picture", "picture, JPEG and others", lambda: list(pictures()), lambda: spliced(pictures),
-        lambda folder, data: codec.decode_for(data, 32, crop=True, max_pixels=1 << 22),
+        lambda folder, data: codec.decode_for(data, 32, crop=True, rules=codec.Rules(max_pixels=1 << 22)),
     ),
     Target(
         "release-tar", "tar to acquire from", lambda: [tarred(example_members())(random.Random(k)) for k in range(4)],

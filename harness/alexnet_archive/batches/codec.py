@@ -6,9 +6,12 @@ sections 4.6 (decode: RGB, EXIF orientation ignored) and 5.2 (JPEG baseline RGB)
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
-from typing import Any, NamedTuple
+import threading
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import simplejpeg
@@ -16,26 +19,17 @@ from cykooz_resizer import CropBox, FilterType, ImageData, PixelType, ResizeAlg,
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from alexnet_archive.errors import ConvertError
+from alexnet_archive.batches.samples import DEFAULT_MAX_PIXELS, PictureError, Rules, refuse_large, to_rgb
 
 Pixels = NDArray[np.uint8]
 """Pixels of one picture, uint8 (height, width, 3), RGB."""
 
-DEFAULT_MAX_PIXELS = 89_478_485
-"""Where Pillow begins to warn; the largest pictures of ImageNet have about 61 million."""
+PLAIN = Rules()
 
 _TRIANGLE = ResizeAlg.convolution(FilterType.bilinear)
 
 PLAIN_SPACES = {"YCbCr", "RGB", "Gray"}
 """JPEG colour spaces libjpeg-turbo turns into RGB itself; the inks of CMYK and YCCK are left to Pillow."""
-
-
-class PictureError(ConvertError):
-    """A picture that cannot be used; `kind` is a short word for reports."""
-
-    def __init__(self, message: str, *, kind: str = "undecodable", **facts: Any) -> None:
-        super().__init__(message, **facts)
-        self.kind = kind
 
 
 def decode(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Pixels:
@@ -46,12 +40,12 @@ def decode(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Pixels:
     if is_jpeg(data):
         try:
             height, width, space, _ = simplejpeg.decode_jpeg_header(data)
-            _refuse_bomb(width, height, max_pixels)
+            refuse_large(width, height, max_pixels)
             if space in PLAIN_SPACES:
                 return simplejpeg.decode_jpeg(data)
         except ValueError:
             pass  # refused or damaged: the next decoder decides
-    return np.asarray(open_with_pillow(data, max_pixels=max_pixels))
+    return decode_with_pillow(data, Rules(max_pixels=max_pixels)).pixels
 
 
 class Decoded(NamedTuple):
@@ -67,7 +61,7 @@ class Decoded(NamedTuple):
     oddity: str
 
 
-def decode_for(data: bytes, side: int, *, crop: bool, max_pixels: int = DEFAULT_MAX_PIXELS) -> Decoded:
+def decode_for(data: bytes, side: int, *, crop: bool, rules: Rules = PLAIN) -> Decoded:
     """Decode a picture that is to be shrunk until its shorter (`crop`) or longer side is `side`; raises PictureError.
 
     JPEGs that leave room for it are reduced in the DCT domain while decoding, by 2 or 4 and never below `side`:
@@ -75,52 +69,74 @@ def decode_for(data: bytes, side: int, *, crop: bool, max_pixels: int = DEFAULT_
     """
     oddity = ""
     if is_jpeg(data):
+        further = ["the first of several pictures in the file"] if _has(data, 0xE2, b"MPF\0") else []
         try:
             height, width, space, _ = simplejpeg.decode_jpeg_header(data)
-            _refuse_bomb(width, height, max_pixels)
-            if space in PLAIN_SPACES:
+            refuse_large(width, height, rules.max_pixels)
+            profile = rules.icc_to_srgb and _has(data, 0xE2, b"ICC_PROFILE\0")
+            if space in PLAIN_SPACES and not profile:
                 decisive = min(height, width) if crop else max(height, width)
                 scale = next((1 / k for k in (4, 2) if decisive >= k * side), 1.0)
                 smallest = {"min_height": math.ceil(height * scale), "min_width": math.ceil(width * scale)}
                 pixels = simplejpeg.decode_jpeg(data, **(smallest if scale < 1 else {}))
-                oddity = "grey-scale JPEG" if space == "Gray" else ""
-                return Decoded(pixels, (width, height), scale, "JPEG", oddity)
-            oddity = f"{space} JPEG"
+                grey = ["grey-scale JPEG"] if space == "Gray" else []
+                return Decoded(pixels, (width, height), scale, "JPEG", "; ".join(grey + further))
+            oddity = "" if space in PLAIN_SPACES else f"{space} JPEG"
         except ValueError:
             oddity = "damaged JPEG that still decodes"
-    picture = open_with_pillow(data, max_pixels=max_pixels)
-    return Decoded(np.asarray(picture), picture.size, 1.0, picture.info["source format"], oddity)
+    found = decode_with_pillow(data, rules)
+    return found._replace(oddity="; ".join(phrase for phrase in (oddity, found.oddity) if phrase))
 
 
-def open_with_pillow(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Image.Image:
-    """Decode with Pillow to an RGB image; raises PictureError."""
+def decode_with_pillow(data: bytes, rules: Rules = PLAIN) -> Decoded:
+    """Decode with Pillow to RGB, whatever the samples are (`samples.to_rgb`); raises PictureError."""
     try:
-        with Image.open(io.BytesIO(data)) as picture:
-            _refuse_bomb(*picture.size, max_pixels)
-            picture.load()
+        with _our_limit_alone(), Image.open(io.BytesIO(data)) as picture:
+            width, height = picture.size
+            refuse_large(width, height, rules.max_pixels)
             format_name = picture.format or "unknown"
-            rgb = picture if picture.mode == "RGB" else picture.convert("RGB")
-            rgb.info["source format"] = format_name
-            return rgb
+            pixels, told = to_rgb(picture, data, rules)
+            return Decoded(pixels, (width, height), 1.0, "JPEG" if format_name == "MPO" else format_name, "; ".join(told))
     except PictureError:
         raise
     except UnidentifiedImageError as error:
         raise PictureError("no picture format is recognised", kind="not a picture") from error
-    except Image.DecompressionBombError as error:
-        raise PictureError(str(error), kind="too large") from error
     except Exception as error:  # Pillow's decoders raise nearly anything on hostile bytes
         raise PictureError(f"{type(error).__name__}: {error}") from error
 
 
+_limit_lock, _limit_users = threading.Lock(), 0
+_limit_before: int | None = None
+
+
+@contextlib.contextmanager
+def _our_limit_alone() -> Iterator[None]:
+    """Hold Pillow's own limit of pixels, and its warning, off while we decode: `max_pixels` is judged before a pixel is read.
+
+    It is a value of the whole process, so the first of several threads takes it away and the last one puts it back.
+    """
+    global _limit_users, _limit_before
+    with _limit_lock:
+        if _limit_users == 0:
+            _limit_before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        _limit_users += 1
+    try:
+        yield
+    finally:
+        with _limit_lock:
+            _limit_users -= 1
+            if _limit_users == 0:
+                Image.MAX_IMAGE_PIXELS = _limit_before
+
+
+def _has(data: bytes, marker: int, name: bytes) -> bool:
+    """Whether a JPEG begins with an application segment of this name, within its first 64 KiB."""
+    at = data.find(name, 0, 1 << 16)
+    return at >= 4 and data[at - 4 : at - 2] == bytes((0xFF, marker))
+
+
 def is_jpeg(data: bytes) -> bool:
     return data[:3] == b"\xff\xd8\xff"
-
-
-def _refuse_bomb(width: int, height: int, max_pixels: int) -> None:
-    if width * height > max_pixels:
-        raise PictureError(
-            f"{width} x {height} pixels", kind="too large", expected=f"at most {max_pixels} pixels", found=width * height
-        )
 
 
 def resize(pixels: Pixels, size: tuple[int, int], box: tuple[float, float, float, float]) -> Pixels:

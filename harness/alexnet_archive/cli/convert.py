@@ -36,6 +36,15 @@ Example:
 @click.option("--val-fraction", default=0.0, metavar="0-1", show_default=True, help="Share of each class to hold out.")
 @click.option("--max-pixels", type=int, metavar="INT", help="Refuse pictures with more pixels.  [default: 89 million]")
 @click.option(
+    "--background", type=click.IntRange(0, 255), nargs=3, default=(255, 255, 255), metavar="R G B", show_default="white",
+    help="What lies below transparent parts.",
+)
+@click.option(
+    "--sample-range", type=float, nargs=2, metavar="LOW HIGH",
+    help="Samples that are black and white where they are no bytes.  [default: as the file says, or all of the type]",
+)
+@click.option("--icc-to-srgb", is_flag=True, help="Turn colours by the pictures' ICC profiles; in 2012 they were ignored.")
+@click.option(
     "--follow-links", is_flag=True,
     help="Follow links to files and folders, out of SOURCE too; without it every link is left out and named.",
 )

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet_archive import batches, checkpoints
-from alexnet_archive.batches.codec import DEFAULT_MAX_PIXELS, PictureError
+from alexnet_archive.batches.codec import PictureError
 from alexnet_archive.batches.convert.pictures import Picture, prepare
 from alexnet_archive.checkpoints import Checkpoint
 from alexnet_archive.errors import BatchFileError, CheckpointError, UserInputError
@@ -93,7 +93,7 @@ def picture_folder(pictures: Sequence[Path], data: Path, out: Path, provider: st
 
 def _prepared(path: Path, side: int) -> Picture:
     try:
-        return prepare(path.read_bytes(), path.name, side, "crop", JPEG_QUALITY, DEFAULT_MAX_PIXELS)
+        return prepare(path.read_bytes(), path.name, side, "crop", JPEG_QUALITY)
     except OSError as error:
         raise UserInputError(f"cannot read {path}: {error.strerror}", path=path) from error
     except PictureError as error:

@@ -14,10 +14,9 @@ from PIL import Image
 from alexnet_archive.batches import codec
 from alexnet_archive.batches.codec import PictureError
 from alexnet_archive.batches.convert.pictures import TOLERANCE, prepare
+from alexnet_archive.batches.samples import Rules
 from tests.unit.batches.miniature import REPORTED_ODD, oddities, unusable
 from tests.unit.batches.samples import encoded, photograph
-
-LIMIT = codec.DEFAULT_MAX_PIXELS
 
 
 def real_photograph(name: str, size: tuple[int, int]) -> bytes:
@@ -37,7 +36,7 @@ def test_reducing_while_decoding_stays_within_the_tolerance(name: str, size: tup
     whole = Image.open(io.BytesIO(data)).convert("RGB").resize((256, 256), Image.Resampling.BILINEAR, box=box)
     reduced = codec.decode_for(data, 256, crop=True)
     assert reduced.scale < 1, "the reduction under test did not happen"
-    got = prepare(data, "x.jpg", 256, "crop", 85, LIMIT)
+    got = prepare(data, "x.jpg", 256, "crop", 85)
     difference = got.pixels.astype(float) - np.asarray(whole)
     assert np.abs(difference).mean() <= TOLERANCE["mean"]
     assert 10 * np.log10(255**2 / np.mean(difference**2)) >= TOLERANCE["psnr"]
@@ -76,7 +75,7 @@ def test_a_reduced_picture_is_not_shifted() -> None:
     """A dot in the centre of an odd-sided picture stays there: the sides a decoder rounds up do not count."""
     pixels = np.zeros((1029, 1301, 3), np.uint8)
     pixels[508:521, 644:657] = 255
-    got = prepare(encoded(Image.fromarray(pixels), quality=95), "x.jpg", 256, "crop", 85, LIMIT).pixels[..., 1].astype(float)
+    got = prepare(encoded(Image.fromarray(pixels), quality=95), "x.jpg", 256, "crop", 85).pixels[..., 1].astype(float)
     ys, xs = np.mgrid[:256, :256] + 0.5
     bright = got > 60
     assert abs(np.average(ys[bright], weights=got[bright]) - 128) < 0.15
@@ -86,7 +85,7 @@ def test_a_reduced_picture_is_not_shifted() -> None:
 @pytest.mark.parametrize("name", sorted(oddities()))
 def test_oddities_become_pictures(name: str) -> None:
     data = oddities()[name]
-    got = prepare(data, f"{name}.JPEG", 32, "crop", 85, LIMIT)
+    got = prepare(data, f"{name}.JPEG", 32, "crop", 85)
     assert got.pixels.shape == (32, 32, 3)
     assert bool(got.oddity) == (name in REPORTED_ODD)
     with Image.open(io.BytesIO(got.jpeg)) as back:
@@ -105,7 +104,7 @@ def test_exif_orientation_is_ignored_as_in_2012() -> None:
     picture = photograph(77, 70, 50)
     turned = Image.Exif()
     turned[0x0112] = 6
-    plain, marked = (prepare(d, "x.jpg", 32, "crop", 85, LIMIT) for d in (encoded(picture), encoded(picture, exif=turned)))
+    plain, marked = (prepare(d, "x.jpg", 32, "crop", 85) for d in (encoded(picture), encoded(picture, exif=turned)))
     np.testing.assert_array_equal(plain.pixels, marked.pixels)
     assert marked.size == (70, 50)
 
@@ -114,23 +113,23 @@ def test_exif_orientation_is_ignored_as_in_2012() -> None:
 def test_unusable_pictures_say_why(name: str) -> None:
     data, kind = unusable()[name]
     with pytest.raises(PictureError) as caught:
-        prepare(data, f"{name}.JPEG", 32, "crop", 85, LIMIT)
+        prepare(data, f"{name}.JPEG", 32, "crop", 85)
     assert caught.value.kind == kind and caught.value.message
 
 
 def test_the_pixel_limit_is_an_option() -> None:
     for data in (encoded(photograph(1, 40, 30)), encoded(photograph(1, 40, 30), "PNG")):
-        prepare(data, "x", 16, "crop", 85, 1200)
+        prepare(data, "x", 16, "crop", 85, Rules(max_pixels=1200))
         with pytest.raises(PictureError) as caught:
-            prepare(data, "x", 16, "crop", 85, 1199)
+            prepare(data, "x", 16, "crop", 85, Rules(max_pixels=1199))
         assert caught.value.kind == "too large"
 
 
 def test_small_pictures_are_enlarged_and_fitting_ones_left_alone() -> None:
     exact = photograph(5, 32, 32)
-    got = prepare(encoded(exact, "PNG"), "x.png", 32, "crop", 85, LIMIT)
+    got = prepare(encoded(exact, "PNG"), "x.png", 32, "crop", 85)
     np.testing.assert_array_equal(got.pixels, np.asarray(exact))
     small = photograph(5, 10, 14)
-    got = prepare(encoded(small, "PNG"), "x.png", 32, "crop", 85, LIMIT)
+    got = prepare(encoded(small, "PNG"), "x.png", 32, "crop", 85)
     expected = small.resize((32, 32), Image.Resampling.BICUBIC, box=(0, 2, 10, 12))
     np.testing.assert_array_equal(got.pixels, np.asarray(expected))

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from alexnet_archive.batches import codec
 from alexnet_archive.batches.codec import Decoded, Pixels
+from alexnet_archive.batches.samples import Rules
 
 TOLERANCE = {"mean": 1.5, "psnr": 40.0}
 """How far a picture reduced while decoding may be from one decoded whole: mean difference in levels (0..255) and least
@@ -25,13 +26,13 @@ class Picture(NamedTuple):
     oddity: str
 
 
-def prepare(data: bytes, name: str, size: int, fit: str, quality: int, max_pixels: int) -> Picture:
+def prepare(data: bytes, name: str, size: int, fit: str, quality: int, rules: Rules = codec.PLAIN) -> Picture:
     """Decode, fit into `size` x `size`, encode. Raises PictureError."""
-    decoded = codec.decode_for(data, size, crop=fit == "crop", max_pixels=max_pixels)
+    decoded = codec.decode_for(data, size, crop=fit == "crop", rules=rules)
     pixels = fit_crop(decoded, size) if fit == "crop" else fit_letterbox(decoded, size)
     oddity = decoded.oddity
     if decoded.format != "JPEG" and name.lower().endswith((".jpeg", ".jpg")):
-        oddity = f"{decoded.format} named {name.rpartition('.')[2]}"
+        oddity = "; ".join(filter(None, [f"{decoded.format} named {name.rpartition('.')[2]}", oddity]))
     return Picture(pixels, codec.encode_jpeg(pixels, quality), decoded.size, oddity)
 
 

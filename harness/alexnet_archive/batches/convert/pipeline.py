@@ -100,7 +100,7 @@ def make_plan(inventory: Inventory, options: ConvertOptions) -> Plan:
             continue
         order = inventory.order(role, options.seed, options.limit)
         digests.append(inventory.pictures[role].digest(order))
-        count = -(-len(order) // options.batch_size)
+        count = -(-len(order) // options.per_file)
         if first + count > ends[role]:
             raise ConvertError(
                 f"{len(order)} {role} pictures need {count} batches",
@@ -108,7 +108,7 @@ def make_plan(inventory: Inventory, options: ConvertOptions) -> Plan:
                 found=count,
                 remedy="use a larger --batch-size, or --limit",
             )
-        batches += [(role, first + k, order[k * options.batch_size : (k + 1) * options.batch_size]) for k in range(count)]
+        batches += [(role, first + k, order[k * options.per_file : (k + 1) * options.per_file]) for k in range(count)]
     return Plan(tuple(batches), hashlib.sha256("\n".join(digests).encode("utf-8", "surrogateescape")).hexdigest())
 
 
@@ -173,7 +173,7 @@ def _all_there(out: Path, report: ConvertReport) -> bool:
 
 def _finish(inventory: Inventory, plan: Plan, out: Path, options: ConvertOptions) -> ConvertReport:
     """Sum the records up into `batches.meta` and the report, then remove them."""
-    statistics = Statistics(options.size)
+    statistics = Statistics(options.side)
     images, unlabelled = dict.fromkeys(ROLES, 0), dict.fromkeys(ROLES, 0)
     batches: dict[str, dict[str, Any]] = {}
     findings, oddities = list(inventory.findings), list[Finding]()
@@ -205,8 +205,8 @@ def _finish(inventory: Inventory, plan: Plan, out: Path, options: ConvertOptions
 def describe(inventory: Inventory, options: ConvertOptions, mean: np.ndarray, pca: tuple[Any, Any]) -> dict[str, Any]:
     """The dictionary of `batches.meta` (python-and-data sections 4.3 and 5.2 rule 4)."""
     meta: dict[str, Any] = {
-        "num_vis": 3 * options.size**2,
-        "batch_size": options.batch_size,
+        "num_vis": 3 * options.side**2,
+        "batch_size": options.per_file,
         "label_names": list(inventory.label_names),
         "label_offset": LABEL_OFFSET,
         "data_mean": mean,

@@ -90,7 +90,7 @@ def run(task: Task) -> Done:
 
 def _run(task: Task) -> Done:
     started = time.perf_counter()
-    made = _Made(Statistics(task.options.size) if task.role == "training" else None)
+    made = _Made(Statistics(task.options.side) if task.role == "training" else None)
     with Reader(Path(task.root)) as reader:
         reader.expect(task.entries)
         with computing:
@@ -153,8 +153,8 @@ class _Made:
 
 def _prepare(data: bytes, entry: Entry, task: Task) -> Picture:
     options = task.options
-    picture = prepare(data, entry.name, options.size, options.fit, options.quality, options.max_pixels)
-    fits = picture.size == (options.size, options.size)
+    picture = prepare(data, entry.name, options.side, options.fit, options.quality, options.rules())
+    fits = picture.size == (options.side, options.side)
     return picture._replace(jpeg=data) if task.verbatim and fits and codec.is_jpeg(data) else picture
 
 
