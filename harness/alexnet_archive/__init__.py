@@ -14,20 +14,20 @@ __version__ = "0.1.0"
 
 _PLACES = {
     "runs.interface": (
-        "check_gradients", "classify", "compare_engines", "convert", "demo_data", "export_checkpoint", "features",
-        "load_checkpoint", "notebook", "open_data", "read_definition", "save_checkpoint", "shape_table", "test", "train",
-        "verify_original",
+        "check_gradients", "classify", "compare_engines", "convert", "demo_data", "ensemble", "export_checkpoint",
+        "features", "load_checkpoint", "notebook", "open_data", "read_definition", "read_predictions", "save_checkpoint",
+        "shape_table", "test", "train", "verify_original",
     ),
     "archive.experiments": ("Experiment",),
     "archive.fixity": ("Finding",),
-    "batches": ("Provider",),
+    "batches": ("Predictions", "Provider"),
     "checkpoints": ("Checkpoint",),
     "compare": ("Behaviour",),
     "errors": ("ArchiveError",),
     "layerdefs": ("Network",),
     "runs.events": ("BatchTested", "BatchTrained", "Finished", "Progress", "Saved", "Started", "Stopped", "Tested"),
     "runs.request": ("EngineChoice", "Request"),
-    "runs.results": ("Classified", "GradientsChecked", "TestResult", "Trained"),
+    "runs.results": ("Classified", "Ensemble", "GradientsChecked", "TestResult", "Trained"),
 }  # fmt: skip
 __getattr__ = getter(__name__, _PLACES)
 
@@ -37,9 +37,9 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
-    "ArchiveError", "BatchTested", "BatchTrained", "Behaviour", "Checkpoint", "Classified", "EngineChoice", "Experiment",
-    "Finding", "Finished", "GradientsChecked", "Network", "Progress", "Provider", "Request", "Saved", "Started", "Stopped",
-    "TestResult", "Tested", "Trained", "check_gradients", "classify", "compare_engines", "convert", "demo_data",
-    "export_checkpoint", "features", "load_checkpoint", "notebook", "open_data", "read_definition", "save_checkpoint",
-    "shape_table", "test", "train", "verify_original",
+    "ArchiveError", "BatchTested", "BatchTrained", "Behaviour", "Checkpoint", "Classified", "EngineChoice", "Ensemble",
+    "Experiment", "Finding", "Finished", "GradientsChecked", "Network", "Predictions", "Progress", "Provider", "Request",
+    "Saved", "Started", "Stopped", "TestResult", "Tested", "Trained", "check_gradients", "classify", "compare_engines",
+    "convert", "demo_data", "ensemble", "export_checkpoint", "features", "load_checkpoint", "notebook", "open_data",
+    "read_definition", "read_predictions", "save_checkpoint", "shape_table", "test", "train", "verify_original",
 ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 from alexnet_archive.archive.experiments import Experiment
 from alexnet_archive.archive.fixity import Finding
-from alexnet_archive.batches import Provider
+from alexnet_archive.batches import Predictions, Provider
 from alexnet_archive.checkpoints import Checkpoint
 from alexnet_archive.compare import Behaviour
 from alexnet_archive.errors import ArchiveError
@@ -14,12 +14,14 @@ from alexnet_archive.runs.interface import (
     compare_engines,
     convert,
     demo_data,
+    ensemble,
     export_checkpoint,
     features,
     load_checkpoint,
     notebook,
     open_data,
     read_definition,
+    read_predictions,
     save_checkpoint,
     shape_table,
     test,
@@ -27,14 +29,14 @@ from alexnet_archive.runs.interface import (
     verify_original,
 )
 from alexnet_archive.runs.request import EngineChoice, Request
-from alexnet_archive.runs.results import Classified, GradientsChecked, TestResult, Trained
+from alexnet_archive.runs.results import Classified, Ensemble, GradientsChecked, TestResult, Trained
 
 __version__: str
 
 __all__ = [
-    "ArchiveError", "BatchTested", "BatchTrained", "Behaviour", "Checkpoint", "Classified", "EngineChoice", "Experiment",
-    "Finding", "Finished", "GradientsChecked", "Network", "Progress", "Provider", "Request", "Saved", "Started", "Stopped",
-    "TestResult", "Tested", "Trained", "check_gradients", "classify", "compare_engines", "convert", "demo_data",
-    "export_checkpoint", "features", "load_checkpoint", "notebook", "open_data", "read_definition", "save_checkpoint",
-    "shape_table", "test", "train", "verify_original",
+    "ArchiveError", "BatchTested", "BatchTrained", "Behaviour", "Checkpoint", "Classified", "EngineChoice", "Ensemble",
+    "Experiment", "Finding", "Finished", "GradientsChecked", "Network", "Predictions", "Progress", "Provider", "Request",
+    "Saved", "Started", "Stopped", "TestResult", "Tested", "Trained", "check_gradients", "classify", "compare_engines",
+    "convert", "demo_data", "ensemble", "export_checkpoint", "features", "load_checkpoint", "notebook", "open_data",
+    "read_definition", "read_predictions", "save_checkpoint", "shape_table", "test", "train", "verify_original",
 ]  # fmt: skip

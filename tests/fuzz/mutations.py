@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import io
+import json
 import math
 import pickle
 import random
@@ -207,6 +208,36 @@ def zipped(members: dict[str, bytes]) -> Mutation:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")  # a name that is there twice is the point
                     archive.writestr(info, data if rng.random() < 0.9 else b"\0" * 100_000)
+        return _cut(out.getvalue(), rng)
+
+    return mutation
+
+
+def rezipped(archive: bytes) -> Mutation:
+    """A zip whose members hold changed JSON or a few changed bytes, are missing, compressed or there twice."""
+    with zipfile.ZipFile(io.BytesIO(archive)) as old:
+        members = {name: old.read(name) for name in old.namelist()}
+
+    def altered(name: str, data: bytes, rng: random.Random) -> bytes:
+        if name.endswith(".json") and rng.random() < 0.8:
+            try:
+                return json.dumps(changed(json.loads(data), rng)).encode()
+            except (TypeError, ValueError, RecursionError):  # what JSON has no form for
+                return b"{}"
+        at = rng.randrange(len(data))
+        return rng.choice([data[:at], data * 2, data[:at] + bytes([rng.randrange(256)]) + data[at + 1 :], b""])
+
+    def mutation(rng: random.Random) -> bytes:
+        chosen = {name: data for name, data in members.items() if rng.random() > 0.03}
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, "w") as new, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a name that is there twice is the point
+            touched = rng.sample(sorted(chosen), min(len(chosen), rng.choice([0, 1, 1, 2])))
+            for name, data in chosen.items():
+                kind = zipfile.ZIP_DEFLATED if rng.random() < 0.02 else zipfile.ZIP_STORED
+                new.writestr(zipfile.ZipInfo(name), altered(name, data, rng) if name in touched else data, kind)
+                if rng.random() < 0.02:
+                    new.writestr(rng.choice(sorted(members)), data)
         return _cut(out.getvalue(), rng)
 
     return mutation

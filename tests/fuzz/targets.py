@@ -18,14 +18,14 @@ import numpy as np
 
 from alexnet_archive import batches, checkpoints, layerdefs, pickles, runs
 from alexnet_archive.archive import manifests, packguard, sources, staging
-from alexnet_archive.batches import codec, store
+from alexnet_archive.batches import codec
 from alexnet_archive.batches.check import check_folder
 from alexnet_archive.batches.convert import devkit, tars
 from alexnet_archive.layerdefs import cropped_shape
 from alexnet_archive.runs import history
 from alexnet_archive.toolchains import locks, table
 from tests.conftest import ROOT
-from tests.fuzz.mutations import Mutation, lines, pickled, tarred, zipped
+from tests.fuzz.mutations import Mutation, lines, pickled, rezipped, tarred, zipped
 from tests.unit.archive.test_packguard import entry, pack
 from tests.unit.batches import miniature, samples
 
@@ -89,6 +89,34 @@ def read_data(folder: Path, batch: bytes, meta: bytes, kind: str = "inet-lr-crop
     check_folder(folder)
     with batches.open_provider(kind, folder, [1], test=False, options=batches.ProviderOptions(crop_border=0)) as provider:
         provider.next()
+
+
+@functools.cache
+def predictions() -> bytes:
+    """A file of predictions for the pictures of `run_files`: two batches of the same pictures, four classes."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder, table = Path(scratch), np.full((16, samples.CLASSES), 0.25, np.float32)
+        samples.write_meta(folder)
+        batches.batch_path(folder, 1).write_bytes(run_files()[1])
+        pictures = batches.stored_pictures(folder, 1)
+        about = batches.About("net", "run/1.2", "reference", 10, **batches.about_data(folder))
+        with batches.predictions_writer(folder / "p.npz", about) as writer:
+            for number in (1, 2):
+                writer.add(number, len(pictures), pictures, table)
+        return (folder / "p.npz").read_bytes()
+
+
+def predictions_of_2012() -> bytes:
+    return pickles.dumps({"data": np.full((16, samples.CLASSES), 0.25, np.float32), "note": b"/x/ConvNet__y"})
+
+
+def read_predictions_of_2012(folder: Path, data: bytes) -> object:
+    """As `ensemble` reads a folder of them, beside the pictures that they were made from."""
+    (folder / batches.META_NAME).write_bytes(run_files()[3])
+    batches.batch_path(folder, 1).write_bytes(run_files()[1])
+    (folder / "preds").mkdir()
+    (folder / "preds" / "test_preds_1").write_bytes(data)
+    return batches.open_predictions(folder / "preds", folder).probabilities
 
 
 def read_definition(path: Path) -> None:
@@ -206,8 +234,12 @@ TARGETS = (
         lambda folder, data: read_data(folder, run_files()[1], data),
     ),
     Target(
-        "predictions", "file of predictions", lambda: [run_files()[2]], lambda: pickled(values_of(run_files()[2])),
-        in_file("test_preds_1", store.read_predictions),
+        "test-preds", "file of predictions of 2012", lambda: [predictions_of_2012()],
+        lambda: pickled(values_of(predictions_of_2012())), read_predictions_of_2012,
+    ),
+    Target(
+        "predictions", "file of predictions", lambda: [predictions()], lambda: rezipped(predictions()),
+        in_file("p.npz", lambda path: batches.open_predictions(path).probabilities),
     ),
     Target(
         "definition", "layer definition", lambda: [p.read_bytes() for p in [TINY, *DEFINITIONS]],

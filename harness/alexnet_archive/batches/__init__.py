@@ -4,6 +4,8 @@ Checked against: python-and-data sections 4, 5, 6.2. `batches.convert` makes dat
 """
 
 from alexnet_archive.batches.codec import PictureError
+from alexnet_archive.batches.prediction_folders import open_predictions, read_predictions, write_predictions
+from alexnet_archive.batches.predictions import About, Predictions, Writer, about_data, predictions_writer, stored_pictures
 from alexnet_archive.batches.provider import Batch, Provider, ProviderOptions
 from alexnet_archive.batches.providers import PROVIDERS, open_provider
 from alexnet_archive.batches.reorder import meta_digests, reordered_meta, write_reordered
@@ -15,30 +17,39 @@ from alexnet_archive.batches.store import (
     numbers_by_role,
     read_batch,
     read_meta,
-    read_predictions,
     unlabelled,
     write_batch,
     write_meta,
-    write_predictions,
 )
+from alexnet_archive.batches.submission import Submission, require_entry, submission_writer
 
 __all__ = [
+    "About",
     "META_NAME",
     "PROVIDERS",
     "Batch",
     "PictureError",
+    "Predictions",
     "Provider",
     "ProviderOptions",
+    "Submission",
+    "Writer",
+    "about_data",
     "batch_numbers",
     "batch_path",
     "has_labels",
     "meta_digests",
     "numbers_by_role",
+    "open_predictions",
     "open_provider",
+    "predictions_writer",
     "read_batch",
     "read_meta",
     "read_predictions",
     "reordered_meta",
+    "require_entry",
+    "stored_pictures",
+    "submission_writer",
     "unlabelled",
     "write_batch",
     "write_meta",

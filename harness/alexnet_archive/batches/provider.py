@@ -47,6 +47,7 @@ class Batch:
 
     Matrices of cropped pictures are Fortran-ordered (each case contiguous), as the release's are. `unlabelled` are the
     pictures without a label, counted from 0 in one view; the label matrix holds NaN there, so that none becomes a class.
+    `kept` are the places in the file of the pictures that it has, None where it has all.
     """
 
     epoch: int
@@ -54,6 +55,7 @@ class Batch:
     matrices: tuple[Array, ...]
     skipped: tuple[str, ...] = ()
     unlabelled: tuple[int, ...] = ()
+    kept: tuple[int, ...] | None = None
 
     def labelled(self, views: int = 1) -> Batch:
         """The cases that have a label, for costs and errors; perhaps none. `views` is the provider's number of views."""
@@ -62,7 +64,8 @@ class Batch:
         kept = np.ones(self.matrices[0].shape[1] // views, bool)
         kept[list(self.unlabelled)] = False
         columns = np.flatnonzero(np.tile(kept, views))
-        return replace(self, matrices=tuple(m.T[columns].T for m in self.matrices), unlabelled=())
+        places = None if self.kept is None else tuple(np.array(self.kept)[kept].tolist())
+        return replace(self, matrices=tuple(m.T[columns].T for m in self.matrices), unlabelled=(), kept=places)
 
     def for_answers(self) -> tuple[Array, ...]:
         """The matrices with class 0 for the label that is not there: for a pass whose costs nobody reads."""

@@ -200,7 +200,7 @@ class JpegImageNet(PictureProvider):
         strings, labels = self._tuple(number)
         pictures, kept, skipped = self._decode(strings, number)
         classes, unlabelled = self._labels([self._class(case, labels[case], number) for case in kept], number)
-        return Batch(epoch, number, (self._varied(pictures, epoch, number), classes), skipped, unlabelled)
+        return Batch(epoch, number, (self._varied(pictures, epoch, number), classes), skipped, unlabelled, tuple(kept))
 
     def _tuple(self, number: int) -> tuple[list[Any], list[Any]]:
         path = self._path(number)

@@ -1,6 +1,6 @@
-"""Batch files, `batches.meta` and prediction files, as the 2012 release reads and writes them.
+"""Batch files and `batches.meta`, as the 2012 release reads and writes them.
 
-Checked against: python-and-data sections 4.1, 4.3, 4.6, 5.2 (format and Python 2 rules) and 6.2 (predictions).
+Checked against: python-and-data sections 4.1, 4.3, 4.6 and 5.2 (format and Python 2 rules).
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from alexnet_archive import files, kinds, pickles
 from alexnet_archive.errors import ArchiveError, BatchFileError
@@ -127,23 +126,23 @@ def stored_meta(folder: Path) -> dict[str, Any]:
     return meta
 
 
-def _as_byte_strings(value: Any) -> Any:
+def as_byte_strings(value: Any) -> Any:
     """Text as UTF-8 byte strings, at every depth: Python 2 reads them as `str` (section 5.2 rule 5)."""
     if isinstance(value, str):
         return value.encode("utf-8", "surrogateescape")
     if isinstance(value, Mapping):
-        return {_as_byte_strings(k): _as_byte_strings(v) for k, v in value.items()}
+        return {as_byte_strings(k): as_byte_strings(v) for k, v in value.items()}
     if isinstance(value, list):
-        return [_as_byte_strings(v) for v in value]
+        return [as_byte_strings(v) for v in value]
     if isinstance(value, tuple):
-        return tuple(_as_byte_strings(v) for v in value)
+        return tuple(as_byte_strings(v) for v in value)
     return value
 
 
 def write_meta(folder: Path, meta: Mapping[str, Any]) -> None:
     """Write `batches.meta` so that Python 2.7 with NumPy 1 loads it, atomically. Raises WriteError."""
     with files.atomic_writer(Path(folder) / META_NAME) as stream:
-        pickles.dump(_as_byte_strings(meta), stream)
+        pickles.dump(as_byte_strings(meta), stream)
 
 
 def read_batch(path: Path) -> Any:
@@ -214,30 +213,9 @@ def batch_bytes(batch: Any) -> bytes:
     """
     if isinstance(batch, tuple) and len({len(part) for part in batch}) != 1:
         raise BatchFileError("the parts of a batch differ in length", expected="equal", found=[len(part) for part in batch])
-    return pickles.dumps(_as_byte_strings(batch))
+    return pickles.dumps(as_byte_strings(batch))
 
 
 def write_batch(path: Path, batch: Any) -> None:
     """Write one batch file (see `batch_bytes`) atomically. Raises WriteError and BatchFileError."""
     files.write_bytes(Path(path), batch_bytes(batch))
-
-
-def write_predictions(folder: Path, number: int, data: NDArray[Any], note: str) -> Path:
-    """Write `test_preds_<number>`: `data` (cases, classes) float32, rows sum to 1; creates the folder (section 6.2)."""
-    files.make_folder(Path(folder))
-    path = Path(folder) / f"test_preds_{number}"
-    with files.atomic_writer(path) as stream:
-        pickles.dump(_as_byte_strings({"data": np.ascontiguousarray(data, np.float32), "note": note}), stream)
-    return path
-
-
-def read_predictions(path: Path) -> tuple[NDArray[np.float32], str]:
-    """The matrix (cases, classes) and the note of a prediction file."""
-    value = read_batch(path)
-    if not isinstance(value, dict) or "data" not in value:
-        raise BatchFileError(f"{path} is no prediction file", path=path, expected="dict with data and note")
-    for key, expected, found in kinds.faults(value, kinds.tables(KEYS)["predictions"]):
-        raise BatchFileError(f"{key} of {path} is not what it must be", path=path, expected=expected, found=kinds.shown(found))
-    if not np.isfinite(value["data"]).all():
-        raise BatchFileError(f"{path} holds probabilities that are not finite", path=path, expected="finite numbers")
-    return np.asarray(value["data"], np.float32), text(value.get("note", ""))

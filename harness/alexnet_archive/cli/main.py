@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "train": ("train", "train", "Train a network from its layer files."),
     "test": ("test", "test", "Errors of a checkpoint, on one or ten views."),
     "classify": ("test", "classify", "Top-5 classes of pictures, with a figure."),
+    "ensemble": ("ensemble", "ensemble", "Predictions of several networks averaged; an entry for the contest."),
     "runs": ("runs", "runs", "The runs in a folder: nets, epochs, errors."),
     "compare": ("runs", "compare", "Two runs side by side: nets, rates, errors, answers."),
     "show": ("show", "show", "Figures: cost, filters, predictions."),

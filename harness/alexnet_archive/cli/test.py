@@ -56,17 +56,22 @@ RUN = click.Path(path_type=Path)
     default=None,
     metavar="PATH",
     group="output",
-    help="folder for prediction files (needs --logreg-name and --views)",
+    help="folder for prediction files as the release writes them (needs --logreg-name and --views)",
 )
 @option(
-    "--logreg-name", default=None, metavar="NAME", help="cost layer whose averaged probabilities are written", group="output"
+    "--logreg-name",
+    default=None,
+    metavar="NAME",
+    group="output",
+    help="cost layer whose averaged probabilities are written (--out: default the only cost.logreg)",
 )
+@out_option(None, "file that keeps the probabilities of every picture, for `ensemble`")
 @option("--transfers", is_flag=True, help="print the copies between GPUs that were counted", group="output")
 @engine_options
 @json_option()
 def test(
     checkpoint: Path, views: int, engine: str, toolchain: str | None, flavour: str, variant: str | None, transfers: bool,
-    match_classes: bool, as_json: bool, **typed: Any,
+    match_classes: bool, as_json: bool, out: Path | None, **typed: Any,
 ) -> None:  # fmt: skip
     """Errors of a checkpoint over its test range: one line per batch, then the means."""
     from alexnet_archive import runs
@@ -78,8 +83,10 @@ def test(
         def report(event: Event) -> None:
             tell_passing(event, as_json, bar)
 
-        result = runs.test(request, report, views)
+        result = runs.test(request, report, views, out)
     print_test(result, as_json)
+    if out is not None and not as_json:
+        click.echo(f"predictions: {out}")
     if transfers and not as_json:
         print_transfers(result.transfers)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from alexnet_archive.lazy import getter
 
 if TYPE_CHECKING:
+    from alexnet_archive.runs.averaging import ensemble
     from alexnet_archive.runs.classes import class_remedy
     from alexnet_archive.runs.comparison import SIDES, CaseRequest, compare_engines
     from alexnet_archive.runs.data import data_shape, open_data
@@ -42,10 +43,11 @@ if TYPE_CHECKING:
     from alexnet_archive.runs.pictures import classify, predict_test_batch
     from alexnet_archive.runs.places import open_installation, open_runner
     from alexnet_archive.runs.request import EngineChoice, Request
-    from alexnet_archive.runs.results import Classified, GradientsChecked, RunEstimate, TestResult, Trained
+    from alexnet_archive.runs.results import Classified, Ensemble, GradientsChecked, RunEstimate, TestResult, Trained
     from alexnet_archive.runs.verbs import check_gradients, features, test, train
 
 _PLACES = {
+    "averaging": ("ensemble",),
     "classes": ("class_remedy",),
     "comparison": ("SIDES", "CaseRequest", "compare_engines"),
     "data": ("data_shape", "open_data"),
@@ -63,18 +65,18 @@ _PLACES = {
     "pictures": ("classify", "predict_test_batch"),
     "places": ("open_installation", "open_runner"),
     "request": ("EngineChoice", "Request"),
-    "results": ("Classified", "GradientsChecked", "RunEstimate", "TestResult", "Trained"),
+    "results": ("Classified", "Ensemble", "GradientsChecked", "RunEstimate", "TestResult", "Trained"),
     "verbs": ("check_gradients", "features", "test", "train"),
 }  # fmt: skip
 __getattr__ = getter(__name__, _PLACES)
 
 
 __all__ = [
-    "RECORDED", "SIDES", "BatchTested", "BatchTrained", "CaseRequest", "Changed", "Classified", "EngineChoice", "Estimated",
-    "Event", "Finished", "GradientsChecked", "Initialised", "Input", "Notice", "OpenedRun", "Progress", "Report",
+    "RECORDED", "SIDES", "BatchTested", "BatchTrained", "CaseRequest", "Changed", "Classified", "EngineChoice", "Ensemble",
+    "Estimated", "Event", "Finished", "GradientsChecked", "Initialised", "Input", "Notice", "OpenedRun", "Progress", "Report",
     "Request", "RunComparison", "RunEstimate", "RunSummary", "Saved", "Shown", "Started", "Stopped", "TestResult",
     "Tested", "Trained", "check_gradients", "choose_border", "claim", "class_remedy", "classify", "compare_engines",
-    "compare_runs", "data_shape", "demonstrate", "estimate", "exhibit_run", "features", "input_of", "list_runs",
+    "compare_runs", "data_shape", "demonstrate", "ensemble", "estimate", "exhibit_run", "features", "input_of", "list_runs",
     "locate_definition", "locate_parameters", "open_data", "open_installation", "open_run", "open_runner",
     "photographs", "predict_test_batch", "run_folder", "test", "train",
 ]  # fmt: skip

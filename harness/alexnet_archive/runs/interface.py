@@ -14,12 +14,12 @@ from alexnet_archive import archive, batches, checkpoints, layerdefs
 from alexnet_archive.archive import experiments
 from alexnet_archive.archive.experiments import Experiment
 from alexnet_archive.archive.fixity import Finding
-from alexnet_archive.batches import Provider
+from alexnet_archive.batches import Predictions, Provider
 from alexnet_archive.checkpoints import Checkpoint
 from alexnet_archive.compare import Behaviour
 from alexnet_archive.engines.base import Array
 from alexnet_archive.layerdefs import Network
-from alexnet_archive.runs import comparison, verbs
+from alexnet_archive.runs import averaging, comparison, verbs
 from alexnet_archive.runs import demo as demo_of
 from alexnet_archive.runs import pictures as pictures_of
 from alexnet_archive.runs.data import DEFAULT_PROVIDER
@@ -27,7 +27,7 @@ from alexnet_archive.runs.events import Report, Stop, ignore, never
 from alexnet_archive.runs.fitting import input_of
 from alexnet_archive.runs.locate import locate_definition, locate_parameters
 from alexnet_archive.runs.request import EngineChoice, Request, as_range
-from alexnet_archive.runs.results import Classified, GradientsChecked, TestResult, Trained
+from alexnet_archive.runs.results import Classified, Ensemble, GradientsChecked, TestResult, Trained
 from alexnet_archive.runs.sources import SEED
 
 
@@ -131,17 +131,19 @@ def train(
 
 def test(
     run: str | Path, *, views: int = 1, data: str | Path | None = None, test_range: str | int | Sequence[int] | None = None,
-    match_classes: bool = False, report: Report = ignore, engine: EngineChoice | str = "reference",
+    match_classes: bool = False, out: str | Path | None = None, report: Report = ignore,
+    engine: EngineChoice | str = "reference",
 ) -> TestResult:  # fmt: skip
     """Costs and errors (0 to 1) of a checkpoint or run folder over its test range, on 1 view or the provider's 10.
 
-    The classes of the data must be the checkpoint's; with `match_classes` they may have another order. Raises
-    CheckpointError, BatchFileError, UserInputError.
+    The classes of the data must be the checkpoint's; with `match_classes` they may have another order. `out` is a file that
+    keeps the probabilities of every picture, for `read_predictions` and `ensemble`. Raises CheckpointError, BatchFileError,
+    UserInputError, WriteError.
     """
     request = Request(
         resume=run, data=data, test_range=as_range(test_range), match_classes=match_classes, engine=_engine(engine)
     )
-    return verbs.test(request, report, views)
+    return verbs.test(request, report, views, None if out is None else Path(out))
 
 
 def classify(
@@ -175,6 +177,31 @@ def features(
         other_classes=other_classes, engine=_engine(engine),
     )  # fmt: skip
     return verbs.features(request, names)
+
+
+def read_predictions(path: str | Path, *, data: str | Path | None = None) -> Predictions:
+    """What `test(..., out=path)` kept: `.probabilities` (pictures, classes), `.pictures`, `.about`; `.blocks()` reads in parts.
+
+    A folder of `test_preds_N` that a program of 2012 wrote is read beside the batch files in `data`, which it was made from.
+    Raises BatchFileError, UserInputError for such a folder without `data`.
+    """
+    return batches.open_predictions(path, data)
+
+
+def ensemble(
+    files: Sequence[str | Path], *, weights: Sequence[float] | str | None = None, data: str | Path | None = None,
+    seed: int = averaging.SEED, out: str | Path | None = None, submission: str | Path | None = None, report: Report = ignore,
+) -> Ensemble:  # fmt: skip
+    """Average predictions (see `read_predictions`): `.weights`, `.scores` and `.gain` over the best of the files.
+
+    `weights` are numbers of at least 0, one a file, or "equal". Without them the convex weights of least log loss are found on
+    one half of the labelled pictures and judged on the other. `out` keeps the average, `submission` writes five classes a
+    line, numbered from 1. Raises UserInputError for files that are not of the same pictures in one order, classes and labels,
+    or are the same; BatchFileError, WriteError.
+    """
+    return averaging.ensemble(
+        files, weights=weights, data=data, seed=seed, out=out, submission=submission, report=report
+    )
 
 
 def check_gradients(layers: str | Path, *, engine: EngineChoice | str = "reference", **options: Any) -> GradientsChecked:
@@ -244,7 +271,7 @@ def _engine(engine: EngineChoice | str) -> EngineChoice:
 
 
 __all__ = [
-    "check_gradients", "classify", "compare_engines", "convert", "demo_data", "export_checkpoint", "features",
-    "load_checkpoint", "notebook", "open_data", "read_definition", "save_checkpoint", "shape_table", "test", "train",
-    "verify_original",
+    "check_gradients", "classify", "compare_engines", "convert", "demo_data", "ensemble", "export_checkpoint", "features",
+    "load_checkpoint", "notebook", "open_data", "read_definition", "read_predictions", "save_checkpoint", "shape_table",
+    "test", "train", "verify_original",
 ]  # fmt: skip

@@ -33,6 +33,7 @@ from alexnet_archive.runs.events import (
     Stopped,
     from_native,
 )  # fmt: skip
+from alexnet_archive.runs.keeping import keep_written, logreg_of
 from alexnet_archive.runs.legs import Leg, legs_of
 from alexnet_archive.runs.locate import locate_definition, locate_parameters
 from alexnet_archive.runs.native_data import in_order, joined, kept_entries, require_own_order
@@ -275,7 +276,7 @@ def _loaded(request: Request) -> Checkpoint:
     return found
 
 
-def test(request: Request, report: Report, views: int | None = None) -> TestResult:
+def test(request: Request, report: Report, views: int | None = None, out: Path | None = None) -> TestResult:
     values = request.given()
     checkpoint = Path(values.pop("load_file"))
     asked = bool(values.pop("multiview_test", 0)) if views is None else views > 1
@@ -299,13 +300,31 @@ def test(request: Request, report: Report, views: int | None = None) -> TestResu
                 tested.append(ours)
                 report(ours)
 
-        file = checkpoints.newest(checkpoint)
+        file, views = checkpoints.newest(checkpoint), 10 if asked else 1
         values |= in_order(order, places, stored, scratch)
-        native.test(installation, file, values, workdir=scratch, views=10 if asked else 1, report=hear)
+        if out is not None:
+            values["logreg_name"] = logreg_of(stored.layers, values.get("logreg_name"))
+            if asked:
+                values.setdefault("test_out", str(scratch / "predictions"))
+        native.test(installation, file, values, workdir=scratch, views=views, report=hear)
+        if out is not None:
+            folder = Path(values["test_out"]) if asked else _softmax_features(installation, stored, file, values, scratch)
+            data = Path({**stored.options, **places, **values}["data_path"])
+            keep_written(folder, data, [one.batch for one in tested], stored, views=views, out=out)
     total = functools.reduce(BatchResult.plus, (one.result for one in tested), BatchResult({}, 0))
-    if not total.cases and not values.get("test_out"):
+    if not total.cases and not (values.get("test_out") or out):
         raise nothing_labelled(sum(missing.values()), Path({**stored.options, **places}["data_path"]))
     return TestResult(checkpoint, installation.name, tuple(tested), total)
+
+
+def _softmax_features(
+    installation: native.Installation, stored: Checkpoint, file: Path, values: Mapping[str, Any], scratch: Path
+) -> Path:
+    """The folder in which the release's feature writer left the probabilities of the test range, on one view."""
+    softmax, out = str(stored.layers[values["logreg_name"]]["inputs"][1]), scratch / "features"
+    looked = {name: values[name] for name in ("data_path", "test_batch_range") if name in values}
+    native.features(installation, file, softmax, out, looked, workdir=scratch)
+    return out
 
 
 def batch_probabilities(request: Request, views: int) -> tuple[Array, Array, list[str]]:

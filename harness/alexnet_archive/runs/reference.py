@@ -17,11 +17,12 @@ from alexnet_archive.errors import UserInputError
 from alexnet_archive.runs import remembering
 from alexnet_archive.runs.classes import RECORD
 from alexnet_archive.runs.events import Changed, Estimated, Notice, Progress, Report, Started, Stop, Stopped
+from alexnet_archive.runs.keeping import keeping
 from alexnet_archive.runs.opened import OpenedRun, going_on, open_run
 from alexnet_archive.runs.request import Request
 from alexnet_archive.runs.results import GradientsChecked, MatrixChecked, TestResult, Trained
 from alexnet_archive.runs.steering import ENTRY, Steered, changed, steered
-from alexnet_archive.training.testing import PredictionFiles, require_finite, require_finite_rows
+from alexnet_archive.training.testing import require_finite, require_finite_rows
 
 MEASURED = 4
 """Minibatches over which the time of a run is estimated."""
@@ -164,7 +165,7 @@ class _Clock:
             self.report(Estimated(max(0.0, each * (self.batches * total - done)), self.ticks))
 
 
-def test(request: Request, report: Report, views: int | None = None) -> TestResult:
+def test(request: Request, report: Report, views: int | None = None, out: Path | None = None) -> TestResult:
     if views is not None:
         request = request.replace(multiview=views > 1)
     with open_run(request, training=False) as run:
@@ -172,20 +173,19 @@ def test(request: Request, report: Report, views: int | None = None) -> TestResu
             require_views(run, views)
         # `--test-only` of the release's front end asks for a test in the course of a run: one batch, unless told otherwise.
         one = bool(request.test_only and run.values["test_one"])
-        return test_opened(run, report, batches=1 if one else None)
+        return test_opened(run, report, batches=1 if one else None, out=out)
 
 
-def test_opened(run: OpenedRun, report: Report, *, batches: int | None = None) -> TestResult:
-    """Test the next `batches` of an opened run, by default its whole range.
+def test_opened(run: OpenedRun, report: Report, *, batches: int | None = None, out: Path | None = None) -> TestResult:
+    """Test the next `batches` of an opened run, by default its whole range; `out` keeps the predictions.
 
-    Raises UserInputError without test data or when prediction files are asked for without what they need.
+    Raises UserInputError without test data or when predictions are asked for without what they need.
     """
     for notice in run.notices:
         report(Notice(notice))
     provider = run.data.test
     if provider is None:
         raise UserInputError("there is no test data", remedy="name batches with --test-range")
-    files = prediction_files(run, provider.num_classes)
     tested: list[training.BatchTested] = []
 
     def on_batch(one: training.BatchTested) -> None:
@@ -194,21 +194,12 @@ def test_opened(run: OpenedRun, report: Report, *, batches: int | None = None) -
         report(Progress(len(tested), batches or len(provider.batch_range), "batches"))
         report(one)
 
-    total = training.test_range(
-        run.engine, provider, batches=batches, multiview=bool(run.values["multiview_test"]), predictions=files,
-        on_batch=on_batch,
-    )  # fmt: skip
+    multiview = bool(run.values["multiview_test"])
+    with keeping(run, out) as kept:
+        total = training.test_range(
+            run.engine, provider, batches=batches, multiview=multiview, predictions=kept, on_batch=on_batch
+        )
     return TestResult(run.checkpoint.path if run.checkpoint else None, "reference", tuple(tested), total, run.engine.transfers)
-
-
-def prediction_files(run: OpenedRun, classes: int) -> PredictionFiles | None:
-    """Where --test-out sends the probabilities, None when it was not given; raises UserInputError without what it needs."""
-    values = run.values
-    if not values["test_out"]:
-        return None
-    if not (values["logreg_name"] and values["multiview_test"]):
-        raise UserInputError("--test-out needs --logreg-name and a multi-view test", remedy="add --views 10")
-    return PredictionFiles(Path(values["test_out"]), values["logreg_name"], classes, str(run.folder))
 
 
 def require_views(run: OpenedRun, views: int) -> None:

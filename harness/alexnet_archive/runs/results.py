@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -181,3 +181,56 @@ class GradientsChecked:
         """Raises BehaviourDifference when a matrix failed; the release ends with status 0 even then (O29)."""
         if self.failed:
             raise BehaviourDifference(f"{self.failed}/{self.total} matrices failed", found=", ".join(self.failing) or None)
+
+
+@dataclass(frozen=True)
+class Score:
+    """How one net or average did: log loss in nats a picture, errors in 0..1 with the interval of 95 in 100 resamplings."""
+
+    name: str
+    log_loss: float
+    top1: float
+    top1_interval: tuple[float, float]
+    top5: float
+    top5_interval: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Gain:
+    """How much lower an ensemble's errors are than those of the `best` of its files alone, with intervals; below 0: higher."""
+
+    best: str
+    top1: float
+    top1_interval: tuple[float, float]
+    top5: float
+    top5_interval: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Search:
+    """How weights were found: on so many `pictures`, with this log loss, at most `bound` nats above the least there is."""
+
+    pictures: int
+    log_loss: float
+    bound: float
+    steps: int
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Averaged predictions: `weights` in the order of `files`, adding up to 1, and `scores` on `counted` of the `labelled`
+    among `pictures`: the half that the search did not see, or all where weights were given. `gain` is None for one file and
+    without labels."""
+
+    files: tuple[str, ...]
+    weights: tuple[float, ...]
+    pictures: int
+    labelled: int
+    counted: int
+    seed: int
+    search: Search | None
+    scores: tuple[Score, ...]
+    gain: Gain | None
+
+    def as_facts(self) -> dict[str, Any]:
+        return asdict(self)

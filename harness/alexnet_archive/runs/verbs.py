@@ -8,6 +8,7 @@ natively also BuildError without a build and NativeEngineError with the release'
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol, cast
 
 from alexnet_archive.engines.base import Array
@@ -23,7 +24,9 @@ class Verbs(Protocol):
 
     def train(self, request: Request, report: Report, stop: Stop) -> Trained: ...
 
-    def test(self, request: Request, report: Report, views: int | None = None) -> TestResult: ...
+    def test(
+        self, request: Request, report: Report, views: int | None = None, out: Path | None = None
+    ) -> TestResult: ...
 
     def batch_probabilities(self, request: Request, views: int) -> tuple[Array, Array, list[str]]: ...
 
@@ -56,14 +59,17 @@ def train(request: Request, report: Report = ignore, stop: Stop = never) -> Trai
     return verbs_of(request.engine).train(with_data(request, report), report, stop)
 
 
-def test(request: Request, report: Report = ignore, views: int | None = None) -> TestResult:
+def test(
+    request: Request, report: Report = ignore, views: int | None = None, out: Path | None = None
+) -> TestResult:
     """Costs and errors of `request.resume` over its test range, on one view or all the provider has (None: as it says).
 
-    The reference engine also tests a net that has not been trained.
+    The reference engine also tests a net that has not been trained. `out` is a file that keeps the probabilities of every
+    picture (`batches.open_predictions` reads it).
     """
     if request.engine.native:
         _needs_checkpoint(request)
-    return verbs_of(request.engine).test(with_data(request, report), report, views)
+    return verbs_of(request.engine).test(with_data(request, report), report, views, out)
 
 
 def features(request: Request, layers: Sequence[str], report: Report = ignore) -> dict[str, Array]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from alexnet_archive.batches import Batch, Provider, write_predictions
+from alexnet_archive.batches import Batch, Provider
 from alexnet_archive.engines.base import Array, BatchResult, Engine
 from alexnet_archive.errors import BatchFileError, NonFiniteError
 
@@ -30,13 +30,12 @@ class BatchTested:
 
 
 @dataclass(frozen=True)
-class PredictionFiles:
-    """Where the probabilities of a multi-view test go: one file per batch (section 6.2)."""
+class Keeping:
+    """What becomes of the probabilities of a test: `keep` gets each batch with its table (cases, classes) from `logreg`."""
 
-    folder: Path
     logreg: str
     classes: int
-    note: str
+    keep: Callable[[Batch, Array], None]
 
 
 def test_range(
@@ -46,7 +45,7 @@ def test_range(
     batches: int | None = None,
     multiview: bool = False,
     progress: float = 0.0,
-    predictions: PredictionFiles | None = None,
+    predictions: Keeping | None = None,
     on_batch: Callable[[BatchTested], None] = lambda tested: None,
 ) -> BatchResult:
     """Test the next `batches` of the provider that have labels, by default all of its range; returns the sums over them.
@@ -54,14 +53,14 @@ def test_range(
     With `multiview` the probabilities are averaged over the provider's views before costs are computed. `progress` of the
     run is 0..1. Pictures without a label get predictions and enter no sum. Raises BatchFileError where no picture has one
     and nobody asked for predictions, NonFiniteError for predictions that are not finite, EngineError for a
-    `predictions.logreg` that is no cost.logreg, WriteError for its files.
+    `predictions.logreg` that is no cost.logreg, and what `predictions.keep` raises.
     """
     total = BatchResult({}, 0)
     wanted, left_out = len(provider.batch_range) if batches is None else batches, 0
     for _ in range(max(wanted, len(provider.batch_range))):
         batch = provider.next()
         started = time.perf_counter()
-        result = _tested(engine, provider, batch, progress, multiview=multiview, files=predictions)
+        result = _tested(engine, provider, batch, progress, multiview=multiview, keeping=predictions)
         on_batch(BatchTested(batch.number, result, time.perf_counter() - started, batch.skipped, len(batch.unlabelled)))
         total, left_out = total.plus(result), left_out + len(batch.unlabelled)
         wanted -= bool(result.cases)
@@ -73,16 +72,16 @@ def test_range(
 
 
 def _tested(
-    engine: Engine, provider: Provider, batch: Batch, progress: float, *, multiview: bool, files: PredictionFiles | None
+    engine: Engine, provider: Provider, batch: Batch, progress: float, *, multiview: bool, keeping: Keeping | None
 ) -> BatchResult:
-    """Costs of the cases that have labels; with `files` the probabilities of all are written."""
+    """Costs of the cases that have labels; with `keeping` the probabilities of all are handed over."""
     views = provider.num_views if multiview else 1
     labelled = batch.labelled(views)
-    if files is not None:
-        table = np.zeros((batch.matrices[0].shape[1] // views, files.classes), np.float32)
-        result = engine.multiview_test(batch.for_answers(), views, table, files.logreg)
+    if keeping is not None:
+        table = np.zeros((batch.matrices[0].shape[1] // views, keeping.classes), np.float32)
+        result = engine.multiview_test(batch.for_answers(), views, table, keeping.logreg)
         require_finite_rows(table, f"batch {batch.number}")
-        write_predictions(files.folder, batch.number, table, files.note)
+        keeping.keep(batch, table)
         if not batch.unlabelled:
             return result
     if not labelled.matrices[0].shape[1]:
@@ -94,7 +93,7 @@ def nothing_labelled(left_out: int, folder: Path | None) -> BatchFileError:
     """The error for a test in which no picture has a label."""
     return BatchFileError(
         f"none of the {left_out} pictures tested has a label", path=folder, expected="labels to count errors by", found="none",
-        remedy="name batches that have labels with --test-range; answers without errors are written by --test-out",
+        remedy="name batches that have labels with --test-range; answers without errors are written by --out",
     )  # fmt: skip
 
 
