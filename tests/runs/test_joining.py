@@ -124,6 +124,19 @@ def test_another_order_is_refused_and_says_how_it_is_mapped(
         assert "their labels are mapped to the net's" in err
 
 
+def test_predictions_of_mapped_data_are_in_the_net_s_order(
+    run: Path, shuffled: Path, tiny_data: Path, tmp_path: Path
+) -> None:
+    kept = []
+    for place, data in enumerate((tiny_data, shuffled)):
+        aa.test(run, data=data, match_classes=True, out=tmp_path / f"{place}.npz")
+        kept.append(aa.read_predictions(tmp_path / f"{place}.npz"))
+    ours, theirs = kept
+    assert list(theirs.about.classes) == NAMES and np.array_equal(ours.pictures.label, theirs.pictures.label)
+    assert np.array_equal(ours.pictures.digest, theirs.pictures.digest)
+    assert np.array_equal(ours.probabilities, theirs.probabilities)
+
+
 def test_mapped_labels_give_the_numbers_of_the_data_it_was_trained_on(run: Path, shuffled: Path, tiny_data: Path) -> None:
     for views in (1, 10):
         ours, theirs = (aa.test(run, data=d, views=views, match_classes=True).costs for d in (tiny_data, shuffled))

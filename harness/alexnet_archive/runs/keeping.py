@@ -62,7 +62,8 @@ def keeping(run: OpenedRun, out: Path | None) -> Iterator[Keeping | None]:
     with contextlib.ExitStack() as stack:
         writer = None
         if out is not None and data is not None:
-            facts = About(run.net, source_name(run.checkpoint), "reference", provider.num_views, **batches.about_data(data, order))
+            told = batches.about_data(data, order)
+            facts = About(run.net, source_name(run.checkpoint), "reference", provider.num_views, **told)
             writer = stack.enter_context(batches.predictions_writer(out, facts))
 
         def keep(batch: Batch, table: Array) -> None:
