@@ -34,10 +34,12 @@ def test_the_release_trains_with_unused_classes_and_nobody_sees_one(root: Path, 
     costs = [event.costs["logprob"] for event in heard if isinstance(event, aa.BatchTrained)]
     assert costs[0][0] > np.log(len(NAMES)) and costs[-1][0] < 0.5 * costs[0][0], "the cost begins as that of ten classes"
     saved = checkpoints.load(trained.folder)
-    assert saved.extension == {RECORD: len(NAMES)} and saved.layers["fc4"]["outputs"] == UNITS
+    assert saved.extension[RECORD] == len(NAMES) and saved.extension["label_names"] == NAMES
+    assert saved.layers["fc4"]["outputs"] == UNITS
 
     aa.train(resume=trained.folder, epochs=3, engine="native")
-    assert checkpoints.load(trained.folder).extension == {RECORD: len(NAMES)}
+    again = checkpoints.load(trained.folder).extension
+    assert again[RECORD] == len(NAMES) and again["label_names"] == NAMES
     ours, theirs = (aa.test(trained.folder, engine=engine, views=10) for engine in ("reference", "native"))
     np.testing.assert_allclose(ours.costs["logprob"][0], theirs.costs["logprob"][0], rtol=5e-3)
     # After training no unused unit wins, so that errors over all units (the release's) are those over the classes that exist.

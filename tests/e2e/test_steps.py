@@ -199,7 +199,7 @@ def test_ctrl_c_stops_a_leg_and_the_next_call_goes_on(begun: dict[str, object], 
     assert not again.stopped and checkpoints.load(folder / "1.10").options["color_noise"] == 0.2
     # A checkpoint that is named is the one that is resumed, whatever lies beside it.
     seen.clear()
-    aa.train(resume=folder / "1.5", engine="native", report=seen.append)
+    aa.train(resume=folder / "1.5", abandon=True, engine="native", report=seen.append)
     assert next((event.epoch, event.batch) for event in seen if isinstance(event, aa.BatchTrained)) == (1, 6)
 
 

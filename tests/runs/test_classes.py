@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import alexnet_archive as aa
-from alexnet_archive import batches, checkpoints
+from alexnet_archive import batches, checkpoints, runs
 from alexnet_archive.cli import main
 from alexnet_archive.errors import CheckpointError, LayerFileError
 from alexnet_archive.runs import Request, open_run
@@ -144,8 +144,10 @@ def test_a_label_of_an_unused_class_is_refused(run: Path, tiny_data: Path, tmp_p
     batches.write_meta(tmp_path, {**meta, "label_names": meta["label_names"][:2]})
     strings, sizes, labels = batches.read_batch(batches.batch_path(tiny_data, 2000))
     batches.write_batch(batches.batch_path(tmp_path, 2000), (strings, sizes, labels))
-    with pytest.raises(aa.ArchiveError, match="not one of the 2 classes"):
+    with pytest.raises(CheckpointError, match="2 only the net: stripes2, stripes3"):
         aa.test(run, data=tmp_path)
+    with pytest.raises(aa.ArchiveError, match="not one of the 2 classes"):
+        runs.test(Request(resume=run, data=tmp_path, pad_classes=True))
 
 
 @pytest.mark.parametrize("provider", ["cifar", "flatmem"])

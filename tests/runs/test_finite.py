@@ -177,7 +177,10 @@ def test_text_that_the_terminal_cannot_show_is_shown_by_numbers(
     meta = batches.read_meta(tiny_data)
     batches.write_meta(data, {**meta, "label_names": ["犬", "b", "c", "d"]})
     monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
-    words = ("classify", str(run_folder), str(picture(tiny_data)), "--data", str(data))
+    named = aa.load_checkpoint(run_folder)
+    named.extension["label_names"] = ["犬", "b", "c", "d"]
+    run = aa.save_checkpoint(named, tmp_path / "run")
+    words = ("classify", str(run), str(picture(tiny_data)), "--data", str(data))
     assert "\\u72ac" in command(*words).stdout
     rows = json.loads(command(*words, "--json").stdout)
     assert {one["class"] for one in rows[0]["top"]} == {"犬", "b", "c", "d"}

@@ -49,10 +49,12 @@ class Line:
 
 
 def line_of(file: Path) -> Line | None:
-    """The line of a checkpoint file, None for one without a record. Raises CheckpointError for a damaged one."""
+    """The line of a checkpoint file, None for one without a record. Raises CheckpointError for a damaged one, or no file."""
     try:
         end = _end_of(file)
-    except (OSError, zipfile.BadZipFile) as error:
+    except OSError as error:
+        raise CheckpointError(f"cannot read {file}: {error.strerror}", path=file) from error
+    except zipfile.BadZipFile as error:
         raise _damaged(file, error) from error
     if end is None:
         return None
@@ -90,7 +92,7 @@ def _end_of(file: Path) -> bytes | None:
 
 def _damaged(file: Path, found: object) -> CheckpointError:
     return CheckpointError(
-        f"{file} was changed since it was written, so that its place among the others cannot be told", path=file,
+        f"{file} does not end as it was written, so that its place among the others cannot be told", path=file,
         expected="a line of numbers behind the pickle", found=found,
         remedy="name the checkpoint that is meant, or move this file elsewhere",
     )  # fmt: skip

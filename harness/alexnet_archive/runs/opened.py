@@ -95,7 +95,7 @@ def going_on(request: Request, report: Report) -> Checkpoint | None:
         )  # fmt: skip
     report(Notice(
         f"abandoned: {names}; {checkpoint.path.parent} goes on from {checkpoint.path.name}, and what it saves next is its "
-        "newest. They stay until room is made, or one of the same name is saved"
+        "newest. They go first where it makes room (--keep, --max-filesize: by default with the next save)"
     ))  # fmt: skip
     return checkpoint
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 MODEL = """
 import sys
 sys.path.insert(0, '.')
@@ -102,6 +104,34 @@ def test_resuming_goes_on_behind_the_stored_batch(either: Callable[..., str]) ->
     assert "2 1 run d 4" in out
     trained, kept = "['train2', 'train3', 'sync', 'test6', 'train1']", ".writing-9.9 1.2 2.1 2.3"
     assert out[-1] == f"0 {trained} {kept.split()}"
+
+
+@pytest.mark.parametrize("zipped", [0, 1])
+def test_the_newest_checkpoint_is_the_one_that_was_saved_last(either: Callable[..., str], zipped: int) -> None:
+    """A run that went on from 1.1 stands at 1.3, while 2.1 lies there; the same in a folder that makes room."""
+    out = either(
+        MODEL + f"more = ['--test-freq=1', '--max-filesize=1', '--zip-save={zipped}']\n"
+        "model = make(*(ARGS + ['--epochs=1'] + more))\nends(model.start)\nos.rename(os.path.join('runs', model.save_file), 'run')\n"
+        "def stands():\n"
+        "    state = IGPUModel.load_checkpoint('run')['model_state']\n"
+        "    print(''); print('at', state['epoch'], state['batchnum'], sorted(os.listdir('run')))\n"
+        "stands()\n"
+        "ends(make('-f', 'run/1.1', '--epochs=1', '--test-freq=3', '--save-path=.').start)\nstands()\n"
+        "ends(make('-f', 'run', '--epochs=1', '--test-freq=4', '--save-path=.', '--max-filesize=0').start)\nstands()\n"
+    )
+    stands = [line for line in out.splitlines() if line.startswith("at ")]
+    assert stands == ["at 2 1 ['1.1', '1.2', '1.3', '2.1']", "at 1 3 ['1.1', '1.2', '1.3', '2.1']", "at 2 1 ['2.1']"]
+
+
+def test_what_the_harness_wants_kept_stands_in_every_checkpoint(either: Callable[..., str]) -> None:
+    out = either(
+        MODEL + "with open('kept.json', 'w') as stream: stream.write('{\"label_names\": [\"\\\\u72ac\"], \"data\": {\"path\": \"/x\"}}')\n"
+        "os.environ['ALEXNET_ARCHIVE_ENTRIES'] = os.path.abspath('kept.json')\n"
+        "model = make(*(ARGS + ['--epochs=1', '--test-freq=1']))\nends(model.start)\n"
+        "kept = IGPUModel.load_checkpoint(os.path.join('runs', model.save_file))['alexnet_archive']\n"
+        "print(''); print(ord(kept['label_names'][0]), str(kept['data']['path']))\n"
+    )
+    assert out.splitlines()[-1] == f"{0x72AC} /x"
 
 
 def test_resuming_without_a_checkpoint_says_so(either: Callable[..., str]) -> None:
