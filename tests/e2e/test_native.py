@@ -220,6 +220,20 @@ def test_the_seed_is_always_told(root: Path, data: Path, net: Path, tmp_path: Pa
     assert [event["batch"] for event in again if event["event"] == "BatchTrained"][:6] == [1, 2, 3, 4, 5, 6]
 
 
+def keeps_the_same_predictions(run: Path, place: Path) -> None:
+    """Either engine's file is of the same pictures, on one view and on ten, so they can be averaged."""
+    for views in (1, 10):
+        files = [place / f"{engine}-{views}.npz" for engine in ("reference", "native")]
+        for engine, file in zip(("reference", "native"), files):
+            aa.test(run, engine=engine, views=views, out=file)
+        ours, theirs = map(aa.read_predictions, files)
+        assert {**vars(ours.about), "engine": "native"} == vars(theirs.about) and theirs.about.views == views
+        np.testing.assert_array_equal(ours.pictures.keys, theirs.pictures.keys)
+        np.testing.assert_array_equal(ours.pictures.label, theirs.pictures.label)
+        np.testing.assert_allclose(ours.probabilities, theirs.probabilities, atol=0.05)
+        assert aa.ensemble(files).counted == 40
+
+
 def test_the_interface_offers_both_engines_alike(root: Path, data: Path, net: Path, tmp_path: Path) -> None:
     heard: list[object] = []
     parameters = paths.original_source() / "layers" / "layer-params-two-column.cfg"
@@ -240,6 +254,7 @@ def test_the_interface_offers_both_engines_alike(root: Path, data: Path, net: Pa
     assert np.corrcoef(a["fc4"].ravel(), b["fc4"].ravel())[0, 1] > 0.999
     with pytest.raises(UserInputError, match="cannot count checkpoints"):
         aa.train(resume=trained.folder, epochs=2, keep=2, engine="native")
+    keeps_the_same_predictions(trained.folder, tmp_path)
 
     bare = tmp_path / "bare"
     shutil.copytree(data, bare)
@@ -250,6 +265,8 @@ def test_the_interface_offers_both_engines_alike(root: Path, data: Path, net: Pa
     assert (half.cases, half.unlabelled) == (40, 1), "the release prints one sum a batch, so the batch is left out whole"
     assert half.costs == {name: tuple(v / 40 for v in sums) for name, sums in theirs.batches[0].result.costs.items()}
     assert any("left out whole" in event.text for event in told if isinstance(event, Notice))
+    aa.test(trained.folder, data=bare, engine="native", test_range=2001, views=10, out=tmp_path / "bare.npz")
+    assert aa.read_predictions(tmp_path / "bare.npz").pictures.label[:2].tolist() == [-1, labels[1][1]]
     with pytest.raises(BatchFileError, match="none of the 1 pictures tested has a label"):
         aa.test(trained.folder, data=bare, engine="native", test_range=2001)
     with pytest.raises(BatchFileError, match="1 batches of this run hold pictures without a label"):

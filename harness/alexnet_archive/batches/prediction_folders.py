@@ -48,7 +48,7 @@ def read_predictions(path: Path) -> tuple[Array, str]:
     """The matrix (cases, classes) and the note of a prediction file of 2012."""
     value = store.read_batch(path)
     if not isinstance(value, dict) or "data" not in value:
-        raise BatchFileError(f"{path} is no prediction file", path=path, expected="dict with data and note")
+        raise BatchFileError(f"{path} is no prediction file", path=path, expected="dict with data and note", remedy=REMEDY)
     for key, expected, found in kinds.faults(value, kinds.tables(store.KEYS)["predictions"]):
         raise BatchFileError(f"{key} of {path} is not what it must be", path=path, expected=expected, found=kinds.shown(found))
     if not np.isfinite(value["data"]).all():
@@ -69,11 +69,14 @@ def open_predictions(
     folder without `data`.
     """
     path = Path(path)
+    if path.is_file() and _RELEASE_FILE.fullmatch(path.name):
+        what = f"{path} is one file of a folder of predictions of 2012"
+        raise UserInputError(what, path=path, remedy="name its folder, and with --data the batch files that it was made from")
     if not path.is_dir():
         return open_file(path)
     if data is None:
         raise UserInputError(
-            f"{path} is a folder of predictions of 2012, which say neither of which pictures they are nor the labels",
+            f"{path} is a folder, and predictions of 2012 in a folder say neither of which pictures they are nor the labels",
             path=path, remedy="name the folder of batch files that they were made from with --data",
         )  # fmt: skip
     return _of_folder(path, Path(data), stored or functools.partial(stored_pictures, Path(data)), numbers, unused)

@@ -238,6 +238,9 @@ def test_a_folder_needs_its_data_and_predictions_in_it(preds: Path, data: Path, 
     with pytest.raises(UserInputError, match="neither of which pictures") as caught:
         batches.open_predictions(preds)
     assert "--data" in (caught.value.remedy or "")
+    with pytest.raises(UserInputError, match="one file of a folder") as caught:
+        batches.open_predictions(preds / "test_preds_3000", data)
+    assert "name its folder" in (caught.value.remedy or "")
     (tmp_path / "empty").mkdir()
     with pytest.raises(BatchFileError, match="holds no predictions"):
         batches.open_predictions(tmp_path / "empty", data)
