@@ -25,7 +25,9 @@ _PLACES = {
     "compare": ("Behaviour",),
     "errors": ("ArchiveError",),
     "layerdefs": ("Network",),
-    "runs.events": ("BatchTested", "BatchTrained", "Finished", "Progress", "Saved", "Started", "Stopped", "Tested"),
+    "runs.events": (
+        "BatchTested", "BatchTrained", "Finished", "Progress", "SaveFailed", "Saved", "Started", "Stopped", "Tested",
+    ),
     "runs.request": ("EngineChoice", "Request"),
     "runs.results": ("Classified", "GradientsChecked", "TestResult", "Trained"),
 }  # fmt: skip
@@ -38,8 +40,8 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "ArchiveError", "BatchTested", "BatchTrained", "Behaviour", "Checkpoint", "Classified", "EngineChoice", "Experiment",
-    "Finding", "Finished", "GradientsChecked", "Network", "Progress", "Provider", "Request", "Saved", "Started", "Stopped",
-    "TestResult", "Tested", "Trained", "check_gradients", "classify", "compare_engines", "convert", "demo_data",
+    "Finding", "Finished", "GradientsChecked", "Network", "Progress", "Provider", "Request", "SaveFailed", "Saved", "Started",
+    "Stopped", "TestResult", "Tested", "Trained", "check_gradients", "classify", "compare_engines", "convert", "demo_data",
     "export_checkpoint", "features", "load_checkpoint", "notebook", "open_data", "read_definition", "save_checkpoint",
     "shape_table", "test", "train", "verify_original",
 ]  # fmt: skip

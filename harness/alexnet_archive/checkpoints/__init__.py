@@ -6,7 +6,7 @@ Format: python-and-data section 3; checked against real Python 2.7 and against f
 from alexnet_archive.checkpoints.export import export
 from alexnet_archive.checkpoints.folder import has_checkpoints, newest, prune, run_folder_name, sweep
 from alexnet_archive.checkpoints.options import OptionRow, OptionType, options_from_pickle, options_to_pickle
-from alexnet_archive.checkpoints.store import Checkpoint, Position, load, save
+from alexnet_archive.checkpoints.store import Checkpoint, Position, load, save, size
 
 __all__ = [
     "Checkpoint",
@@ -22,5 +22,6 @@ __all__ = [
     "prune",
     "run_folder_name",
     "save",
+    "size",
     "sweep",
 ]

@@ -115,12 +115,14 @@ def classify(
     from alexnet_archive import runs
 
     choice = runs.EngineChoice(engine, flavour, toolchain, variant)  # type: ignore[arg-type]
+    if out is not None:
+        from alexnet_archive.exhibit.figures import prediction_figure, require_figure, save_figure
+
+        require_figure(out)
     with progress_bar("classifying") as bar:
         bar(0, len(pictures), "")
         result = runs.classify(checkpoint, pictures, data=data_path, views=views, engine=choice)
     if out is not None:
-        from alexnet_archive.exhibit.figures import prediction_figure, save_figure
-
         save_figure(prediction_figure(result.predictions, result.names, columns=4), out)
     if as_json:
         emit_json(result.as_rows())

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from alexnet_archive import layerdefs, training
+from alexnet_archive import checkpoints, layerdefs, training
 from alexnet_archive.checkpoints import OptionRow, Position
 from alexnet_archive.engines.base import Array, LayerDicts
 from alexnet_archive.engines.reference.graph import Transfer
 from alexnet_archive.errors import UserInputError
+from alexnet_archive.files import require_room, require_writable
 from alexnet_archive.runs.classes import RECORD
 from alexnet_archive.runs.events import Changed, Estimated, Notice, Progress, Report, Started, Stop, Stopped
 from alexnet_archive.runs.opened import OpenedRun, open_run, resumed
@@ -40,6 +41,7 @@ def train_opened(run: OpenedRun, report: Report, stop: Stop, course: Steered | N
         report(Notice(notice))
     assert run.data.train is not None
     plan = plan_of(run, course)
+    require_writable(plan.save_folder, folder=True)
     clock = _Clock(report)
     crossed: list[tuple[Transfer, ...]] = [()]  # a test that ends the run would hide what training copied
 
@@ -51,6 +53,8 @@ def train_opened(run: OpenedRun, report: Report, stop: Stop, course: Steered | N
         run.engine, run.data.train, run.data.test, plan, resume=run.checkpoint, report=report,
         steering=_Hand(run, course) if course else None, on_minibatch=on_minibatch, stop=stop,
     )  # fmt: skip
+    # The old one stays until the new one is whole.
+    require_room(plan.save_folder, 2 * checkpoints.size(trainer.checkpoint(), plan.options), "two checkpoints of this net")
     started = started_event(run, trainer)
     clock.batches = started.to_do
     report(started)
@@ -197,6 +201,7 @@ def prediction_files(run: OpenedRun, classes: int) -> PredictionFiles | None:
         return None
     if not (values["logreg_name"] and values["multiview_test"]):
         raise UserInputError("--test-out needs --logreg-name and a multi-view test", remedy="add --views 10")
+    require_writable(Path(values["test_out"]), folder=True)
     return PredictionFiles(Path(values["test_out"]), values["logreg_name"], classes, str(run.folder))
 
 
