@@ -25,7 +25,9 @@ _PLACES = {
     "compare": ("Behaviour",),
     "errors": ("ArchiveError",),
     "layerdefs": ("Network",),
-    "runs.events": ("BatchTested", "BatchTrained", "Finished", "Progress", "Saved", "Started", "Stopped", "Tested"),
+    "runs.events": (
+        "BatchTested", "BatchTrained", "Finished", "Progress", "SaveFailed", "Saved", "Started", "Stopped", "Tested",
+    ),
     "runs.request": ("EngineChoice", "Request"),
     "runs.results": ("Classified", "Ensemble", "GradientsChecked", "TestResult", "Trained"),
 }  # fmt: skip
@@ -39,7 +41,7 @@ def __dir__() -> list[str]:
 __all__ = [
     "ArchiveError", "BatchTested", "BatchTrained", "Behaviour", "Checkpoint", "Classified", "EngineChoice", "Ensemble",
     "Experiment", "Finding", "Finished", "GradientsChecked", "Network", "Predictions", "Progress", "Provider", "Request",
-    "Saved", "Started", "Stopped", "TestResult", "Tested", "Trained", "check_gradients", "classify", "compare_engines",
-    "convert", "demo_data", "ensemble", "export_checkpoint", "features", "load_checkpoint", "notebook", "open_data",
-    "read_definition", "read_predictions", "save_checkpoint", "shape_table", "test", "train", "verify_original",
+    "SaveFailed", "Saved", "Started", "Stopped", "TestResult", "Tested", "Trained", "check_gradients", "classify",
+    "compare_engines", "convert", "demo_data", "ensemble", "export_checkpoint", "features", "load_checkpoint", "notebook",
+    "open_data", "read_definition", "read_predictions", "save_checkpoint", "shape_table", "test", "train", "verify_original",
 ]  # fmt: skip

@@ -7,7 +7,17 @@ from alexnet_archive.checkpoints import Checkpoint
 from alexnet_archive.compare import Behaviour
 from alexnet_archive.errors import ArchiveError
 from alexnet_archive.layerdefs import Network
-from alexnet_archive.runs.events import BatchTested, BatchTrained, Finished, Progress, Saved, Started, Stopped, Tested
+from alexnet_archive.runs.events import (
+    BatchTested,
+    BatchTrained,
+    Finished,
+    Progress,
+    Saved,
+    SaveFailed,
+    Started,
+    Stopped,
+    Tested,
+)
 from alexnet_archive.runs.interface import (
     check_gradients,
     classify,
@@ -36,7 +46,7 @@ __version__: str
 __all__ = [
     "ArchiveError", "BatchTested", "BatchTrained", "Behaviour", "Checkpoint", "Classified", "EngineChoice", "Ensemble",
     "Experiment", "Finding", "Finished", "GradientsChecked", "Network", "Predictions", "Progress", "Provider", "Request",
-    "Saved", "Started", "Stopped", "TestResult", "Tested", "Trained", "check_gradients", "classify", "compare_engines",
-    "convert", "demo_data", "ensemble", "export_checkpoint", "features", "load_checkpoint", "notebook", "open_data",
-    "read_definition", "read_predictions", "save_checkpoint", "shape_table", "test", "train", "verify_original",
+    "SaveFailed", "Saved", "Started", "Stopped", "TestResult", "Tested", "Trained", "check_gradients", "classify",
+    "compare_engines", "convert", "demo_data", "ensemble", "export_checkpoint", "features", "load_checkpoint", "notebook",
+    "open_data", "read_definition", "read_predictions", "save_checkpoint", "shape_table", "test", "train", "verify_original",
 ]  # fmt: skip

@@ -9,6 +9,7 @@ import contextlib
 import json
 import math
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -83,6 +84,51 @@ def make_folder(path: Path) -> None:
         raise WriteError(
             f"cannot create folder {path}: {error.strerror or error}", path=path, remedy="choose another folder"
         ) from error
+
+
+def require_writable(path: Path, *, folder: bool = False) -> None:
+    """Try, before anything long is computed, what will be needed at its end: a file, or a `folder` that may not be there yet.
+
+    Leaves nothing behind. Raises WriteError.
+    """
+    path = Path(path).absolute()
+    if not folder and path.is_dir():
+        raise WriteError(f"{path} is a folder", path=path, expected="a file to write", remedy="name a file, perhaps one in it")
+    place = _nearest(path) if folder else path.parent
+    try:
+        with tempfile.TemporaryFile(dir=place) as stream:
+            stream.write(bytes(_TRIED))
+            stream.flush()
+    except OSError as error:
+        raise WriteError(
+            f"nothing can be written into {place}: {error.strerror or error}", path=path, expected="a folder that takes files",
+            remedy="choose another place, or make this one writable; nothing was computed yet",
+        ) from error  # fmt: skip
+
+
+def require_room(folder: Path, needed: int, what: str) -> None:
+    """Raises WriteError when the disk of `folder`, which may not be there yet, has less than `needed` bytes free for `what`."""
+    free = shutil.disk_usage(_nearest(Path(folder).absolute())).free
+    if free < needed:
+        raise WriteError(
+            f"there is no room for {what} in {folder}", path=folder, expected=f"{_size(needed)} free",
+            found=f"{_size(free)} free", remedy="make room, or choose a folder on another disk; nothing was computed yet",
+        )  # fmt: skip
+
+
+_TRIED = 4096
+"""Bytes that are written to try a folder: a full disk may still take an empty file."""
+
+
+def _nearest(path: Path) -> Path:
+    """The path itself, or the nearest of its parents that is there."""
+    while not os.path.lexists(path):
+        path = path.parent
+    return path
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:,.1f} MB ({count:,} bytes)"
 
 
 def sync_folder(path: Path) -> None:

@@ -8,12 +8,10 @@ waits until the main thread has left them. Checked against: tests/unit/house/tes
 from __future__ import annotations
 
 import contextlib
-import queue
 import signal
 import threading
 import time
 from collections.abc import Iterator
-from concurrent import futures
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -22,8 +20,10 @@ RETRY_SECONDS = 0.002
 PATIENCE_SECONDS = 2.0
 """After so long an interrupt that is asked for once more is raised wherever it finds the thread: a wait may never end."""
 
-_FILES = {function.__code__.co_filename for function in (threading.Condition.wait, queue.Queue.get)}
-_FOLDER = str(Path(futures.wait.__code__.co_filename).parent)
+_LIBRARY = Path(threading.Condition.wait.__code__.co_filename).parent
+# By name, so that a command that has no pool imports none.
+_FILES = {str(_LIBRARY / "threading.py"), str(_LIBRARY / "queue.py")}
+_FOLDER = str(_LIBRARY / "concurrent" / "futures")
 
 
 class _Waiting:

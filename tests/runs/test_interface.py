@@ -17,9 +17,9 @@ DATA = Path(__file__).resolve().parents[1] / "data"
 OFFERED = [
     "ArchiveError", "BatchTested", "BatchTrained", "Behaviour", "Checkpoint", "Classified", "EngineChoice", "Ensemble",
     "Experiment", "Finding", "Finished", "GradientsChecked", "Network", "Predictions", "Progress", "Provider", "Request",
-    "Saved", "Started", "Stopped", "TestResult", "Tested", "Trained", "check_gradients", "classify", "compare_engines",
-    "convert", "demo_data", "ensemble", "export_checkpoint", "features", "load_checkpoint", "notebook", "open_data",
-    "read_definition", "read_predictions", "save_checkpoint", "shape_table", "test", "train", "verify_original",
+    "SaveFailed", "Saved", "Started", "Stopped", "TestResult", "Tested", "Trained", "check_gradients", "classify",
+    "compare_engines", "convert", "demo_data", "ensemble", "export_checkpoint", "features", "load_checkpoint", "notebook",
+    "open_data", "read_definition", "read_predictions", "save_checkpoint", "shape_table", "test", "train", "verify_original",
 ]  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from alexnet_archive.checkpoints.folder import (
 )
 from alexnet_archive.checkpoints.lineage import Line, line_of
 from alexnet_archive.checkpoints.options import OptionRow, OptionType, options_from_pickle, options_to_pickle
-from alexnet_archive.checkpoints.store import Checkpoint, Position, load, save
+from alexnet_archive.checkpoints.store import Checkpoint, Position, load, save, size
 
 __all__ = [
     "Checkpoint",
@@ -37,5 +37,6 @@ __all__ = [
     "prune",
     "run_folder_name",
     "save",
+    "size",
     "sweep",
 ]

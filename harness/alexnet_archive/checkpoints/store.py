@@ -271,17 +271,7 @@ def save(
     path = folder / checkpoint.file_name
     line, rows = next_line(folder, checkpoint.line).record(), list(options)
     parts = seal.digests(checkpoint.layers, {row.name: row.value for row in rows})
-    content = {
-        "model_state": {
-            "epoch": checkpoint.epoch,
-            "batchnum": checkpoint.batchnum,
-            "train_outputs": checkpoint.train_outputs,
-            "test_outputs": checkpoint.test_outputs,
-            "layers": checkpoint.layers,
-        },
-        "op": options_to_pickle(rows),
-        EXTENSION: {**checkpoint.extension, seal.DIGESTS: parts},
-    }
+    content = _content(checkpoint, rows, parts)
     with atomic_writer(path) as stream:
         if zipped:
             with (
@@ -294,6 +284,36 @@ def save(
             _dump(content, stream, line)
     prune(folder, path, max_megabytes, count)
     return path
+
+
+def size(checkpoint: Checkpoint, options: Iterable[OptionRow]) -> int:
+    """Bytes that the file of a checkpoint would have, not zipped, but for the digests by part."""
+    counted = _Counted()
+    pickles.dump(_content(checkpoint, list(options), {}), counted)
+    return counted.bytes + seal.SIZE
+
+
+class _Counted:
+    """A stream that keeps nothing of what is written but its size."""
+
+    bytes = 0
+
+    def write(self, data: Any) -> None:
+        self.bytes += memoryview(data).nbytes
+
+
+def _content(checkpoint: Checkpoint, rows: list[OptionRow], parts: dict[str, str]) -> dict[str, Any]:
+    return {
+        "model_state": {
+            "epoch": checkpoint.epoch,
+            "batchnum": checkpoint.batchnum,
+            "train_outputs": checkpoint.train_outputs,
+            "test_outputs": checkpoint.test_outputs,
+            "layers": checkpoint.layers,
+        },
+        "op": options_to_pickle(rows),
+        EXTENSION: {**checkpoint.extension, seal.DIGESTS: parts},
+    }
 
 
 def _dump(content: Any, stream: IO[bytes], line: bytes = b"") -> None:

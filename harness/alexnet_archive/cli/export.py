@@ -25,8 +25,10 @@ from alexnet_archive.cli.shared import GroupedCommand, emit_json, json_option, o
 @json_option()
 def export(checkpoint: Path, kind: str, out: Path | None, momentum: bool, as_json: bool) -> None:
     """Write the weights of CHECKPOINT as npz or safetensors, or the whole inference graph as onnx."""
-    from alexnet_archive import checkpoints
+    from alexnet_archive import checkpoints, files
 
+    if out is not None:
+        files.require_writable(out)
     loaded = checkpoints.load(checkpoint)
     path = out or Path(f"alexnet-archive-{loaded.file_name}.{kind}")
     checkpoints.export(loaded, path, kind, momentum=momentum)

@@ -25,9 +25,11 @@ def show() -> None:
 def cost(checkpoints: tuple[Path, ...], name: str, out: Path, as_json: bool) -> None:
     """Training and test curves of a cost: log probability and error against epochs; several runs in one figure."""
     from alexnet_archive.checkpoints import load
-    from alexnet_archive.exhibit.figures import save_figure
+    from alexnet_archive.exhibit.figures import require_figure, save_figure
     from alexnet_archive.exhibit.run import cost_curves, cost_names, several_cost_curves
 
+    if not as_json:
+        require_figure(out)
     loaded = [load(path, finite=False) for path in checkpoints]  # a history is shown whatever became of the weights
     figure = cost_curves(loaded[0], name) if len(loaded) == 1 else several_cost_curves(loaded, name)
     if as_json:
@@ -54,9 +56,11 @@ def cost(checkpoints: tuple[Path, ...], name: str, out: Path, as_json: bool) -> 
 def filters(checkpoint: Path, layer: str, input_idx: int, norm_filters: bool, out: Path, as_json: bool) -> None:
     """First-layer filters as a grid, one block per GPU."""
     from alexnet_archive import checkpoints
-    from alexnet_archive.exhibit.figures import filter_figure, save_figure
+    from alexnet_archive.exhibit.figures import filter_figure, require_figure, save_figure
     from alexnet_archive.exhibit.run import first_layer_blocks
 
+    if not as_json:
+        require_figure(out)
     blocks = first_layer_blocks(checkpoints.load(checkpoint).layers, layer, input_idx)
     if as_json:
         emit_json([{"layer": b.layer, "gpu": b.gpu, "filters": b.weights.shape[1], "side": b.side} for b in blocks])
@@ -94,10 +98,12 @@ def predictions(
     as_json: bool,
 ) -> None:
     """Pictures of the test range with bars of their five most probable classes."""
-    from alexnet_archive.exhibit.figures import prediction_figure, save_figure
+    from alexnet_archive.exhibit.figures import prediction_figure, require_figure, save_figure
     from alexnet_archive.runs import predict_test_batch
     from alexnet_archive.training import parse_range
 
+    if not as_json:
+        require_figure(out)
     numbers = None if test_range is None else parse_range(test_range)
     result = predict_test_batch(
         checkpoint, data=data, test_range=numbers, count=count, only_errors=only_errors, seed=seed, match_classes=match_classes

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 import click
 
 from alexnet_archive.cli.shared import ProgressCallback, emit_json
+from alexnet_archive.errors import WriteError
+from alexnet_archive.files import json_text
 
 if TYPE_CHECKING:
     from alexnet_archive.engines.reference.graph import Transfer
     from alexnet_archive.runs import Changed, Event, Initialised, RunEstimate, Started, TestResult
+    from alexnet_archive.training import JsonLog
 
 LISTED = 4
 """Layers that a line names; a log has all of them."""
@@ -93,6 +96,43 @@ def tell_passing(event: Event, as_json: bool, bar: ProgressCallback = lambda don
         click.echo(f"batch {event.batch}: {(costs, event.result.cases)}")
 
 
+def reporter(log: JsonLog | None, as_json: bool, bar: ProgressCallback, common: dict[str, str]) -> Callable[[Event], None]:
+    """A callback that prints events for people or as JSON lines, and feeds the log file.
+
+    What cannot be written for want of room is said once on standard error, and the run goes on.
+    """
+    from alexnet_archive import runs, training
+
+    warned: set[str] = set()
+
+    def going_on(what: str, write: Callable[[], None]) -> None:
+        try:
+            write()
+        except (WriteError, OSError) as error:
+            if isinstance(error, BrokenPipeError):  # whoever read it has gone, and wants no more
+                raise
+            if what not in warned:
+                click.echo(f"warning: {error}; the run goes on without {what}", err=True)
+            warned.add(what)
+
+    def say(event: Event) -> None:
+        lines = [json_text({**training.event_facts(event), **common})] if as_json else event_lines(event)
+        for line in lines:
+            click.echo(line)
+        if isinstance(event, runs.SaveFailed):
+            click.echo(f"warning: {event_lines(event)[0]}", err=True)
+
+    def report(event: Event) -> None:
+        if not isinstance(event, runs.RECORDED):
+            going_on("its output", lambda: tell_passing(event, as_json, bar))
+            return
+        if log:
+            going_on("its log", lambda: log.write(event))
+        going_on("its output", lambda: say(event))
+
+    return report
+
+
 def event_lines(event: Event) -> list[str]:
     """A recorded event for people."""
     from alexnet_archive import runs, training
@@ -109,6 +149,8 @@ def event_lines(event: Event) -> list[str]:
         return [change_line(event)]
     if isinstance(event, runs.Saved):
         return [f"saved {event.path}"]
+    if isinstance(event, runs.SaveFailed):
+        return [f"NOT SAVED {event.path}: {event.why}; the run goes on, and tries again after its next test and at its end"]
     if isinstance(event, runs.Finished):
         rate = "" if event.cases_per_second is None else f", {event.cases_per_second:.1f} cases/s"
         return [f"finished: {event.batches} batches{rate}; saved in {event.path.parent if event.path else 'no folder'}"]

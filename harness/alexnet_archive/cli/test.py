@@ -125,6 +125,10 @@ def classify(
     from alexnet_archive import runs
 
     choice = runs.EngineChoice(engine, flavour, toolchain, variant)  # type: ignore[arg-type]
+    if out is not None:
+        from alexnet_archive.exhibit.figures import prediction_figure, require_figure, save_figure
+
+        require_figure(out)
     with progress_bar("classifying") as bar:
         bar(0, len(pictures), "")
         result = runs.classify(
@@ -132,8 +136,6 @@ def classify(
         )
     tell_notes(result.notices)
     if out is not None:
-        from alexnet_archive.exhibit.figures import prediction_figure, save_figure
-
         save_figure(prediction_figure(result.predictions, result.names, columns=4), out)
     if as_json:
         emit_json(result.as_rows())

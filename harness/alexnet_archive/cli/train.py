@@ -14,7 +14,6 @@ from alexnet_archive.cli import shared
 from alexnet_archive.cli.shared import (
     Between,
     GroupedCommand,
-    ProgressCallback,
     emit_json,
     engine_options,
     json_option,
@@ -22,13 +21,11 @@ from alexnet_archive.cli.shared import (
     option,
     progress_bar,
 )
-from alexnet_archive.cli.telling import event_lines, print_estimate, print_test, print_transfers, tell_passing
+from alexnet_archive.cli.telling import print_estimate, print_test, print_transfers, reporter, tell_passing
 from alexnet_archive.errors import UserInputError
-from alexnet_archive.files import json_text
 
 if TYPE_CHECKING:
-    from alexnet_archive.runs import Event, Request, Trained
-    from alexnet_archive.training import JsonLog
+    from alexnet_archive.runs import Request, Trained
 
 EPILOG = "Example: alexnet-archive train --layers demo --data demo-out/batches --epochs 2 --save runs"
 EVERY_TEST = "every-test"
@@ -145,31 +142,10 @@ def _train(request: Request, log_file: Path | None, as_json: bool) -> Trained:
 
     common = {"engine": "native"} if request.engine.native else {}
     with contextlib.ExitStack() as stack:
-        log = training.JsonLog(log_file, **common) if log_file else None
-        if log is not None:
-            stack.callback(log.close)
+        log = stack.enter_context(training.JsonLog(log_file, **common)) if log_file else None
         stop = stack.enter_context(shared.polite_stop())
         bar = stack.enter_context(progress_bar("training", unit="minibatches"))
         return runs.train(request, reporter(log, as_json, bar, common), stop)
-
-
-def reporter(log: JsonLog | None, as_json: bool, bar: ProgressCallback, common: dict[str, str]) -> Callable[[Event], None]:
-    """A callback that prints events for people or as JSON lines, and feeds the log file."""
-    from alexnet_archive import runs, training
-
-    def report(event: Event) -> None:
-        if not isinstance(event, runs.RECORDED):
-            tell_passing(event, as_json, bar)
-            return
-        if log:
-            log.write(event)
-        if as_json:
-            click.echo(json_text({**training.event_facts(event), **common}))
-        else:
-            for line in event_lines(event):
-                click.echo(line)
-
-    return report
 
 
 def _check_gradients(request: Request, as_json: bool) -> None:

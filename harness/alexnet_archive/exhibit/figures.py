@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from alexnet_archive.errors import UserInputError
 from alexnet_archive.exhibit.predictions import Prediction
-from alexnet_archive.files import write_bytes
+from alexnet_archive.files import require_writable, write_bytes
 
 Outputs = Sequence[tuple[Mapping[str, Sequence[float]], int]]
 
@@ -36,9 +36,7 @@ def save_figure(figure: Figure, path: Path) -> Path:
     Raises UserInputError for another suffix, WriteError when it cannot be written.
     """
     path = Path(path)
-    kind = path.suffix.lstrip(".").lower()
-    if kind not in ("png", "svg"):
-        raise UserInputError(f"cannot write a {kind or 'nameless'} picture", path=path, expected=".png or .svg")
+    kind = _kind_of(path)
     stream = io.BytesIO()
     metadata = {"Date": None} if kind == "svg" else {"Software": None}
     with matplotlib.rc_context({"svg.hashsalt": "alexnet-archive"}):
@@ -46,6 +44,19 @@ def save_figure(figure: Figure, path: Path) -> Path:
     plt.close(figure)
     write_bytes(path, stream.getvalue())
     return path
+
+
+def require_figure(path: Path) -> None:
+    """Try before anything is computed whether `save_figure` can write there; raises what it would raise."""
+    _kind_of(Path(path))
+    require_writable(path)
+
+
+def _kind_of(path: Path) -> str:
+    kind = path.suffix.lstrip(".").lower()
+    if kind not in ("png", "svg"):
+        raise UserInputError(f"cannot write a {kind or 'nameless'} picture", path=path, expected=".png or .svg")
+    return kind
 
 
 @dataclass(frozen=True)

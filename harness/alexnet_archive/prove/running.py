@@ -15,7 +15,7 @@ from alexnet_archive.archive.lines import Lines
 from alexnet_archive.assembly.record import key_of
 from alexnet_archive.errors import ArchiveError, MissingToolError, ToolchainError, UserInputError
 from alexnet_archive.exhibit.proof import write_proof_page
-from alexnet_archive.files import make_folder
+from alexnet_archive.files import make_folder, require_writable
 from alexnet_archive.prove import record
 from alexnet_archive.prove.machine import machine_facts, versions
 from alexnet_archive.prove.original import release_facts
@@ -52,6 +52,7 @@ def prove(
     _require(options)
     release, machine, own = release_facts(), machine_facts(), versions()
     make_folder(out)
+    require_writable(out, folder=True)
     earlier = record.stored(out)
     wanted = tuple(plan(options) if steps is None else steps)
     keys = {step.name: key_of([release["tree"], machine, own, step.name, dict(step.options)]) for step in wanted}

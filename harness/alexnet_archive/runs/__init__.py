@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         Progress,
         Report,
         Saved,
+        SaveFailed,
         Started,
         Stopped,
         Tested,
@@ -55,7 +56,7 @@ _PLACES = {
     "estimating": ("estimate",),
     "events": (
         "RECORDED", "BatchTested", "BatchTrained", "Changed", "Estimated", "Event", "Finished", "Initialised", "Notice",
-        "Progress", "Report", "Saved", "Started", "Stopped", "Tested",
+        "Progress", "Report", "SaveFailed", "Saved", "Started", "Stopped", "Tested",
     ),
     "fitting": ("Input", "choose_border", "input_of"),
     "history": ("RunComparison", "RunSummary", "compare_runs", "list_runs"),
@@ -74,7 +75,7 @@ __getattr__ = getter(__name__, _PLACES)
 __all__ = [
     "RECORDED", "SIDES", "BatchTested", "BatchTrained", "CaseRequest", "Changed", "Classified", "EngineChoice", "Ensemble",
     "Estimated", "Event", "Finished", "GradientsChecked", "Initialised", "Input", "Notice", "OpenedRun", "Progress", "Report",
-    "Request", "RunComparison", "RunEstimate", "RunSummary", "Saved", "Shown", "Started", "Stopped", "TestResult",
+    "Request", "RunComparison", "RunEstimate", "RunSummary", "SaveFailed", "Saved", "Shown", "Started", "Stopped", "TestResult",
     "Tested", "Trained", "check_gradients", "choose_border", "claim", "class_remedy", "classify", "compare_engines",
     "compare_runs", "data_shape", "demonstrate", "ensemble", "estimate", "exhibit_run", "features", "input_of", "list_runs",
     "locate_definition", "locate_parameters", "open_data", "open_installation", "open_run", "open_runner",

@@ -21,6 +21,7 @@ from alexnet_archive.compare import (
     synthetic_pictures,
 )
 from alexnet_archive.engines.base import Engine, LayerDicts
+from alexnet_archive.files import make_folder, require_writable
 from alexnet_archive.layerdefs import side_of
 from alexnet_archive.runs.classes import padded_classes, shape_of_folder
 from alexnet_archive.runs.comparands import SIDES, Comparand, about, comparand
@@ -71,7 +72,8 @@ def compare_engines(
     named = comparand(a), comparand(b)
     with tempfile.TemporaryDirectory(prefix="alexnet-archive-") as scratch:
         folder = (keep or Path(scratch)).absolute()
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
+        require_writable(folder, folder=True)
         sides = open_side(a, folder), open_side(b, folder)
         if sides[0].name == sides[1].name:
             sides[1].name += " again"

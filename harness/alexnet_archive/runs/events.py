@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from alexnet_archive.training.events import BatchTrained, Changed, Costs, Finished, Saved, Stopped, Tested
+from alexnet_archive.training.events import BatchTrained, Changed, Costs, Finished, Saved, SaveFailed, Stopped, Tested
 from alexnet_archive.training.testing import BatchTested
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Notice:
     text: str
 
 
-Recorded = Started | Initialised | BatchTrained | Tested | Changed | Saved | Stopped | Finished
+Recorded = Started | Initialised | BatchTrained | Tested | Changed | Saved | SaveFailed | Stopped | Finished
 Event = Recorded | BatchTested | Progress | Estimated | Notice
 Report = Callable[[Event], None]
 Stop = Callable[[], bool]
@@ -119,5 +119,5 @@ def from_native(event: NativeEvent, saved: Callable[[str], Path]) -> Event:
 
 __all__ = [
     "BatchTested", "BatchTrained", "Changed", "Costs", "Estimated", "Event", "Finished", "Initialised", "Notice", "Progress",
-    "Report", "Saved", "Started", "Stop", "Stopped", "Tested", "from_native", "ignore", "never",
+    "Report", "SaveFailed", "Saved", "Started", "Stop", "Stopped", "Tested", "from_native", "ignore", "never",
 ]  # fmt: skip

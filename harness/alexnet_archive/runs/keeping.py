@@ -16,6 +16,7 @@ from alexnet_archive.batches import About, Batch
 from alexnet_archive.checkpoints import Checkpoint
 from alexnet_archive.engines.base import Array
 from alexnet_archive.errors import UserInputError
+from alexnet_archive.files import require_writable
 from alexnet_archive.runs.opened import OpenedRun, net_name
 from alexnet_archive.training.testing import Keeping
 
@@ -48,7 +49,8 @@ def source_name(checkpoint: Checkpoint | None) -> str:
 def keeping(run: OpenedRun, out: Path | None) -> Iterator[Keeping | None]:
     """What `test` does with probabilities; None where nobody wants them. A file at `out` appears when the block ends well.
 
-    Raises UserInputError for --test-out without what it needs, and for data that are no pictures.
+    Raises UserInputError for --test-out without what it needs, and for data that are no pictures; WriteError before the test
+    where they cannot be written.
     """
     folder, named, provider = run.values["test_out"], run.values["logreg_name"], run.data.test
     if provider is None or not (folder or out):
@@ -56,6 +58,8 @@ def keeping(run: OpenedRun, out: Path | None) -> Iterator[Keeping | None]:
         return
     if folder and not (named and run.values["multiview_test"]):
         raise UserInputError("--test-out needs --logreg-name and a multi-view test", remedy="add --views 10")
+    if folder:
+        require_writable(Path(folder), folder=True)
     data, order = provider.folder, run.joint.order
     if out is not None and data is None:
         raise UserInputError("random numbers of a dummy provider are no pictures, so their predictions are not kept")

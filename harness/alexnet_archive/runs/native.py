@@ -18,7 +18,7 @@ from alexnet_archive.checkpoints import Checkpoint
 from alexnet_archive.engines import native
 from alexnet_archive.engines.base import Array, BatchResult
 from alexnet_archive.errors import BatchFileError, Interrupted, NativeEngineError, UserInputError
-from alexnet_archive.files import make_folder
+from alexnet_archive.files import make_folder, require_writable
 from alexnet_archive.layerdefs import read_parameters
 from alexnet_archive.runs.classes import RECORD, declare_classes, padding_of, require_classes
 from alexnet_archive.runs.events import (
@@ -42,6 +42,7 @@ from alexnet_archive.runs.places import open_installation
 from alexnet_archive.runs.reference import data_entries
 from alexnet_archive.runs.request import EngineChoice, Request
 from alexnet_archive.runs.results import GradientsChecked, TestResult, Trained
+from alexnet_archive.runs.saving import require_place
 from alexnet_archive.runs.steering import ENTRY, Steered, steered
 from alexnet_archive.training import merge, rates_of_file, rows, still
 from alexnet_archive.training.options import BY_NAME
@@ -77,6 +78,9 @@ def folders_of(values: Mapping[str, Any]) -> tuple[list[Path], list[Path]]:
         write.append(loaded if loaded.is_dir() else loaded.parent)
     for folder in write:
         make_folder(folder)
+    for name in ("save_path", "test_out"):
+        if values.get(name):
+            require_writable(Path(values[name]), folder=True)
     return read, write
 
 
@@ -147,6 +151,7 @@ def train(request: Request, report: Report, stop: Stop) -> Trained:
             places = {**places, **values}
         _require_labels(places, stored)
         _tell_frozen(places, report)
+        require_place(places, stored, lenient=request.lenient)
         with installed(request, places, stored) as (installation, scratch):
             started = started_event(request, places, stored)
             report(replace(started, folder=course.folder) if course else started)

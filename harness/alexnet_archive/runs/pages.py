@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alexnet_archive.errors import ArchiveError, UserInputError
+from alexnet_archive.files import require_writable
 
 if TYPE_CHECKING:
     from alexnet_archive.checkpoints import Checkpoint
@@ -30,6 +31,7 @@ def exhibit_run(
     from alexnet_archive.exhibit import page, run
     from alexnet_archive.runs.sources import PHOTOGRAPHS, photographs_for
 
+    require_writable(out)
     if str(data) == PHOTOGRAPHS:
         data = photographs_for(None, checkpoint_path, None, say)
     checkpoint = checkpoints.load(checkpoint_path)

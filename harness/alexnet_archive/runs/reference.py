@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from alexnet_archive import layerdefs, training
+from alexnet_archive import checkpoints, layerdefs, training
 from alexnet_archive.checkpoints import OptionRow, Position
 from alexnet_archive.engines.base import Array, LayerDicts
 from alexnet_archive.engines.reference.graph import Transfer
 from alexnet_archive.errors import UserInputError
+from alexnet_archive.files import require_room, require_writable
 from alexnet_archive.runs import remembering
 from alexnet_archive.runs.classes import RECORD
 from alexnet_archive.runs.events import Changed, Estimated, Notice, Progress, Report, Started, Stop, Stopped
@@ -43,6 +44,7 @@ def train_opened(run: OpenedRun, report: Report, stop: Stop, course: Steered | N
         report(Notice(notice))
     assert run.data.train is not None
     plan = plan_of(run, course)
+    require_writable(plan.save_folder, folder=True)
     clock = _Clock(report)
     crossed: list[tuple[Transfer, ...]] = [()]  # a test that ends the run would hide what training copied
 
@@ -54,6 +56,8 @@ def train_opened(run: OpenedRun, report: Report, stop: Stop, course: Steered | N
         run.engine, run.data.train, run.data.test, plan, resume=run.checkpoint, report=report,
         steering=_Hand(run, course) if course else None, on_minibatch=on_minibatch, stop=stop,
     )  # fmt: skip
+    # The old one stays until the new one is whole.
+    require_room(plan.save_folder, 2 * checkpoints.size(trainer.checkpoint(), plan.options), "two checkpoints of this net")
     started = started_event(run, trainer)
     clock.batches = started.to_do
     report(started)

@@ -13,6 +13,7 @@ from typing import Protocol, cast
 
 from alexnet_archive.engines.base import Array
 from alexnet_archive.errors import UserInputError
+from alexnet_archive.files import require_writable
 from alexnet_archive.runs.events import Report, Stop, ignore, never
 from alexnet_archive.runs.request import EngineChoice, Request
 from alexnet_archive.runs.results import GradientsChecked, TestResult, Trained
@@ -65,8 +66,10 @@ def test(
     """Costs and errors of `request.resume` over its test range, on one view or all the provider has (None: as it says).
 
     The reference engine also tests a net that has not been trained. `out` is a file that keeps the probabilities of every
-    picture (`batches.open_predictions` reads it).
+    picture (`batches.open_predictions` reads it). Raises WriteError before the test where it cannot be written.
     """
+    if out is not None:
+        require_writable(out)
     if request.engine.native:
         _needs_checkpoint(request)
     return verbs_of(request.engine).test(with_data(request, report), report, views, out)

@@ -4,7 +4,7 @@ It knows engines only through `engines.base` and is handed one that is ready; it
 """
 
 from alexnet_archive.training.course import Change, Course, parse_course, read_course
-from alexnet_archive.training.events import BatchTrained, Changed, Event, Finished, Saved, Stopped, Tested
+from alexnet_archive.training.events import BatchTrained, Changed, Event, Finished, Saved, SaveFailed, Stopped, Tested
 from alexnet_archive.training.following import Followed, Move, State
 from alexnet_archive.training.log import JsonLog, batch_line, cost_text, duration, event_facts, test_lines
 from alexnet_archive.training.loop import Plan, Trainer, standing
@@ -34,6 +34,7 @@ __all__ = [
     "JsonLog",
     "Plan",
     "Saved",
+    "SaveFailed",
     "State",
     "Stopped",
     "Tested",

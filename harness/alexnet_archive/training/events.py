@@ -76,6 +76,17 @@ class Saved:
 
 
 @dataclass(frozen=True)
+class SaveFailed:
+    """`path` could not be written, after this batch, for the reason `why`: the run goes on, and tries again after its next
+    test and at its end."""
+
+    path: Path
+    epoch: int
+    batch: int
+    why: str
+
+
+@dataclass(frozen=True)
 class Stopped:
     """Stopped on request; `path` is what --resume takes."""
 
@@ -98,4 +109,4 @@ class Finished:
     cases_per_second: float | None
 
 
-Event = BatchTrained | Tested | Changed | Saved | Stopped | Finished
+Event = BatchTrained | Tested | Changed | Saved | SaveFailed | Stopped | Finished

@@ -63,24 +63,47 @@ def test_lines(event: Tested) -> list[str]:
 class JsonLog:
     """Appends one JSON object per event to a file; each line is flushed to disk before the run goes on.
 
-    `common` stands in every record. Raises WriteError when the file cannot be opened or written.
+    `common` stands in every record. Raises WriteError when the file cannot be opened or written; what could not be written
+    is kept, and written with the next event.
     """
 
     def __init__(self, path: Path, **common: Any) -> None:
-        self._common = common
+        self._path, self._common, self._waiting = Path(path), common, b""
         try:
-            self._stream: IO[str] = Path(path).open("a", encoding="utf-8")
+            self._stream: IO[bytes] = self._path.open("ab", buffering=0)
         except OSError as error:
             raise WriteError(f"cannot write the log {path}: {error.strerror}", path=path) from error
 
     def write(self, event: Any) -> None:
         record = {**event_facts(event), **self._common}
+        self._waiting += json_text(record).encode() + b"\n"
+        self._flush()
+
+    def _flush(self) -> None:
         try:
-            self._stream.write(json_text(record) + "\n")
-            self._stream.flush()
+            while self._waiting:
+                self._waiting = self._waiting[self._stream.write(self._waiting) :]
             os.fsync(self._stream.fileno())
         except OSError as error:
-            raise WriteError(f"cannot write the log: {error.strerror}", path=self._stream.name) from error
+            raise WriteError(
+                f"cannot write the log {self._path}: {error.strerror}", path=self._path, expected="a line for every event",
+                found=f"{len(self._waiting.splitlines())} lines missing", remedy="make room on its disk",
+            ) from error  # fmt: skip
 
     def close(self) -> None:
-        self._stream.close()
+        """Raises WriteError when lines are still missing."""
+        try:
+            if self._waiting:
+                self._flush()
+        finally:
+            self._stream.close()
+
+    def __enter__(self) -> JsonLog:
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        try:
+            self.close()
+        except WriteError:
+            if error is None:
+                raise

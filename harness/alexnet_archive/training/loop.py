@@ -7,6 +7,7 @@ where the 2012 loop trained one batch more, and it is saved there, where the 201
 from __future__ import annotations
 
 import math
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,8 +17,8 @@ from typing import Any, Protocol
 from alexnet_archive.batches import Batch, Provider
 from alexnet_archive.checkpoints import Checkpoint, Line, OptionRow, Position, line_of, save
 from alexnet_archive.engines.base import BatchResult, Engine
-from alexnet_archive.errors import CheckpointError, NonFiniteError
-from alexnet_archive.training.events import BatchTrained, Changed, Costs, Event, Finished, Saved, Stopped, Tested
+from alexnet_archive.errors import CheckpointError, NonFiniteError, WriteError
+from alexnet_archive.training.events import BatchTrained, Changed, Costs, Event, Finished, Saved, SaveFailed, Stopped, Tested
 from alexnet_archive.training.testing import test_range
 from alexnet_archive.training.weights import weight_summary
 
@@ -150,7 +151,11 @@ class Trainer:
     # -- the loop ----------------------------------------------------------------------------------------------------
 
     def run(self) -> Finished | Stopped:
-        """Train until the last epoch is done, or until `stop` asks for a checkpoint. Returns the last event."""
+        """Train until the last epoch is done, or until `stop` asks for a checkpoint. Returns the last event.
+
+        A save that fails on the way is reported, and the run goes on. Raises WriteError when the last one fails: its message
+        says where the checkpoint was put instead.
+        """
         started = time.perf_counter()
         saved: Path | None = None
         while self.position.epoch <= self.plan.epochs:
@@ -169,7 +174,7 @@ class Trainer:
                 return self._stop()
             saved = self._batch_done(batch, result.cases, time.perf_counter() - begun)
         if saved is None:
-            saved = self._save()
+            saved = self._save_at_last()
         finished = Finished(saved, len(self.train_outputs), time.perf_counter() - started, self.cases_per_second)
         self.report(finished)
         return finished
@@ -220,7 +225,8 @@ class Trainer:
         self.engine.sync()
         if self.test is not None:
             self._test(done)
-        return self._save()
+        saved = self._save()
+        return saved.path if isinstance(saved, Saved) else None
 
     def _test(self, trained: Position) -> None:
         assert self.test is not None
@@ -242,15 +248,46 @@ class Trainer:
     # -- saving ------------------------------------------------------------------------------------------------------
 
     def _stop(self) -> Stopped:
-        path = self._save()
+        path = self._save_at_last()
         event = Stopped(path, self.position.epoch, self.position.batch, self.position.minibatch)
         self.report(event)
         return event
 
-    def _save(self) -> Path:
+    def _save(self) -> Saved | SaveFailed:
+        """Save where the run saves, and report that, or that it failed."""
+        event: Saved | SaveFailed
+        try:
+            event = Saved(self._save_in(self.plan.save_folder))
+        except (WriteError, OSError) as error:
+            last = self._before(self.position)
+            path = self.plan.save_folder / f"{last.epoch}.{last.batch}"
+            event = SaveFailed(path, last.epoch, last.batch, str(error))
+        self.report(event)
+        return event
+
+    def _save_at_last(self) -> Path:
+        """As `_save`; when that fails, save into the temporary folder and raise WriteError, which says so."""
+        saved = self._save()
+        if isinstance(saved, Saved):
+            return saved.path
+        folder, told = self.plan.save_folder, "its last checkpoint could not be written where the run saves"
+        try:
+            elsewhere = self._save_in(Path(tempfile.mkdtemp(prefix="alexnet-archive-")) / folder.name)
+        except (WriteError, OSError) as error:
+            raise WriteError(
+                f"{told}, nor into the temporary folder", path=folder, found=error,
+                remedy=f"make room and go on with the newest checkpoint in {folder}; TMPDIR names another temporary folder",
+            ) from error  # fmt: skip
+        self.report(Saved(elsewhere))
+        raise WriteError(
+            f"{told}: it is kept as {elsewhere}", path=elsewhere, expected=f"a file in {folder}", found=saved.why,
+            remedy=f"make room, move that file into {folder}, and go on with `train --resume`",
+        )  # fmt: skip
+
+    def _save_in(self, folder: Path) -> Path:
         self.engine.sync()
         path = save(
-            self.plan.save_folder,
+            folder,
             self.checkpoint(),
             self.plan.options,
             max_megabytes=self.plan.max_megabytes,
@@ -258,7 +295,6 @@ class Trainer:
             zipped=self.plan.zipped,
         )
         self.line = line_of(path) or self.line
-        self.report(Saved(path))
         return path
 
     def checkpoint(self) -> Checkpoint:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import queue
 import random
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent import futures
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -76,6 +78,12 @@ def test_a_lock_is_broken_by_an_interrupt_that_nobody_holds_back() -> None:
     with pytest.raises(RuntimeError, match="release") as caught:
         waited(threading.Condition(PressedOnRelease(press)))  # type: ignore[arg-type]
     assert interrupts.caused(caught.value)
+
+
+def test_the_files_that_hold_locks_are_those_of_this_python() -> None:
+    for function in (threading.Condition.wait, queue.Queue.get, futures.wait, ThreadPoolExecutor.submit):
+        name = function.__code__.co_filename
+        assert name in interrupts._FILES or name.startswith(interrupts._FOLDER)
 
 
 def test_an_interrupt_inside_a_lock_waits_for_the_end_of_the_block() -> None:

@@ -66,6 +66,7 @@ def convert(
     if out == source or out.is_relative_to(source):
         raise UserInputError("the output folder lies inside the source", path=out, remedy="choose a folder outside it")
     files.make_folder(out)
+    files.require_writable(out, folder=True)
     with journal.only_one(out):
         progress(0, None, "listing pictures")
         inventory = read_source(source, options)

@@ -9,6 +9,7 @@ import click
 
 from alexnet_archive.cli.shared import Between, GroupedCommand, emit_json, json_option, option, progress_bar
 from alexnet_archive.errors import UserInputError
+from alexnet_archive.files import require_writable
 
 if TYPE_CHECKING:
     from alexnet_archive.compare import Behaviour, Course, Item
@@ -119,6 +120,8 @@ def behaviour(
     from alexnet_archive.exhibit.behaviour import write_behaviour_page
     from alexnet_archive.runs import CaseRequest, compare_engines
 
+    if html is not None:
+        require_writable(html)
     given["updates"] = _counts(given["updates"])
     given["boards"] = _counts(given["boards"]) if given["boards"] else []
     with progress_bar("comparing") as bar:
