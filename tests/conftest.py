@@ -4,10 +4,12 @@ raises if one tries. Property tests draw the same examples in every run, and exh
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import socket
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,10 @@ EXHAUSTIVE = "ALEXNET_ARCHIVE_EXHAUSTIVE"
 
 # As many test processes as processors, each with threads of its own: those that wait must not spin meanwhile.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+# Commands and workers would compile every module anew where nothing compiled is kept.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # A run is repeatable: each property draws the same examples every time, and none fails because the machine was busy.
 # `make test SEARCH=SEED` draws others; the seed is printed at the top of its output.
@@ -86,6 +92,7 @@ def find_python2() -> str | None:
     return None
 
 
+@functools.cache
 def _has_numpy(python: str) -> bool:
     try:
         done = subprocess.run([python, "-c", "import sys, numpy; assert sys.version_info[0] == 2"], capture_output=True)

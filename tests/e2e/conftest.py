@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from alexnet_archive import batches, paths
+from tests import warm
 from tests.conftest import ROOT, find_python2
 
 STANDIN = ROOT / "tests" / "standin"
@@ -37,9 +38,7 @@ def command(*arguments: str | Path, root: Path, status: int = 0) -> subprocess.C
     """Run `alexnet-archive` as a user would."""
     environment = {**os.environ, paths.ROOT_VARIABLE: str(root), "ALEXNET_ARCHIVE_PYTHON2": find_python2() or ""}
     environment.pop("ALEXNET_ARCHIVE_SEED", None)
-    done = subprocess.run(
-        [COMMAND, *map(str, arguments)], capture_output=True, text=True, env=environment, cwd=root, timeout=500
-    )
+    done = warm.run([*map(str, arguments)], environment=environment, cwd=root, timeout=500)
     assert done.returncode == status, f"status {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done
 

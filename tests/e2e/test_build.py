@@ -94,18 +94,6 @@ def test_nothing_acquired_and_one_altered_byte(built: Path, tmp_path: Path) -> N
     assert not (root / "build" / "host-cpu" / "module").exists()
 
 
-def test_a_release_with_an_error_names_line_chain_and_section(variant: Callable[[str, str], Path]) -> None:
-    text = (STANDIN / "include" / "layer.cuh").read_text()
-    text = text.replace("NVMatrix _acts, _grad;", "NVMatrix _acts, _grad; void f() { _acts.noSuchThing(1); }")
-    root = variant("include/layer.cuh", text)
-    done = command("build", "--json", root=root, status=50)
-    found = json.loads(done.stdout)["diagnostics"]
-    first = next(item for item in found if "noSuchThing" in item["message"])
-    assert first["file"] == "original/include/layer.cuh" and first["line"] > 50 and first["chain"]
-    assert all(item.startswith("original/") for item in first["chain"])
-    assert "report it" in done.stderr and "noSuchThing" in done.stderr
-
-
 def test_a_new_symbol_that_nobody_has_is_named_with_who_needs_it(variant: Callable[[str, str], Path]) -> None:
     text = (STANDIN / "src" / "kernels.cu").read_text()
     text = text.replace("void scoreLabels(", "float convTheUnheardOf(NVMatrix& a);\nvoid scoreLabels(", 1)
@@ -167,6 +155,19 @@ def test_no_blas_says_how_to_get_one(variant: Callable[[str, str], Path], monkey
     monkeypatch.setenv("COMPANION_BLAS_LIBRARY", "/no/such/blas.so")
     done = command("build", root=root, status=53)
     assert "BLAS" in done.stderr and "alexnet-archive[build]" in done.stderr
+
+
+def test_a_release_with_an_error_names_line_chain_and_section(variant: Callable[[str, str], Path]) -> None:
+    # Last of those that build here: with a header that changes, no object of any unit is of use to the next.
+    text = (STANDIN / "include" / "layer.cuh").read_text()
+    text = text.replace("NVMatrix _acts, _grad;", "NVMatrix _acts, _grad; void f() { _acts.noSuchThing(1); }")
+    root = variant("include/layer.cuh", text)
+    done = command("build", "--json", root=root, status=50)
+    found = json.loads(done.stdout)["diagnostics"]
+    first = next(item for item in found if "noSuchThing" in item["message"])
+    assert first["file"] == "original/include/layer.cuh" and first["line"] > 50 and first["chain"]
+    assert all(item.startswith("original/") for item in first["chain"])
+    assert "report it" in done.stderr and "noSuchThing" in done.stderr
 
 
 def test_no_python_2_says_how_to_get_one(built: Path) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from tests import warm
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 SIDE, BORDER = 20, 2
@@ -45,10 +46,7 @@ def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def command() -> Callable[..., subprocess.CompletedProcess[str]]:
     def run(*words: str, check: int | None = 0, timeout: float = 120) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "alexnet_archive", *words], capture_output=True, text=True, timeout=timeout,
-            env={**os.environ, "COLUMNS": "160"},
-        )  # fmt: skip
+        done = warm.run(words, environment={**os.environ, "COLUMNS": "160"}, timeout=timeout)
         assert check is None or done.returncode == check, done.stdout + done.stderr
         return done
 
