@@ -7,14 +7,17 @@ from alexnet_archive.batches.codec import PictureError
 from alexnet_archive.batches.provider import Batch, Provider, ProviderOptions
 from alexnet_archive.batches.providers import PROVIDERS, open_provider
 from alexnet_archive.batches.store import (
+    JPEG_PROVIDER,
     META_NAME,
     batch_numbers,
     batch_path,
+    default_provider,
     has_labels,
     numbers_by_role,
     read_batch,
     read_meta,
     read_predictions,
+    roles_in,
     unlabelled,
     write_batch,
     write_meta,
@@ -22,6 +25,7 @@ from alexnet_archive.batches.store import (
 )
 
 __all__ = [
+    "JPEG_PROVIDER",
     "META_NAME",
     "PROVIDERS",
     "Batch",
@@ -30,12 +34,14 @@ __all__ = [
     "ProviderOptions",
     "batch_numbers",
     "batch_path",
+    "default_provider",
     "has_labels",
     "numbers_by_role",
     "open_provider",
     "read_batch",
     "read_meta",
     "read_predictions",
+    "roles_in",
     "unlabelled",
     "write_batch",
     "write_meta",
