@@ -161,7 +161,9 @@ def _declared(tags: Any) -> tuple[float, float] | None:
 def _to_bytes(
     values: NDArray[Any], whole: tuple[float, float], declared: tuple[float, float] | None, rules: Rules
 ) -> tuple[Bytes, str, str]:
-    """Samples as bytes, a phrase that says how, and one that says what they were. `whole` is the range of the type, `declared` what the file says.
+    """Samples as bytes, a phrase that says how, and one that says what they were.
+
+    `whole` is the range of the type, `declared` what the file says.
 
     Whole numbers over all of their type keep their eight highest bits, as colours of 16 bits do when they are decoded.
     """

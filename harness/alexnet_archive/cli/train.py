@@ -48,6 +48,9 @@ def run_options(function: Callable[..., None]) -> Callable[..., None]:
 @click.command(cls=GroupedCommand, epilog=EPILOG)
 @run_options
 @option("--pad-classes", is_flag=True, help="declare classes that the data do not name as unused", group="data")
+@option("--classes", type=Between(1), default=None, metavar="INT", group="network",
+        help="our own nets: units of the output layer")
+@option("--classes-from-data", is_flag=True, group="network", help="our own nets: as many units as the data name classes")
 @option("--init-from", metavar="PATH", help="begin with the weights of a checkpoint or run, by layer name and shape",
         group="network")
 @option("--lenient", is_flag=True, help="follow the intention of layer files the release's parser refuses", group="network")
@@ -94,7 +97,8 @@ def run_options(function: Callable[..., None]) -> Callable[..., None]:
 def train(
     engine: str, toolchain: str | None, flavour: str, variant: str | None, seed: int | None, steps: Path | None,
     replay: str | None, as_filed: bool, log_file: Path | None, lenient: bool, pad_classes: bool, init_from: str | None,
-    init_module: tuple[Path, ...], keep: str | None, estimate: bool, transfers: bool, as_json: bool, **typed: Any,
+    init_module: tuple[Path, ...], keep: str | None, estimate: bool, transfers: bool, as_json: bool,
+    classes: int | None, classes_from_data: bool, **typed: Any,
 ) -> None:  # fmt: skip
     """Train a network from its layer files; resumes with --resume.
 
@@ -104,7 +108,7 @@ def train(
 
     request = runs.Request.from_texts(
         typed, seed=seed, lenient=lenient, pad_classes=pad_classes, init_from=init_from, init_modules=init_module,
-        keep=_kept(keep), steps=steps, replay=replay, as_filed=as_filed,
+        classes=classes, classes_from_data=classes_from_data, keep=_kept(keep), steps=steps, replay=replay, as_filed=as_filed,
         engine=runs.EngineChoice(engine, flavour, toolchain, variant),  # type: ignore[arg-type]
     )  # fmt: skip
     if (steps or replay) and (request.check_grads or request.test_only):

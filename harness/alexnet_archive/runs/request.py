@@ -61,7 +61,8 @@ class Request:
     `layers` is a definition by path or name; `resume` a checkpoint or run folder, which brings its own network; `init_from`
     one whose weights a new run begins with. Ranges are batch numbers, `minibatch` is in cases, `test_frequency` in batches,
     `max_megabytes` the budget of the run folder, `keep` how many checkpoints stay in it. `pad_classes` declares classes that
-    the data do not name as unused, up to the network's. `steps` is a file with a course of changes, `replay` a run of 2012
+    the data do not name as unused, up to the network's; `classes` and `classes_from_data` give one of our own nets an output
+    layer of so many units, or of as many as the data name. `steps` is a file with a course of changes, `replay` a run of 2012
     whose history is followed; `as_filed` takes a released parameter file as it stands, and ends the course of a run that is
     resumed. `boards` are device ordinals of the native engine. Values are judged when the request is opened, and raise
     UserInputError then.
@@ -86,6 +87,8 @@ class Request:
     pca_noise: float | None = None
     scalar_mean: float | None = None
     pad_classes: bool = False
+    classes: int | None = None
+    classes_from_data: bool = False
 
     epochs: int | None = None
     minibatch: int | None = None

@@ -109,7 +109,7 @@ def packed(folder: Path, version: str, training: Small, test: Small, zipped: boo
             member = tarfile.TarInfo(f"{FOLDERS[version]}/{name}")
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
-    path = folder / ({"python10": "cifar-10-python", "binary10": "cifar-10-binary", "python100": "cifar-100-python",
-                      "binary100": "cifar-100-binary"}.get(version, "cifar-10-py-colmajor") + ".tar" + ".gz" * zipped)  # fmt: skip
+    name = FOLDERS[version].replace("batches-py", "python").replace("batches-bin", "binary")
+    path = folder / (name + (".tar.gz" if zipped else ".tar"))
     path.write_bytes(gzip.compress(stream.getvalue(), 1) if zipped else stream.getvalue())
     return path

@@ -6,6 +6,7 @@ import functools
 import gzip
 import io
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,22 @@ def test_pictures_classes_mean_and_provider_are_those_of_the_source(tmp_path: Pa
             data, labels, hot = provider.next().matrices
             np.testing.assert_array_equal(data + meta["data_mean"], part.rows.T.astype(np.float32))
             assert labels[0].tolist() == part.labels and (hot.argmax(axis=0) == part.labels).all()
+
+
+@pytest.mark.python2
+def test_python2_reads_the_folder_as_its_programs_do(tmp_path: Path, python2: Callable[..., str]) -> None:
+    training, test = sets(False)
+    converted(cifars.write(tmp_path, "binary10", training, test), tmp_path / "out")
+    code = """
+import cPickle, sys, numpy as np
+meta = cPickle.load(open(sys.argv[1] + '/batches.meta', 'rb'))
+batch = cPickle.load(open(sys.argv[1] + '/data_batch_1', 'rb'))
+assert meta['label_names'][9] == 'truck' and type(batch['labels']) is list and type(batch['labels'][0]) is int
+centred = np.require(batch['data'] - meta['data_mean'], np.single, 'C')
+assert batch['data'].dtype == np.uint8 and centred.shape == (3072, 20)
+print(int(batch['data'].sum()))
+"""
+    assert int(python2(code, str(tmp_path / "out"))) == int(training.part(0, 5).rows.sum())
 
 
 def test_workers_make_the_same_bytes_and_a_killed_run_goes_on(tmp_path: Path) -> None:

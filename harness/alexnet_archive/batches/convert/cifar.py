@@ -179,4 +179,3 @@ def add_labelled(inventory: Inventory, role: str, container: str, labels: list[A
             inventory.findings.append(Finding(f"{container}[{index}]", "no class", reason))
         else:
             inventory.pictures[role].add(f"{container}[{index}]", raw, container=container, offset=index, size=form)
-
