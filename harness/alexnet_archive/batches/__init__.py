@@ -10,13 +10,16 @@ from alexnet_archive.batches.provider import Batch, Provider, ProviderOptions
 from alexnet_archive.batches.providers import PROVIDERS, open_provider
 from alexnet_archive.batches.reorder import meta_digests, reordered_meta, write_reordered
 from alexnet_archive.batches.store import (
+    JPEG_PROVIDER,
     META_NAME,
     batch_numbers,
     batch_path,
+    default_provider,
     has_labels,
     numbers_by_role,
     read_batch,
     read_meta,
+    roles_in,
     unlabelled,
     write_batch,
     write_meta,
@@ -24,6 +27,7 @@ from alexnet_archive.batches.store import (
 from alexnet_archive.batches.submission import Submission, require_entry, submission_writer
 
 __all__ = [
+    "JPEG_PROVIDER",
     "About",
     "META_NAME",
     "PROVIDERS",
@@ -37,6 +41,7 @@ __all__ = [
     "about_data",
     "batch_numbers",
     "batch_path",
+    "default_provider",
     "has_labels",
     "meta_digests",
     "numbers_by_role",
@@ -48,6 +53,7 @@ __all__ = [
     "read_predictions",
     "reordered_meta",
     "require_entry",
+    "roles_in",
     "stored_pictures",
     "submission_writer",
     "unlabelled",

@@ -69,6 +69,7 @@ class Checker:
         self.meta: dict[str, Any] = {}
         self.side = 0
         self.counts: Counter[int] = Counter()
+        self.published = ""
         self.unsound: set[str] = set()
         self.unlabelled: Counter[str] = Counter()
         self.highest = -1.0
@@ -77,8 +78,10 @@ class Checker:
     def run(self, progress: Progress = lambda done, total, text: None) -> list[Fault]:
         """Check everything, or only what `info` needs when `decode` is False."""
         self._check_meta()
+        if self.published:
+            return self.faults
         self._check_folder()
-        roles = store.numbers_by_role(self.numbers)
+        roles = store.roles_in(self.meta, self.numbers)
         images = dict.fromkeys(roles, 0)
         for done, number in enumerate(self.numbers):
             progress(done, len(self.numbers), f"data_batch_{number}")
@@ -107,6 +110,11 @@ class Checker:
         except ArchiveError as error:
             self.fault(name, "unreadable", str(error))
             return  # what it alone decides is then not held against every picture
+        self.published = store.published_form(self.meta)
+        if self.published:
+            self.summary.format = self.published
+            self.fault(name, "form", f"{self.published}, no data folder: `alexnet-archive convert` makes one of it")
+            return
         for key, expected, found in list(store.meta_faults(self.meta)):
             self.fault(name, "meta", f"{key} must be {_article(expected)}, not {kinds.shown(found)}")
             del self.meta[key]
@@ -168,7 +176,7 @@ class Checker:
         if not self.numbers:
             self.fault(".", "empty", "there is no data_batch_N file")
         for name, first in (("training", 1), ("validation", store.VALIDATION_FROM), ("test", store.TEST_FROM)):
-            members = store.numbers_by_role(self.numbers)[name]
+            members = store.roles_in(self.meta, self.numbers)[name]
             missing = sorted(set(range(first, members[-1] + 1)) - set(members)) if members else []
             if missing:
                 shown = ", ".join(map(str, missing[:5])) + (" ..." if len(missing) > 5 else "")

@@ -88,8 +88,8 @@ def from_array(values: NDArray[Any], rules: Rules) -> tuple[Bytes, list[str]]:
     if values.dtype == np.bool_:
         values, told = values.astype(np.uint8) * np.uint8(255), ["1-bit samples"]
     elif values.dtype != np.uint8:
-        values, phrase = _to_bytes(values, _of_type(values.dtype), None, rules)
-        told = [phrase]
+        values, how, _ = _to_bytes(values, _of_type(values.dtype), None, rules)
+        told = [how]
     colours = values[..., : channels - 1] if channels in (2, 4) else values
     rgb = np.ascontiguousarray(np.broadcast_to(colours, (height, width, 3)))
     if channels in (2, 4) and values[..., -1].min() < 255:
@@ -121,12 +121,12 @@ def _numbers(picture: Image.Image, rules: Rules) -> tuple[Image.Image, Bytes | N
     """A picture of one channel of wide or floating-point samples: (grey, alpha if a sample is declared transparent, phrase)."""
     values, tags = np.asarray(picture), getattr(picture, "tag_v2", {})
     whole, values = _meaning(picture, values, tags)
-    grey, phrase = _to_bytes(values, whole, _declared(tags), rules)
+    grey, *told = _to_bytes(values, whole, _declared(tags), rules)
     key = picture.info.get("transparency")
     alpha = np.where(values == key, 0, 255).astype(np.uint8) if isinstance(key, int) else None
     if tags.get(PHOTOMETRIC) == 0:
-        grey, phrase = 255 - grey, phrase + ", white is 0"
-    return Image.fromarray(grey), alpha, f"{phrase} ({picture.format})"
+        grey, told = 255 - grey, [*told, "white is 0"]
+    return Image.fromarray(grey), alpha, f"{', '.join(told)} ({picture.format})"
 
 
 def _meaning(picture: Image.Image, values: NDArray[Any], tags: Any) -> tuple[tuple[float, float], NDArray[Any]]:
@@ -160,8 +160,10 @@ def _declared(tags: Any) -> tuple[float, float] | None:
 
 def _to_bytes(
     values: NDArray[Any], whole: tuple[float, float], declared: tuple[float, float] | None, rules: Rules
-) -> tuple[Bytes, str]:
-    """Samples as bytes, and a phrase that says how. `whole` is the range of the type, `declared` what the file says.
+) -> tuple[Bytes, str, str]:
+    """Samples as bytes, a phrase that says how, and one that says what they were.
+
+    `whole` is the range of the type, `declared` what the file says.
 
     Whole numbers over all of their type keep their eight highest bits, as colours of 16 bits do when they are decoded.
     """
@@ -180,8 +182,8 @@ def _to_bytes(
         scaled = np.floor((wide - low) * (256 / (high - low + 1)))
     else:
         scaled = np.floor((np.clip(wide, low, high) - low) / (high - low) * 255 + 0.5)
-    phrase = f"{kind} samples: {low:.10g} to {high:.10g} became 0 to 255, they run from {least:.10g} to {most:.10g}"
-    return scaled.astype(np.uint8), phrase
+    how = f"{kind} samples: {low:.10g} to {high:.10g} became 0 to 255"
+    return scaled.astype(np.uint8), how, f"they run from {least:.10g} to {most:.10g}"
 
 
 def _bits(picture: Image.Image, data: bytes) -> tuple[int, str]:

@@ -16,6 +16,8 @@ from alexnet_archive import files, kinds, pickles
 from alexnet_archive.errors import ArchiveError, BatchFileError
 
 META_NAME = "batches.meta"
+JPEG_PROVIDER = "inet-lr-cropped-jpeg"
+"""AlexNet's own."""
 KEYS = Path(__file__).parent / "keys.toml"
 TRAINING_FROM, VALIDATION_FROM, TEST_FROM, TEST_END = 1, 2000, 3000, 4000
 
@@ -47,6 +49,23 @@ def numbers_by_role(numbers: Sequence[int]) -> dict[str, list[int]]:
         "validation": [n for n in numbers if VALIDATION_FROM <= n < TEST_FROM],
         "test": [n for n in numbers if n >= TEST_FROM],
     }
+
+
+def roles_in(meta: Mapping[str, Any], numbers: Sequence[int]) -> dict[str, list[int]]:
+    """Batch numbers by role; of the published column-major CIFAR-10, six batches whose last is for testing, as meant there."""
+    roles = numbers_by_role(numbers)
+    if default_provider(meta) == "cifar" and "dp_type" not in meta and list(numbers) == list(range(1, 7)):
+        return {"training": list(numbers[:5]), "validation": [], "test": [6]}
+    return roles
+
+
+def default_provider(meta: Mapping[str, Any]) -> str:
+    """The provider for a folder where none is named: its own word, else `cifar` for what only CIFAR's batches look like."""
+    named = meta.get("dp_type")
+    if named:
+        return text(named)
+    small = meta.get("num_vis", 3072) == 3072 and "data_mean" in meta
+    return "cifar" if small and not {"color_pca", "batch_size"} & set(meta) else JPEG_PROVIDER
 
 
 def text(value: Any) -> str:
@@ -91,6 +110,12 @@ def read_meta(folder: Path) -> dict[str, Any]:
     UnsafePickleError when it is damaged.
     """
     meta = stored_meta(folder)
+    if form := published_form(meta):
+        raise BatchFileError(
+            f"{folder} holds {form}, which no program of 2012 reads", path=Path(folder) / META_NAME,
+            expected="batches with their pictures in columns, and their mean", found="pictures in rows, and no mean",
+            remedy=f"make a data folder of it with `alexnet-archive convert {folder} OUT`",
+        )  # fmt: skip
     for key, expected, found in meta_faults(meta):
         raise BatchFileError(
             f"{key} of {META_NAME} is not what it must be", path=Path(folder) / META_NAME, expected=expected,
@@ -102,6 +127,12 @@ def read_meta(folder: Path) -> dict[str, Any]:
     if isinstance(meta.get("dp_type"), bytes):
         meta["dp_type"] = text(meta["dp_type"])
     return meta
+
+
+def published_form(meta: Mapping[str, Any]) -> str:
+    """What a `batches.meta` belongs to that is no data folder but a set as its publisher offers it; "" for any other."""
+    published = "num_cases_per_batch" in meta and "label_names" in meta and "data_mean" not in meta
+    return "CIFAR-10 in its Python version" if published else ""
 
 
 def meta_faults(meta: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:

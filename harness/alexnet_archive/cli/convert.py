@@ -11,22 +11,30 @@ from alexnet_archive.cli.shared import one_of_two, progress_bar
 from alexnet_archive.errors import Interrupted
 from alexnet_archive.files import json_text
 
-FOLDER = click.Path(path_type=Path, file_okay=False)
+FOLDER, FILE = click.Path(path_type=Path, file_okay=False), click.Path(path_type=Path, dir_okay=False, exists=True)
 EXAMPLES = """\b
 Example:
   alexnet-archive convert pictures/ --out data/ --size 64 --val-fraction 0.1
+  alexnet-archive convert cifar-10-python.tar.gz --out cifar/
+  alexnet-archive convert pictures/ --split split.csv --out data/ --size 64
   alexnet-archive convert imagenet-tars/ --out data/ --workers 8
   alexnet-archive convert imagenet-tars/ --out trial/ --limit 2048 --json
 """
 
 
 @click.command(epilog=EXAMPLES)
-@click.argument("source", type=FOLDER)
+@click.argument("source", type=click.Path(path_type=Path))
 @click.argument("place", metavar="[OUT]", required=False, type=FOLDER)
 @click.option("-o", "--out", type=FOLDER, metavar="PATH", help="Folder of the batch files (or as OUT).")
-@click.option("--size", default=256, metavar="8-4096", show_default=True, help="Side of the stored pictures, in pixels.")
+@click.option(
+    "--size", type=int, metavar="8-4096",
+    help="Side of the stored pictures, in pixels.  [default: 256; as they are for CIFAR and NumPy arrays]",
+)
 @click.option("--quality", default=85, metavar="1-100", show_default=True, help="JPEG quality; 2012 folders' names say 85.")
-@click.option("--batch-size", default=1024, metavar="1-65536", show_default=True, help="Pictures per batch file.")
+@click.option(
+    "--batch-size", type=int, metavar="1-65536",
+    help="Pictures per batch file.  [default: 1024; 10000 for CIFAR and arrays of up to 32 pixels]",
+)
 @click.option("--seed", default=0, metavar="INT", show_default=True, help="Seed of the training order and of --val-fraction.")
 @click.option(
     "--fit", type=click.Choice(["crop", "letterbox"]), default="crop", show_default=True,
@@ -34,6 +42,7 @@ Example:
 )  # fmt: skip
 @click.option("--limit", type=int, metavar="INT", help="At most this many pictures of each role, for trials.")
 @click.option("--val-fraction", default=0.0, metavar="0-1", show_default=True, help="Share of each class to hold out.")
+@click.option("--split", type=FILE, metavar="CSV", help="Table with the columns path, label, role; folders then play no part.")
 @click.option("--max-pixels", type=int, metavar="INT", help="Refuse pictures with more pixels.  [default: 89 million]")
 @click.option(
     "--background", type=click.IntRange(0, 255), nargs=3, default=(255, 255, 255), metavar="R G B", show_default="white",
@@ -56,6 +65,9 @@ def convert(
     **given: Any,
 ) -> None:  # fmt: skip
     """Turn the pictures of SOURCE into 2012 batch files in OUT, a folder given as an argument or with --out.
+
+    SOURCE is a folder of class folders, ImageNet or CIFAR as downloaded, packed or unpacked, batches of cuda-convnet or
+    cuda-convnet2, or NumPy arrays.
 
     Killed at any moment, the same command goes on where it stopped and ends with the same bytes.
     """

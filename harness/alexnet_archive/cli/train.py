@@ -47,6 +47,9 @@ def run_options(function: Callable[..., None]) -> Callable[..., None]:
 @run_options
 @option("--pad-classes", is_flag=True, help="declare classes that the data do not name as unused", group="data")
 @match_option()
+@option("--classes", type=Between(1), default=None, metavar="INT", group="network",
+        help="our own nets: units of the output layer")
+@option("--classes-from-data", is_flag=True, group="network", help="our own nets: as many units as the data name classes")
 @option("--init-from", metavar="PATH", help="begin with the weights of a checkpoint or run, by layer name and shape",
         group="network")
 @option("--abandon", is_flag=True, help="with --resume: leave behind what was saved after that checkpoint", group="network")
@@ -95,7 +98,7 @@ def train(
     engine: str, toolchain: str | None, flavour: str, variant: str | None, seed: int | None, steps: Path | None,
     replay: str | None, as_filed: bool, log_file: Path | None, lenient: bool, pad_classes: bool, match_classes: bool,
     init_from: str | None, abandon: bool, init_module: tuple[Path, ...], keep: str | None, estimate: bool, transfers: bool,
-    as_json: bool, **typed: Any,
+    as_json: bool, classes: int | None, classes_from_data: bool, **typed: Any,
 ) -> None:  # fmt: skip
     """Train a network from its layer files; resumes with --resume.
 
@@ -105,7 +108,8 @@ def train(
 
     request = runs.Request.from_texts(
         typed, seed=seed, lenient=lenient, pad_classes=pad_classes, match_classes=match_classes, init_from=init_from,
-        init_modules=init_module, abandon=abandon, keep=_kept(keep), steps=steps, replay=replay, as_filed=as_filed,
+        init_modules=init_module, abandon=abandon, classes=classes, classes_from_data=classes_from_data, keep=_kept(keep),
+        steps=steps, replay=replay, as_filed=as_filed,
         engine=runs.EngineChoice(engine, flavour, toolchain, variant),  # type: ignore[arg-type]
     )  # fmt: skip
     if (steps or replay) and (request.check_grads or request.test_only):

@@ -18,6 +18,7 @@ from alexnet_archive.layerdefs.definition import DefinitionReader
 from alexnet_archive.layerdefs.finding import NetFacts, our_nets
 from alexnet_archive.layerdefs.model import DataShape
 from alexnet_archive.layerdefs.parameters import read_layer_file
+from alexnet_archive.layerdefs.widening import output_layer
 
 SIDES = range(8, 513)
 PUBLISHED_SIDE, PUBLISHED_CLASSES = 224, 1000
@@ -130,16 +131,31 @@ def accepted_classes(definition: Path, *, side: int | None = None, channels: int
 
 
 def declared_facts(definition: Path) -> NetFacts | None:
-    """What one of our nets declares for itself, for that net and any copy with the same sections, whatever its name."""
+    """What one of our nets declares for itself, for that net and any copy with the same sections, whatever its name.
+
+    A copy may have another number of classes, and then says so.
+    """
     try:
-        sections = _sections(definition)
+        sections, classes = _without_classes(sections_of(definition))
     except LayerFileError:
         return None
-    ours = (facts for facts in our_nets().values() if _sections(paths.nets() / f"{facts.name}.cfg") == sections)
-    return next(ours, None)
+    for facts in our_nets().values():
+        if _without_classes(sections_of(paths.nets() / f"{facts.name}.cfg"))[0] == sections:
+            return replace(facts, classes=classes or facts.classes)
+    return None
 
 
-def _sections(definition: Path) -> dict[str, dict[str, str]]:
+def _without_classes(sections: dict[str, dict[str, str]]) -> tuple[dict[str, dict[str, str]], int]:
+    """(Sections without the units of the output layer, how many those are)."""
+    layer = output_layer(sections)
+    if layer is None:
+        return sections, 0
+    outputs = int(sections[layer]["outputs"])
+    return {**sections, layer: {**sections[layer], "outputs": ""}}, outputs
+
+
+def sections_of(definition: Path) -> dict[str, dict[str, str]]:
+    """Section -> key -> text of a definition. Raises LayerFileError for a file that is not there or has none."""
     collector = Collector()
     ini = read_layer_file(Path(definition), collector, what="definition")
     collector.raise_if_any(definition)

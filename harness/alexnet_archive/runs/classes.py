@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from alexnet_archive import batches
+from alexnet_archive import batches, paths
 from alexnet_archive.checkpoints import Checkpoint
-from alexnet_archive.errors import LayerFileError
-from alexnet_archive.layerdefs import DataShape, Fitting, cropped_shape, side_of
+from alexnet_archive.errors import LayerFileError, UserInputError
+from alexnet_archive.layerdefs import DataShape, Fitting, NetFacts, cropped_shape, declared_facts, our_nets, side_of
+from alexnet_archive.layerdefs.fitting import sections_of
+from alexnet_archive.layerdefs.widening import output_layer, write_widened
+from alexnet_archive.runs.events import Notice, Report
 from alexnet_archive.runs.fitting import picture_side
-from alexnet_archive.runs.locate import locate_definition
+from alexnet_archive.runs.locate import locate_definition, locate_parameters
 from alexnet_archive.runs.request import Request
 
 RECORD = "named_classes"
@@ -38,9 +41,10 @@ def class_remedy(definition: str | Path, shape: DataShape) -> str | None:
     if not counts or shape.num_classes in counts:
         return None
     padded = padded_classes(definition, shape)
-    unused = f"train with --pad-classes, which leaves {padded - shape.num_classes} of them unused, or " if padded else ""
+    ways = f"train with --classes-from-data, which gives it {shape.num_classes} units, or " if _ours(Path(definition)) else ""
+    ways += f"train with --pad-classes, which leaves {padded - shape.num_classes} of them unused, or " if padded else ""
     return (
-        f"the net has units for {' or '.join(map(str, counts))} classes and the data have {shape.num_classes}: {unused}begin a "
+        f"the net has units for {' or '.join(map(str, counts))} classes and the data have {shape.num_classes}: {ways}begin a "
         f"net of your own with `alexnet-archive layers new my-net --from {definition}`, set outputs={shape.num_classes} in the "
         "layer below its softmax, and train that"
     )
@@ -60,6 +64,55 @@ def require_classes(definition: Path, folder: Path, provider: str, border: int) 
         raise LayerFileError(
             "the network and the data differ in classes", path=definition, found=shape.num_classes, remedy=remedy
         )
+
+
+def with_own_classes(request: Request, report: Report) -> Request:
+    """The request with a net of ours that has as many classes as were asked for, written beside the run; says so.
+
+    Raises UserInputError for a run that has its network already, and for data without class names; LayerFileError for a
+    definition that is none of ours, with what there is for it instead.
+    """
+    if not (request.classes or request.classes_from_data):
+        return request
+    option = "--classes-from-data" if request.classes_from_data else "--classes"
+    if request.resume or not request.layers or (request.classes and request.classes_from_data):
+        raise UserInputError(
+            f"{option} belongs to a new run, and one of the two is enough", expected="--layers, and --classes or the data's",
+            remedy="begin a new run with --layers; --init-from takes the weights of another",
+        )  # fmt: skip
+    count = request.classes or _named_by(request)
+    definition = locate_definition(str(request.layers))
+    facts, layer = _ours(definition), output_layer(sections_of(definition))
+    if facts is None or layer is None:
+        fitting = Fitting(definition, lenient=request.lenient)
+        shape = cropped_shape(fitting.side() or 0, count)
+        raise LayerFileError(
+            f"{option} sets the output layer of our own nets only, and {definition.name} is none", path=definition,
+            expected=", ".join(our_nets()), found=definition.name,
+            remedy=class_remedy(definition, shape) or f"leave {option} out: the net has {count} classes",
+        )  # fmt: skip
+    if facts.classes == count:
+        return request
+    folder = Path(request.save or ".")
+    made = write_widened(definition, locate_parameters(definition, str(request.params or "")), layer, count, folder)
+    report(Notice(f"{layer} of {facts.name} has {count} units instead of {facts.classes}: {made.definition}"))
+    return request.replace(layers=made.definition, params=made.parameters)
+
+
+def _ours(definition: Path) -> NetFacts | None:
+    """What one of our nets declares, None for any other definition: the files of the release are left as they are."""
+    released = definition.resolve().is_relative_to(paths.original_source().resolve())
+    return None if released else declared_facts(definition)
+
+
+def _named_by(request: Request) -> int:
+    names = batches.read_meta(Path(request.data)).get("label_names") if request.data else None
+    if not names:
+        raise UserInputError(
+            "there are no data whose classes could be counted", found=request.data or "no data folder",
+            remedy="name the data with --data, or give --classes N",
+        )  # fmt: skip
+    return len(names)
 
 
 def declare_classes(values: dict[str, Any], request: Request) -> tuple[int, list[str]]:

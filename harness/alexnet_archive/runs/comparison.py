@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from alexnet_archive import paths, training
-from alexnet_archive.batches import read_meta
+from alexnet_archive.batches import default_provider, read_meta
 from alexnet_archive.compare import (
     Behaviour,
     Case,
@@ -25,7 +25,6 @@ from alexnet_archive.files import make_folder, require_writable
 from alexnet_archive.layerdefs import side_of
 from alexnet_archive.runs.classes import padded_classes, shape_of_folder
 from alexnet_archive.runs.comparands import SIDES, Comparand, about, comparand
-from alexnet_archive.runs.data import DEFAULT_PROVIDER
 from alexnet_archive.runs.fitting import border_for, input_of
 from alexnet_archive.runs.locate import locate_definition, locate_parameters
 from alexnet_archive.runs.sources import PHOTOGRAPHS, photographs_for
@@ -143,7 +142,7 @@ def _as_built(file: Path, side: Comparand) -> Path:
 def _pictures(request: CaseRequest, definition: Path, padding: bool) -> tuple[Any, int]:
     """(pictures, number of classes): those of a data folder, with `padding` as many as the net has units; else synthetic."""
     if request.data is not None:
-        provider = request.data_provider or read_meta(request.data).get("dp_type") or DEFAULT_PROVIDER
+        provider = request.data_provider or default_provider(read_meta(request.data))
         choice = border_for(definition, request.data, str(provider), given=request.crop_border)
         pictures, classes = pictures_of(request.data, str(provider), choice.border, request.minibatch)
         if padding:  # both sides count errors over all units: they are given the same definition of the data

@@ -12,8 +12,6 @@ from alexnet_archive.batches import Provider
 from alexnet_archive.errors import ArchiveError, BatchFileError, UserInputError
 from alexnet_archive.layerdefs import DataShape
 
-DEFAULT_PROVIDER = "inet-lr-cropped-jpeg"
-
 
 @dataclass
 class Data:
@@ -73,8 +71,8 @@ def complete_data_options(values: dict[str, Any]) -> tuple[Path | None, str, boo
         folder = folder.absolute()  # a checkpoint is not always opened where it was made
         values["data_path"] = str(folder)
         meta = read_meta_of_run(folder)
-        values["dp_type"] = values["dp_type"] or meta.get("dp_type") or DEFAULT_PROVIDER
-        roles = batches.numbers_by_role(batches.batch_numbers(folder))
+        values["dp_type"] = values["dp_type"] or batches.default_provider(meta)
+        roles = batches.roles_in(meta, batches.batch_numbers(folder))
         values["train_batch_range"] = values["train_batch_range"] or roles["training"]
         values["test_batch_range"] = values["test_batch_range"] or roles["validation"] or roles["test"]
     return folder, values["dp_type"], dummy

@@ -21,6 +21,7 @@ from alexnet_archive.checkpoints import Checkpoint
 from alexnet_archive.engines.base import BatchResult
 from alexnet_archive.errors import NativeEngineError, UserInputError
 from alexnet_archive.files import make_folder
+from alexnet_archive.runs.classes import with_own_classes
 from alexnet_archive.runs.events import Notice, Progress, Report, Started, ignore
 from alexnet_archive.runs.opened import fresh_seed, open_run, resumed
 from alexnet_archive.runs.reference import MEASURED, plan_of, started_event
@@ -42,7 +43,7 @@ def estimate(request: Request, report: Report = ignore) -> RunEstimate:
     checkpoint, measured = resumed(request), _native if request.engine.native else _reference
     with (
         tempfile.TemporaryDirectory(prefix="alexnet-archive-") as place,
-        steered(request.replace(save=Path(place)), report, checkpoint) as (wanted, _),
+        steered(with_own_classes(request.replace(save=Path(place)), report), report, checkpoint) as (wanted, _),
     ):
         return measured(wanted, report, checkpoint)
 

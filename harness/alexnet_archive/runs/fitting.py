@@ -9,7 +9,7 @@ from alexnet_archive import batches
 from alexnet_archive.errors import LayerFileError
 from alexnet_archive.layerdefs import DataShape, Fitting, cropped_shape, declared_facts, ranges, side_of
 from alexnet_archive.layerdefs.fitting import PUBLISHED_CLASSES, PUBLISHED_SIDE
-from alexnet_archive.runs.data import DEFAULT_PROVIDER, data_shape
+from alexnet_archive.runs.data import data_shape
 
 DEFAULT_BORDER = 4
 """The release's own (python-and-data section 1.5.4)."""
@@ -103,7 +103,7 @@ def stored_side(folder: Path, provider: str | None = None) -> int | None:
     Raises BatchFileError for a folder that is none.
     """
     meta = batches.read_meta(folder)
-    kind = batches.PROVIDERS.get(provider or str(meta.get("dp_type") or DEFAULT_PROVIDER))
+    kind = batches.PROVIDERS.get(provider or batches.default_provider(meta))
     if kind is None or not getattr(kind, "crops_pictures", False):
         return None
     rows = meta.get("num_vis", 3072 if provider == "cifar-cropped" else 0)
@@ -162,7 +162,7 @@ def input_of(
 
 def _input_of_data(definition: Path, data: Path, crop_border: int | None, lenient: bool) -> Input:
     choice = border_for(definition, data, given=crop_border, lenient=lenient)
-    name = str(batches.read_meta(data).get("dp_type") or DEFAULT_PROVIDER)
+    name = batches.default_provider(batches.read_meta(data))
     options = batches.ProviderOptions(crop_border=choice.border)
     with batches.open_provider(name, data, None, test=True, options=options) as provider:
         return Input(data_shape(provider), choice.why or f"the data in {data}")

@@ -22,7 +22,6 @@ from alexnet_archive.layerdefs import Network
 from alexnet_archive.runs import averaging, comparison, verbs
 from alexnet_archive.runs import demo as demo_of
 from alexnet_archive.runs import pictures as pictures_of
-from alexnet_archive.runs.data import DEFAULT_PROVIDER
 from alexnet_archive.runs.events import Report, Stop, ignore, never
 from alexnet_archive.runs.fitting import input_of
 from alexnet_archive.runs.locate import locate_definition, locate_parameters
@@ -78,10 +77,11 @@ def demo_data(out: str | Path, *, seed: int = SEED) -> Path:
 
 
 def convert(
-    source: str | Path, out: str | Path, *, size: int = 256, batch_size: int = 1024, val_fraction: float = 0.0, seed: int = 0,
-    workers: int = 1, progress: Callable[[int, int | None, str], None] | None = None,
+    source: str | Path, out: str | Path, *, size: int | None = None, batch_size: int | None = None,
+    val_fraction: float = 0.0, seed: int = 0, workers: int = 1, progress: Callable[[int, int | None, str], None] | None = None,
 ) -> Path:  # fmt: skip
-    """Pictures in class folders, or ImageNet as downloaded, into batch files of `batch_size` pictures `size` pixels square.
+    """Pictures in class folders, ImageNet or CIFAR as downloaded, or NumPy arrays into batch files of `batch_size` pictures
+    `size` pixels square; None: 1024 and 256, for pictures that are numbers their own side (`ConvertOptions`).
 
     Returns `out`. Killed at any instant, the same call goes on. Pictures are converted by `workers` processes; with more
     than 1, a script must keep its own work under `if __name__ == "__main__":`, since each process reads it.
@@ -108,8 +108,7 @@ def open_data(
     folder = Path(folder)
     meta = batches.read_meta(folder)
     options = batches.ProviderOptions(crop_border=crop_border, seed=seed)
-    name = str(meta.get("dp_type") or DEFAULT_PROVIDER)
-    return batches.open_provider(name, folder, as_range(numbers), test=not training, options=options)
+    return batches.open_provider(batches.default_provider(meta), folder, as_range(numbers), test=not training, options=options)
 
 
 def train(

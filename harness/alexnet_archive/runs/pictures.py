@@ -21,7 +21,6 @@ from alexnet_archive.batches.convert.pictures import Picture, prepare
 from alexnet_archive.checkpoints import Checkpoint
 from alexnet_archive.errors import BatchFileError, CheckpointError, UserInputError
 from alexnet_archive.files import make_folder
-from alexnet_archive.runs.data import DEFAULT_PROVIDER
 from alexnet_archive.runs.joining import join
 from alexnet_archive.runs.opened import open_run
 from alexnet_archive.runs.reference import probabilities
@@ -60,12 +59,12 @@ def data_folder(checkpoint: Checkpoint, given: str | Path | None) -> Path:
 
 def picture_provider(checkpoint: Checkpoint) -> str:
     """The provider of the network's data; raises UserInputError for one whose data are more than pictures with a class."""
-    name = str(checkpoint.options.get("dp_type") or DEFAULT_PROVIDER)
-    if name not in (DEFAULT_PROVIDER, *RAW_PROVIDERS):
+    name = str(checkpoint.options.get("dp_type") or batches.JPEG_PROVIDER)
+    if name not in (batches.JPEG_PROVIDER, *RAW_PROVIDERS):
         raise UserInputError(
             f"the network's data come from {name}, which holds more than pictures",
             path=checkpoint.path,
-            expected=", ".join((DEFAULT_PROVIDER, *RAW_PROVIDERS)),
+            expected=", ".join((batches.JPEG_PROVIDER, *RAW_PROVIDERS)),
             found=name,
             remedy="test it on a data folder instead: alexnet-archive test",
         )

@@ -61,7 +61,8 @@ class Request:
     `layers` is a definition by path or name; `resume` a checkpoint or run folder, which brings its own network, and `abandon`
     leaves behind what was saved after it; `init_from` is one whose weights a new run begins with. Ranges are batch numbers,
     `minibatch` is in cases, `test_frequency` in batches, `max_megabytes` the budget of the run folder, `keep` how many
-    checkpoints stay in it. `pad_classes` declares classes that the data do not name as unused, up to the network's;
+    checkpoints stay in it. `pad_classes` declares classes that the data do not name as unused, up to the network's; `classes`
+    and `classes_from_data` give one of our own nets an output layer of so many units, or of as many as the data name;
     `match_classes` maps the labels of data that have the checkpoint's classes in another order; `other_classes` says that what
     is computed has nothing to do with classes. `steps` is a file with a course of changes, `replay` a run of 2012 whose history
     is followed; `as_filed` takes a released parameter file as it stands, and ends the course of a run that is resumed. `boards`
@@ -90,6 +91,8 @@ class Request:
     pad_classes: bool = False
     match_classes: bool = False
     other_classes: bool = False
+    classes: int | None = None
+    classes_from_data: bool = False
 
     epochs: int | None = None
     minibatch: int | None = None

@@ -14,6 +14,7 @@ from typing import Protocol, cast
 from alexnet_archive.engines.base import Array
 from alexnet_archive.errors import UserInputError
 from alexnet_archive.files import require_writable
+from alexnet_archive.runs.classes import with_own_classes
 from alexnet_archive.runs.events import Report, Stop, ignore, never
 from alexnet_archive.runs.request import EngineChoice, Request
 from alexnet_archive.runs.results import GradientsChecked, TestResult, Trained
@@ -57,7 +58,7 @@ def train(request: Request, report: Report = ignore, stop: Stop = never) -> Trai
         from alexnet_archive.runs.replaying import with_definition
 
         request = with_definition(request)
-    return verbs_of(request.engine).train(with_data(request, report), report, stop)
+    return verbs_of(request.engine).train(_ready(request, report), report, stop)
 
 
 def test(
@@ -72,7 +73,7 @@ def test(
         require_writable(out)
     if request.engine.native:
         _needs_checkpoint(request)
-    return verbs_of(request.engine).test(with_data(request, report), report, views, out)
+    return verbs_of(request.engine).test(_ready(request, report), report, views, out)
 
 
 def features(request: Request, layers: Sequence[str], report: Report = ignore) -> dict[str, Array]:
@@ -86,7 +87,12 @@ def features(request: Request, layers: Sequence[str], report: Report = ignore) -
 
 def check_gradients(request: Request, report: Report = ignore) -> GradientsChecked:
     """The release's own gradient check on the first minibatch (engine-semantics section 6.4)."""
-    return verbs_of(request.engine).check_gradients(request, report)
+    return verbs_of(request.engine).check_gradients(with_own_classes(request, report), report)
+
+
+def _ready(request: Request, report: Report) -> Request:
+    """With data, and with a network that has the classes that were asked for."""
+    return with_own_classes(with_data(request, report), report)
 
 
 def _needs_checkpoint(request: Request) -> None:

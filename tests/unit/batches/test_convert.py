@@ -309,7 +309,7 @@ def test_folders_that_are_not_ours_are_not_touched(class_folders: Path, tmp_path
 
 
 def test_bad_sources(tmp_path: Path) -> None:
-    with pytest.raises(ConvertError, match="there is no folder"):
+    with pytest.raises(ConvertError, match="there is no file or folder"):
         convert(tmp_path / "nowhere", tmp_path / "out", SMALL)
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConvertError, match="holds no pictures"):

@@ -75,7 +75,9 @@ def test_the_name_of_a_file_says_nothing(tmp_path: Path) -> None:
     facts = declared_facts(copy)
     assert facts is not None and facts.name == "two-column-120"
     other = written(tmp_path, text.replace("outputs=1000", "outputs=50"), "two-column-120.cfg")
-    assert declared_facts(other) is None and accepted_classes(other) == (50,)
+    fewer = declared_facts(other)
+    assert fewer is not None and (fewer.name, fewer.classes) == ("two-column-120", 50) and accepted_classes(other) == (50,)
+    assert declared_facts(written(tmp_path, text.replace("sizeX=3", "sizeX=2"), "two-column-120.cfg")) is None
 
 
 @pytest.mark.parametrize(("cost", "classes"), [(LOGREG, (10,)), (CROSSENT, (10,)), (SQUARES, None)])

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 
 from alexnet_archive.batches.convert.inventory import NO_LABEL, Inventory, Pictures
-from alexnet_archive.batches.convert.options import ConvertOptions
 from alexnet_archive.batches.convert.walk import Walk
 from alexnet_archive.errors import ConvertError
 
@@ -62,7 +61,7 @@ def unwrapped(walk: Walk, folder: Path, *, source: bool = False) -> Path:
         folder = only
 
 
-def read_class_folders(walk: Walk, source: Path, options: ConvertOptions) -> Inventory:
+def read_class_folders(walk: Walk, source: Path) -> Inventory:
     """Inventory of class folders; classes in order of their names, ids from 1."""
     training = role_folder(walk, source, "training")
     notes = []
@@ -84,8 +83,6 @@ def read_class_folders(walk: Walk, source: Path, options: ConvertOptions) -> Inv
         notes.append(f"there is one class only, {names[0]}: nothing can be told apart")
     if training is not None:
         _add_roles(walk, inventory, source)
-    if "validation" not in inventory.pictures and options.val_fraction > 0:
-        hold_out(inventory, options.val_fraction, options.seed)
     return inventory
 
 
@@ -157,20 +154,21 @@ def _role_pictures(walk: Walk, inventory: Inventory, folder: Path) -> Pictures:
 
 
 def hold_out(inventory: Inventory, fraction: float, seed: int) -> None:
-    """Move a seeded share of every class (rounded, at least one of two or more) from training to validation."""
-    everything = inventory.pictures["training"]
+    """Move a seeded share of every class (rounded, at least one of two or more) from training to validation.
+
+    Those that stay and those that are held out keep their order.
+    """
+    everything = inventory.pictures.pop("training")
     order = everything.sorted_by_name()
     labels = np.array([everything.label(int(i)) for i in order])
-    kept, held = Pictures(), Pictures()
+    chosen: set[int] = set()
     for label in np.unique(labels):
         members = order[labels == label]
         raw = np.random.PCG64([seed, int(label)]).random_raw(len(members))
         count = min(max(round(len(members) * fraction), 1), len(members) - 1)
-        chosen = set(members[np.argsort(raw, kind="stable")[:count]].tolist())
-        for entry, index in zip(everything.entries(members, inventory.wnids), members.tolist()):
-            (held if index in chosen else kept).add(entry.name, entry.label, size=entry.size)
-    inventory.pictures = {"training": kept, "validation": held, **_without_training(inventory)}
-
-
-def _without_training(inventory: Inventory) -> dict[str, Pictures]:
-    return {role: pictures for role, pictures in inventory.pictures.items() if role != "training"}
+        chosen.update(members[np.argsort(raw, kind="stable")[:count]].tolist())
+    kept, held = Pictures(), Pictures()
+    for index, entry in enumerate(everything.entries(range(len(everything)), inventory.wnids)):
+        role = held if index in chosen else kept
+        role.add(entry.name, entry.label, container=entry.container, offset=entry.offset, size=entry.size)
+    inventory.pictures = {"training": kept, "validation": held, **inventory.pictures}

@@ -23,6 +23,9 @@ ROLES = {"training": store.TRAINING_FROM, "validation": store.VALIDATION_FROM, "
 INDEXED = -2
 """Size of an entry whose offset counts pictures, not bytes."""
 
+ROWS, COLUMNS = -3, -4
+"""Size of an entry that is a picture of a file of numbers: its offset counts rows, or columns."""
+
 NO_LABEL = 0
 """Raw label of an unlabelled picture; ILSVRC ids count from 1."""
 
@@ -39,7 +42,8 @@ class Entry(NamedTuple):
     """One picture: where its bytes lie, its name for reports, its wnid and ILSVRC id (`NO_LABEL` if unknown).
 
     `container` is relative to the source, "" for a picture that is a file of its own (offset -1). Inside a tar, offset and
-    size are bytes; inside a cuda-convnet2 sub-batch, offset is the index and size `INDEXED`.
+    size are bytes; inside a cuda-convnet2 sub-batch, offset is the index and size `INDEXED`; inside a file of numbers it is
+    the index and size `ROWS` or `COLUMNS`.
     """
 
     container: str
@@ -112,7 +116,9 @@ class Inventory:
 
     `shuffled` names the roles whose pictures are put in a seeded order; the others keep the order of their names.
     `by_name` False: the order of listing is kept instead of the order of names. `verbatim`: JPEGs of the right size are
-    taken over as they are. `notes` tell what a reader of the report should know.
+    taken over as they are. `raw`: the pictures are numbers, `side` pixels square where nothing else is asked for, and become
+    raw batches of `per_file`; `contents` are digests of what the listing does not show. `notes` tell what a reader of the
+    report should know.
     """
 
     root: Path
@@ -124,6 +130,10 @@ class Inventory:
     shuffled: frozenset[str] = frozenset({"training"})
     by_name: bool = True
     verbatim: bool = False
+    raw: bool = False
+    side: int | None = None
+    per_file: int | None = None
+    contents: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def order(self, role: str, seed: int, limit: int | None) -> np.ndarray:

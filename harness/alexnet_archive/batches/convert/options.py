@@ -6,7 +6,8 @@ Checked against: python-and-data sections 5.1 (256 pixels, quality 85, 1024 imag
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from alexnet_archive.batches.samples import DEFAULT_MAX_PIXELS, WHITE, Rules
@@ -24,7 +25,7 @@ class ConvertOptions:
     `fit` crop (shorter side to `size`, centre square) or letterbox (longer side, provider pads). `limit` is the most
     pictures of each role, `val_fraction` the share of each class held out when a source has no validation pictures of its
     own. `background`, `sample_range` and `icc_to_srgb` are `samples.Rules`. Links are followed only with `follow_links`.
-    All of these decide bytes; `workers` does not.
+    `split` is a table of paths, labels and roles. All of these decide bytes, `split` by what stands in it; `workers` does not.
     """
 
     size: int | None = None
@@ -39,6 +40,7 @@ class ConvertOptions:
     sample_range: tuple[float, float] | None = None
     icc_to_srgb: bool = False
     follow_links: bool = False
+    split: Path | None = None
     workers: int | None = None
 
     def __post_init__(self) -> None:
@@ -75,13 +77,18 @@ class ConvertOptions:
         """Pictures of a batch file, where nothing says otherwise those of 2012."""
         return self.batch_size or 1024
 
+    def resolved(self, side: int | None, per_file: int | None) -> ConvertOptions:
+        """With the pictures' own side and the batches' own length where none is given."""
+        side = None if side is None else min(max(side, 8), 4096)
+        return replace(self, size=self.size or side or self.side, batch_size=self.batch_size or per_file or self.per_file)
+
     def rules(self) -> Rules:
         return Rules(self.background, self.sample_range, self.icc_to_srgb, self.max_pixels)
 
     def recipe(self) -> dict[str, Any]:
         """Every option that decides what is written."""
         given = {**asdict(self), "size": self.side, "batch_size": self.per_file}
-        plain = {name: list(v) if isinstance(v, tuple) else v for name, v in given.items() if name != "workers"}
+        plain = {name: list(v) if isinstance(v, tuple) else v for name, v in given.items() if name not in ("workers", "split")}
         return plain if self.follow_links else {name: value for name, value in plain.items() if name != "follow_links"}
 
 

@@ -6,9 +6,11 @@ a full-size decode and resize, within `TOLERANCE`.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from alexnet_archive.batches import codec
+from numpy.typing import NDArray
+
+from alexnet_archive.batches import codec, samples
 from alexnet_archive.batches.codec import Decoded, Pixels
 from alexnet_archive.batches.samples import Rules
 
@@ -34,6 +36,13 @@ def prepare(data: bytes, name: str, size: int, fit: str, quality: int, rules: Ru
     if decoded.format != "JPEG" and name.lower().endswith((".jpeg", ".jpg")):
         oddity = "; ".join(filter(None, [f"{decoded.format} named {name.rpartition('.')[2]}", oddity]))
     return Picture(pixels, codec.encode_jpeg(pixels, quality), decoded.size, oddity)
+
+
+def prepare_array(values: NDArray[Any], size: int, rules: Rules) -> Picture:
+    """Samples (height, width, channels) fitted into `size` x `size`, and no JPEG. Raises PictureError."""
+    pixels, told = samples.from_array(values, rules)
+    decoded = Decoded(pixels, (values.shape[1], values.shape[0]), 1.0, "array", "; ".join(told))
+    return Picture(fit_crop(decoded, size), b"", decoded.size, decoded.oddity)
 
 
 def fit_crop(decoded: Decoded, size: int) -> Pixels:

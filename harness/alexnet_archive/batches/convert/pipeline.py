@@ -34,6 +34,10 @@ LABEL_OFFSET = -1
 """Raw labels are ILSVRC ids, which count from 1 (python-and-data section 5.2 rule 1)."""
 
 
+CIFAR_SIDE = 32
+"""Pictures of this side are read by the provider `cifar`, which knows no other (python-and-data section 4.9)."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """Which pictures go into which batch file: (role, number, indices into the inventory) in order."""
@@ -70,6 +74,7 @@ def convert(
     with journal.only_one(out):
         progress(0, None, "listing pictures")
         inventory = read_source(source, options)
+        options = options.resolved(inventory.side, inventory.per_file)
         plan = make_plan(inventory, options)
         facts = {"format": FORMAT, "kind": inventory.kind, "listing_sha256": plan.listing_sha256}
         journal.begin(out, {**facts, "options": options.recipe()})
@@ -94,7 +99,7 @@ def convert(
 def make_plan(inventory: Inventory, options: ConvertOptions) -> Plan:
     """Cut every role into batches, training in one seeded permutation. Raises ConvertError when numbers would collide."""
     batches: list[tuple[str, int, np.ndarray]] = []
-    digests = [str(inventory.wnids), str(inventory.label_names)]
+    digests = [str(inventory.wnids), str(inventory.label_names), *inventory.contents]
     ends = {"training": ROLES["validation"], "validation": ROLES["test"], "test": 2**31}
     for role, first in ROLES.items():
         if role not in inventory.pictures:
@@ -117,7 +122,7 @@ def _tasks(inventory: Inventory, plan: Plan, out: Path, options: ConvertOptions,
     for role, number, indices in plan.batches:
         if number not in skip:
             entries = inventory.pictures[role].entries(indices, inventory.wnids)
-            yield Task(str(inventory.root), str(out), role, number, entries, options, inventory.verbatim)
+            yield Task(str(inventory.root), str(out), role, number, entries, options, inventory.verbatim, inventory.raw)
 
 
 def _run(
@@ -212,9 +217,11 @@ def describe(inventory: Inventory, options: ConvertOptions, mean: np.ndarray, pc
         "label_offset": LABEL_OFFSET,
         "data_mean": mean,
         "color_pca": pca,
-        "dp_type": "inet-lr-cropped-jpeg",
+        "dp_type": store.JPEG_PROVIDER,
         "wnids": list(inventory.wnids),
     }
     if options.fit == "letterbox":
         meta["no_crop"] = True
+    if inventory.raw:
+        meta |= {"label_offset": 0, "dp_type": "cifar" if options.side == CIFAR_SIDE else "inet-lr-cropped"}
     return meta

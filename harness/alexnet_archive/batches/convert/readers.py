@@ -1,4 +1,4 @@
-"""The bytes of a picture from wherever it lies: a file, a stretch of a tar, an index of a sub-batch.
+"""A picture from wherever it lies: a file, a stretch of a tar, an index of a sub-batch, a row or column of numbers.
 
 Checked against: tests/unit/batches/test_readers.py. Reads are checked for length: a picture cut short is a finding.
 """
@@ -9,12 +9,15 @@ import contextlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
+
+from numpy.typing import NDArray
 
 from alexnet_archive import kinds
 from alexnet_archive.batches.codec import PictureError
+from alexnet_archive.batches.convert import arrays
 from alexnet_archive.batches.convert.cudaconvnet2 import read_sub_batch
-from alexnet_archive.batches.convert.inventory import INDEXED, Entry
+from alexnet_archive.batches.convert.inventory import COLUMNS, INDEXED, ROWS, Entry
 from alexnet_archive.errors import ArchiveError
 
 
@@ -39,12 +42,15 @@ class Reader:
         if not entry.container:
             with (self.root / entry.name).open("rb", buffering=0) as stream:
                 os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
-        elif entry.size != INDEXED:
+        elif entry.size >= 0:
             os.posix_fadvise(self._open(entry.container).fileno(), entry.offset, entry.size, os.POSIX_FADV_WILLNEED)
 
-    def read(self, entry: Entry) -> bytes:
-        """The whole picture; raises PictureError (unreadable, truncated)."""
+    def read(self, entry: Entry) -> bytes | NDArray[Any]:
+        """The whole picture, as it lies in the source; raises PictureError (unreadable, truncated)."""
         try:
+            if entry.size in (ROWS, COLUMNS):
+                found: NDArray[Any] = arrays.pictures(self.root, entry.container, entry.size == COLUMNS)[entry.offset]
+                return found
             data = self._read(entry)
         except PictureError:
             raise

@@ -64,7 +64,12 @@ class Section(io.RawIOBase):
 def list_tar(path: Path, name: str, findings: list[Finding]) -> Iterator[Member]:
     """Regular files of a tar and of the tars inside it, in order; everything else becomes a finding under `name`."""
     with path.open("rb") as stream:
-        yield from _list(stream, 0, path.stat().st_size, name, findings, 1)
+        yield from list_stream(stream, path.stat().st_size, name, findings)
+
+
+def list_stream(stream: IO[bytes], size: int, name: str, findings: list[Finding]) -> Iterator[Member]:
+    """As `list_tar`, of a stream that can be sought in and has at most `size` bytes."""
+    yield from _list(stream, 0, size, name, findings, 1)
 
 
 def _list(stream: IO[bytes], start: int, size: int, name: str, findings: list[Finding], depth: int) -> Iterator[Member]:

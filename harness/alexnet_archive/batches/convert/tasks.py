@@ -11,6 +11,7 @@ import hashlib
 import json
 import time
 import zipfile
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from alexnet_archive import files
@@ -25,7 +27,7 @@ from alexnet_archive.batches import codec, store
 from alexnet_archive.batches.codec import PictureError
 from alexnet_archive.batches.convert.inventory import NO_LABEL, Entry, Finding
 from alexnet_archive.batches.convert.options import ConvertOptions
-from alexnet_archive.batches.convert.pictures import Picture, prepare
+from alexnet_archive.batches.convert.pictures import Picture, prepare, prepare_array
 from alexnet_archive.batches.convert.readers import Reader
 from alexnet_archive.batches.convert.statistics import Statistics
 from alexnet_archive.errors import ConvertError
@@ -47,6 +49,7 @@ class Task:
     entries: Sequence[Entry]
     options: ConvertOptions
     verbatim: bool = False
+    raw: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ def _run(task: Task) -> Done:
                     made.take(entry, reader.read(entry), task)
                 except PictureError as error:
                     made.findings.append(Finding(entry.name, error.kind, error.message))
-    if not made.strings:
+    if not made.labels:
         raise ConvertError(
             f"no picture of batch {task.number} ({task.role}) can be used",
             path=task.root,
@@ -107,15 +110,15 @@ def _run(task: Task) -> Done:
             found="; ".join(f"{f.picture}: {f.reason}" for f in made.findings[:3]),
             remedy="take the pictures named here out of the source, or mend them",
         )
-    content = store.batch_bytes((made.strings, made.sizes, made.labels))
+    content = made.content(task.raw)
     files.write_bytes(store.batch_path(Path(task.out), task.number), content)
     done = Done(
         task.role,
         task.number,
-        len(made.strings),
+        len(made.labels),
         sum(raw is None for _, raw in made.labels),
         tuple(made.findings),
-        tuple(made.oddities),
+        tuple(made.told()),
         len(content),
         hashlib.sha256(content).hexdigest(),
         made.inputs.hexdigest(),
@@ -130,29 +133,50 @@ class _Made:
     def __init__(self, statistics: Statistics | None) -> None:
         self.statistics = statistics
         self.strings: list[bytes] = []
+        self.planes: list[NDArray[np.uint8]] = []
         self.sizes: list[tuple[int, int]] = []
         self.labels: list[tuple[str, int | None]] = []
         self.findings: list[Finding] = []
         self.oddities: list[Finding] = []
+        self.handled: Counter[tuple[str, str]] = Counter()
         self.inputs = hashlib.sha256()
         self.bytes_read = 0
 
-    def take(self, entry: Entry, data: bytes, task: Task) -> None:
+    def take(self, entry: Entry, data: bytes | NDArray[Any], task: Task) -> None:
         """Prepare one picture and add it; raises PictureError."""
-        self.inputs.update(hashlib.sha256(data).digest())
-        self.bytes_read += len(data)
+        plain = data if isinstance(data, bytes) else data.tobytes()
+        self.inputs.update(hashlib.sha256(plain).digest())
+        self.bytes_read += len(plain)
         picture = _prepare(data, entry, task)
         if self.statistics is not None:
             self.statistics.add(picture.pixels)
-        if picture.oddity:
-            self.oddities.append(Finding(entry.name, "handled", picture.oddity))
-        self.strings.append(picture.jpeg)
+        if isinstance(data, bytes):
+            self.strings.append(picture.jpeg)
+            self.oddities += [Finding(entry.name, "handled", picture.oddity)] if picture.oddity else []
+        else:
+            self.planes.append(picture.pixels)
+            self.handled[entry.container, picture.oddity] += bool(picture.oddity)
         self.sizes.append(picture.size)
         self.labels.append((entry.wnid, None if entry.label == NO_LABEL else entry.label))
 
+    def content(self, raw: bool) -> bytes:
+        """The batch file: the tuple of JPEGs, or the dictionary of numbers (pictures in columns, classes from 0)."""
+        if not raw:
+            return store.batch_bytes((self.strings, self.sizes, self.labels))
+        columns = np.stack(self.planes).transpose(3, 1, 2, 0).reshape(-1, len(self.planes))
+        labels = [None if label is None else label - 1 for _, label in self.labels]
+        return store.batch_bytes({"data": np.ascontiguousarray(columns), "labels": labels})
 
-def _prepare(data: bytes, entry: Entry, task: Task) -> Picture:
+    def told(self) -> list[Finding]:
+        """Oddities, one a picture; of pictures that are numbers one for all of a file to which the same was done."""
+        many = ((place, word, n) for (place, word), n in self.handled.items() if n)
+        return self.oddities + [Finding(place, "handled", f"{word}: {n} pictures") for place, word, n in many]
+
+
+def _prepare(data: bytes | NDArray[Any], entry: Entry, task: Task) -> Picture:
     options = task.options
+    if not isinstance(data, bytes):
+        return prepare_array(data, options.side, options.rules())
     picture = prepare(data, entry.name, options.side, options.fit, options.quality, options.rules())
     fits = picture.size == (options.side, options.side)
     return picture._replace(jpeg=data) if task.verbatim and fits and codec.is_jpeg(data) else picture
