@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from alexnet_archive import batches
 from alexnet_archive.batches import Provider
+from alexnet_archive.engines.base import Array
 from alexnet_archive.errors import ArchiveError, BatchFileError, UserInputError
 from alexnet_archive.layerdefs import DataShape
 
@@ -27,6 +29,7 @@ class Data:
     shape: DataShape
     label_names: list[str]
     notices: tuple[str, ...] = ()
+    meta: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def named(self) -> int | None:
@@ -76,10 +79,12 @@ def complete_data_options(values: dict[str, Any]) -> tuple[Path | None, str, boo
     return folder, values["dp_type"], dummy
 
 
-def open_data(values: dict[str, Any], *, seed: int, training: bool, classes: int = 0) -> Data:
+def open_data(
+    values: dict[str, Any], *, seed: int, training: bool, classes: int = 0, mean: Array | None = None
+) -> Data:
     """Open the providers that the options name: for training if that is wanted, and for testing.
 
-    `classes` are declared at least (`fitting.padding_of`).
+    `classes` are declared at least (`fitting.padding_of`); `mean` takes the place of the folder's (`imported.mean_of`).
 
     Raises UserInputError when no folder or no batches are named, BatchFileError for missing or unfit files.
     """
@@ -91,6 +96,7 @@ def open_data(values: dict[str, Any], *, seed: int, training: bool, classes: int
         scalar_mean=bool(values["scalar_mean"]),
         seed=seed,
         classes=classes,
+        mean=mean,
     )
     open_one = batches.open_provider
     train = test = None
@@ -108,7 +114,7 @@ def open_data(values: dict[str, Any], *, seed: int, training: bool, classes: int
         notices = (f"no tests are made: no picture of {_span(test.batch_range)} has a label",)
         test.close()
         test = None
-    return Data(train, test, data_shape(some), list(some.label_names), notices)
+    return Data(train, test, data_shape(some), list(some.label_names), notices, some.meta)
 
 
 def _span(numbers: list[int]) -> str:

@@ -17,6 +17,7 @@ from alexnet_archive.runs.classes import declare_classes, padding_of
 from alexnet_archive.runs.data import Data, complete_data_options, open_data
 from alexnet_archive.runs.events import Initialised
 from alexnet_archive.runs.fitting import border_for
+from alexnet_archive.runs.imported import mean_of, require_same_classes
 from alexnet_archive.runs.initial import source_of
 from alexnet_archive.runs.layers import Layers, build_layers, sound_layers, stored_layers
 from alexnet_archive.runs.locate import locate_definition
@@ -78,7 +79,9 @@ def open_run(request: Request, *, training: bool = True, checkpoint: Checkpoint 
     else:
         classes = padding_of(checkpoint, request.pad_classes)
     seed = fresh_seed(request.seed, checkpoint)
-    data = open_data(values, seed=seed, training=training and not values["test_only"], classes=classes)
+    wanted = training and not values["test_only"]
+    data = open_data(values, seed=seed, training=wanted, classes=classes, mean=mean_of(checkpoint))
+    require_same_classes(checkpoint, data.meta)
     with sound_layers(checkpoint):
         if checkpoint is None:
             init = request.init_modules

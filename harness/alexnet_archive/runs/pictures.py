@@ -7,7 +7,7 @@ views are exactly those of testing.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from alexnet_archive.checkpoints import Checkpoint
 from alexnet_archive.errors import CheckpointError, UserInputError
 from alexnet_archive.files import make_folder
 from alexnet_archive.runs.data import DEFAULT_PROVIDER
+from alexnet_archive.runs.imported import entry_of, meta_of
 from alexnet_archive.runs.opened import open_run
 from alexnet_archive.runs.reference import probabilities
 from alexnet_archive.runs.request import EngineChoice, Request
@@ -61,12 +62,23 @@ def picture_provider(checkpoint: Checkpoint) -> str:
     return name
 
 
-def picture_folder(pictures: Sequence[Path], data: Path, out: Path, provider: str) -> None:
-    """Make `out` a data folder whose only batch, number 1, holds the pictures resized and cropped like its model `data`.
+def model_meta(checkpoint: Checkpoint, given: str | Path | None) -> dict[str, Any]:
+    """The `batches.meta` that pictures are prepared by: the data folder's, or what an imported checkpoint brings itself.
+
+    Raises CheckpointError without either.
+    """
+    if entry_of(checkpoint) is None or given:
+        return {"num_vis": 3072, **batches.read_meta(data_folder(checkpoint, given))}
+    return meta_of(checkpoint)
+
+
+def picture_folder(pictures: Sequence[Path], model: Mapping[str, Any], out: Path, provider: str) -> None:
+    """Make `out` a data folder whose only batch, number 1, holds the pictures resized and cropped as `model` has it, the
+    `batches.meta` of the network's data.
 
     Raises UserInputError for a file that cannot be read, PictureError for one that is no picture.
     """
-    meta = {"num_vis": 3072, **batches.read_meta(data)}
+    meta = dict(model)
     side = round((int(meta["num_vis"]) / 3) ** 0.5)
     encoded = [_prepared(path, side) for path in pictures]
     meta["batch_size"] = len(encoded)
@@ -94,15 +106,15 @@ def classify(
 ) -> Classified:  # fmt: skip
     """Probabilities of each picture's classes, averaged over `views`: 1, or all of the provider's (10).
 
-    `data` is the folder with `batches.meta`, by default the checkpoint's. Raises CheckpointError without it,
+    `data` is the folder with `batches.meta`, by default the checkpoint's; imported weights need none. Raises CheckpointError without it,
     UserInputError for another number of views or a file that cannot be read, PictureError for one that is no picture.
     """
     checkpoint = checkpoints.load(checkpoint_path)
-    folder, provider = data_folder(checkpoint, data), picture_provider(checkpoint)
+    model, provider = model_meta(checkpoint, data), picture_provider(checkpoint)
     with tempfile.TemporaryDirectory(prefix="alexnet-archive-") as scratch:
         place = Path(scratch) / "data"
         make_folder(place)
-        picture_folder(pictures, folder, place, provider)
+        picture_folder(pictures, model, place, provider)
         request = Request(
             resume=checkpoint_path, data=place, provider=provider, test_range=[1], save=scratch, seed=0,
             test_only=True, engine=engine or EngineChoice(),
