@@ -103,13 +103,13 @@ def _no_bytes(*arguments: Any) -> bytes:
 class Maker:
     """A function that a pickle may call but not change; a plain function takes whatever state is built onto it."""
 
-    __slots__ = ("function",)
+    __slots__ = ("_function",)
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        self.function = function
+        self._function = function
 
     def __call__(self, *arguments: Any) -> Any:
-        return self.function(*arguments)
+        return self._function(*arguments)
 
     def __setstate__(self, state: Any) -> None:
         raise UnsafePickleError("the pickle tries to change what makes its values")

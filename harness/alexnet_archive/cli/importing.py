@@ -26,12 +26,14 @@ Example:
 @option("--params", "--layer-params", "params", metavar="PATH", group="network",
         help="layer parameter file (default: the one beside the definition)")  # fmt: skip
 @option("--side", type=Between(1), metavar="INT", group="network",
-        help="side of the pictures the network is given, in pixels (default: the source's, or one on which both agree)")  # fmt: skip
+        help="side of the pictures the network is given, in pixels (default: the source's, or where both agree)")  # fmt: skip
 @option("--data", metavar="PATH", group="data",
         help="data folder of the same pictures: its side, class names and order of classes")  # fmt: skip
 @option("--classes", metavar="PATH", group="data",
         help="names of the classes: a text file with one a line, a development kit of ImageNet, or a data folder")  # fmt: skip
-@option("--order", metavar="rgb|bgr", group="data", help="order of the channels of the source's pictures (default: the network's)")
+@option(
+    "--order", metavar="rgb|bgr", group="data", help="order of the channels of the source's pictures (default: the network's)"
+)
 @option("--range", "pixel_range", metavar="1|255", group="data",
         help="highest value of their pixels, in which mean and deviation are given (default: the network's)")  # fmt: skip
 @option("--mean", metavar="X,Y,Z|PATH", group="data",

@@ -151,7 +151,12 @@ def import_weights(request: ImportRequest) -> Imported:
 def _recipe(request: ImportRequest, definition: Path, source: Source) -> Recipe | None:
     """What the options say over what the network's recipe says; None where the data folder's mean counts, as for our own
     exports. Raises UserInputError where nothing says it."""
-    given = {"order": request.order, "range": request.pixel_range, "deviation": request.deviation, "mean": request.mean}
+    given: dict[str, Any] = {
+        "order": request.order,
+        "range": request.pixel_range,
+        "deviation": request.deviation,
+        "mean": request.mean,
+    }
     given = {key: value for key, value in given.items() if value is not None}
     facts = declared_facts(definition)
     known = recipes().get(facts.name) if facts else None
@@ -308,10 +313,10 @@ def _class_count(layers: Mapping[str, Mapping[str, Any]]) -> int:
 def _save(
     request: ImportRequest, files: tuple[Path, Path], place: _Place, listed: ClassList, mean: Array | None
 ) -> Path:  # fmt: skip
-    """The checkpoint in a run folder of its own, before any training: epoch 0, batch 0."""
+    """The checkpoint in a run folder of its own, as one before its first batch, whatever batches that will be."""
     given: dict[str, Any] = {
         "layer_def": str(files[0].absolute()), "layer_params": str(files[1].absolute()), "crop_border": place.border,
-        "num_gpus": place.layers.gpus, "dp_type": DEFAULT_PROVIDER, "save_path": str(request.save),
+        "num_gpus": place.layers.gpus, "save_path": str(request.save),
     }  # fmt: skip
     if request.data:
         folder = Path(request.data)
@@ -323,5 +328,7 @@ def _save(
     extension: dict[str, Any] = {"label_names": list(listed.names)}
     if mean is not None:
         extension[ENTRY] = {"mean": mean, "side": place.stored, "wnids": list(listed.wnids)}
-    checkpoint = Checkpoint(0, 0, place.layers.dicts, extension=extension)
+    numbers = values["train_batch_range"]
+    epoch, batch = (0, numbers[-1]) if numbers else (1, 0)
+    checkpoint = Checkpoint(epoch, batch, place.layers.dicts, extension=extension)
     return checkpoints.save(run_folder(values, None), checkpoint, training.rows(values))

@@ -20,6 +20,7 @@ from alexnet_archive.errors import BatchFileError, Interrupted, NativeEngineErro
 from alexnet_archive.files import make_folder
 from alexnet_archive.layerdefs import read_parameters
 from alexnet_archive.runs.classes import RECORD, declare_classes, padding_of, require_classes
+from alexnet_archive.runs.data import DEFAULT_PROVIDER
 from alexnet_archive.runs.events import (
     BatchTested,
     Event,
@@ -32,6 +33,7 @@ from alexnet_archive.runs.events import (
     Stopped,
     from_native,
 )  # fmt: skip
+from alexnet_archive.runs.imported import entry_of, view
 from alexnet_archive.runs.legs import Leg, legs_of
 from alexnet_archive.runs.locate import locate_definition, locate_parameters
 from alexnet_archive.runs.opened import fit_border, fresh_seed, net_name, open_run, resumed
@@ -187,6 +189,11 @@ def _training_values(
         values = fresh_values(request, report)
         return values, values, None
     assert stored.path is not None
+    if entry_of(stored) is not None:
+        raise UserInputError(
+            "the release takes the mean of pictures from their folder, and imported weights bring their own", path=stored.path,
+            remedy="train on with the reference engine, or begin a training with --init-from, with the mean of the data",
+        )  # fmt: skip
     values = {**request.given(), "load_file": str(stored.path)}
     return values, remembered(values, stored.options), stored
 
@@ -247,6 +254,26 @@ def _ended(folder: Path | None, seed: int | None, stopped: bool, report: Report)
     return Trained(folder, newest, seed, stopped, count, None)
 
 
+def imported_data(values: dict[str, Any], stored: Checkpoint, scratch: Path) -> dict[str, Any]:
+    """Option values with the data folder as an imported checkpoint needs it; as they are for any other.
+
+    The release reads the mean from the folder, so it is given one with the network's, in `scratch`.
+    """
+    if entry_of(stored) is None:
+        return values
+    found = values.get("data_path") or stored.options.get("data_path")
+    if not found:
+        raise UserInputError("no data folder was named", remedy="name one with --data, or make one with `convert`")
+    folder = Path(str(found))
+    roles = batches.numbers_by_role(batches.batch_numbers(folder))
+    tested = roles["validation"] or roles["test"] or roles["training"]
+    # The release demands both ranges and the provider, whatever it is to do.
+    own = {"dp_type": str(batches.read_meta(folder).get("dp_type") or DEFAULT_PROVIDER),
+           "train_batch_range": roles["training"] or tested, "test_batch_range": tested}  # fmt: skip
+    missing = {name: value for name, value in own.items() if not stored.options.get(name)}
+    return {**missing, **values, "data_path": str(view(stored, folder, scratch / "data"))}
+
+
 def test(request: Request, report: Report, views: int | None = None) -> TestResult:
     values = request.given()
     checkpoint = Path(values.pop("load_file"))
@@ -260,6 +287,7 @@ def test(request: Request, report: Report, views: int | None = None) -> TestResu
         report(Notice(f"{len(missing)} batches hold pictures without a label and are left out whole: the release prints one "
                       "sum a batch, in which such a picture counts as class 0"))  # fmt: skip
     with installed(request, places, stored) as (installation, scratch):
+        values = imported_data(values, stored, scratch)
 
         def hear(event: native.Event) -> None:
             ours: Event = from_native(event, Path)
@@ -304,6 +332,7 @@ def features(request: Request, layers: Sequence[str], report: Report) -> dict[st
     stored = checkpoints.load(file)
     places = remembered({**values, "load_file": str(file)}, stored.options)
     with installed(request, places, stored) as (installation, scratch):
+        values = imported_data(values, stored, scratch)
         for name in layers:  # the release writes one layer a process
             place = scratch / name
             make_folder(place)

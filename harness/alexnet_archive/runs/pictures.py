@@ -73,15 +73,15 @@ def model_meta(checkpoint: Checkpoint, given: str | Path | None) -> dict[str, An
 
 
 def picture_folder(pictures: Sequence[Path], model: Mapping[str, Any], out: Path, provider: str) -> None:
-    """Make `out` a data folder whose only batch, number 1, holds the pictures resized and cropped as `model` has it, the
-    `batches.meta` of the network's data.
+    """Make `out` a data folder whose only batch, number 1, holds the pictures resized and cropped as `model` has it.
 
-    Raises UserInputError for a file that cannot be read, PictureError for one that is no picture.
+    That is the `batches.meta` of the network's data. Raises UserInputError for a file that cannot be read, PictureError for
+    one that is no picture.
     """
     meta = dict(model)
     side = round((int(meta["num_vis"]) / 3) ** 0.5)
     encoded = [_prepared(path, side) for path in pictures]
-    meta["batch_size"] = len(encoded)
+    meta |= {"batch_size": len(encoded), "dp_type": provider}
     batches.write_meta(out, meta)
     batch: Any = ([p.jpeg for p in encoded], [p.size for p in encoded], [("", None)] * len(encoded))
     if provider in RAW_PROVIDERS:
@@ -106,8 +106,9 @@ def classify(
 ) -> Classified:  # fmt: skip
     """Probabilities of each picture's classes, averaged over `views`: 1, or all of the provider's (10).
 
-    `data` is the folder with `batches.meta`, by default the checkpoint's; imported weights need none. Raises CheckpointError without it,
-    UserInputError for another number of views or a file that cannot be read, PictureError for one that is no picture.
+    `data` is the folder with `batches.meta`, by default the checkpoint's; imported weights need none. Raises CheckpointError
+    without it, UserInputError for another number of views or a file that cannot be read, PictureError for one that is no
+    picture.
     """
     checkpoint = checkpoints.load(checkpoint_path)
     model, provider = model_meta(checkpoint, data), picture_provider(checkpoint)

@@ -1,8 +1,8 @@
 """Whether a source and a target compute the same: operation by operation, and on which part of a picture.
 
-Programs count windows differently at the far edge: 2012 takes the last convolution window that hangs over, today's leave it out;
-2012 and Caffe cut the last pooling window at the edge, others leave it out too. Where only a last row and column differ which
-nothing reads, the numbers are the same. So each side is followed through both, with how many first rows and columns are equal.
+Programs count windows differently at the far edge: 2012 takes the last convolution window that hangs over, today's leave it
+out; 2012 and Caffe cut the last pooling window at the edge, others leave it out too. Where only a last row and column differ
+which nothing reads, the numbers are the same: so each side is followed through both, with how many rows and columns are equal.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Extent:
 
 
 def disagreements(source: Source, stages: Sequence[Stage], behind: Sequence[Op], theirs: int | None, ours: int) -> list[str]:
-    """Everything in which a source and the stages of a target differ, for pictures of these sides (pixels); empty where they agree.
+    """Everything in which a source and the stages of a target differ, for pictures of these sides (pixels); empty for nothing.
 
     A source without a graph has only its weighted layers to compare, and `theirs` None.
     """

@@ -21,6 +21,7 @@ from alexnet_archive.checkpoints.importing.steps import (
     Step,
     Window,
     checked,
+    require_texts,
     unmapped,
     unreadable,
 )
@@ -28,7 +29,7 @@ from alexnet_archive.errors import MissingToolError, WeightsError
 
 DATA = {"Data", "ImageData", "HDF5Data", "MemoryData", "WindowData", "DummyData", "Input"}
 NOTHING = {"Dropout", "Flatten", "Softmax", "Silence"}
-"""Types that leave numbers as they are in a test (softmax: the order of the classes); what an InnerProduct reads is flat anyway."""
+"""Types that leave numbers as they are in a test (softmax: their order); what an InnerProduct reads is flat anyway."""
 ENDS = {"Accuracy", "SoftmaxWithLoss", "ArgMax"}
 KNOWN = "Convolution, ReLU, LRN across channels, max Pooling, InnerProduct, Dropout, Softmax"
 TEST = 1
@@ -43,7 +44,9 @@ def parse(path: Path, name: str, what: str) -> Any:
         kind = message_class(name)
     except ImportError as error:
         remedy = "pip install 'alexnet-archive[import]'"
-        raise MissingToolError("Caffe's files are read with protobuf, which is not installed", path=path, remedy=remedy) from error
+        raise MissingToolError(
+            "Caffe's files are read with protobuf, which is not installed", path=path, remedy=remedy
+        ) from error
     try:
         return kind.FromString(path.read_bytes())
     except (DecodeError, UnicodeDecodeError, ValueError, RecursionError) as error:
@@ -56,6 +59,8 @@ def read_caffemodel(path: Path) -> Source:
     layers = [*net.layer, *net.layers]
     if not layers:
         raise unreadable(path, "caffemodel", "a message without layers")
+    names = (text for layer in layers for text in (layer.name, _type(layer), *layer.bottom, *layer.top))
+    require_texts(path, "caffemodel", (*names, *net.input))
     chain = _Chain(path, set(net.input[:1]))
     for layer in layers:
         if not any(rule.HasField("phase") and rule.phase == TEST for rule in layer.include) or _type(layer) in DATA:
@@ -74,8 +79,8 @@ def read_binaryproto(path: Path) -> Array:
     return found[0] if found.ndim == 4 else found
 
 
-def _type(layer: Any) -> str:
-    return str(layer.type) if isinstance(layer.type, str) else V1_TYPES.get(layer.type, f"number {layer.type}")
+def _type(layer: Any) -> Any:
+    return V1_TYPES.get(layer.type, f"number {layer.type}") if isinstance(layer.type, int) else layer.type
 
 
 class _Chain:
@@ -95,7 +100,9 @@ class _Chain:
             return
         if not set(layer.bottom) & self.live:
             if layer.blobs or kind not in ENDS | NOTHING | {"Split"}:
-                self.faults.append(f"{name} ({kind}): it reads {', '.join(layer.bottom) or 'nothing'}, which is not in the chain")
+                self.faults.append(
+                    f"{name} ({kind}): it reads {', '.join(layer.bottom) or 'nothing'}, which is not in the chain"
+                )
             return
         if kind in ENDS:
             return

@@ -8,8 +8,8 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-# message -> rows of "number name type [default]"; a trailing * is a repeated field. Blocks of numbers are packed, which on the wire is
-# what a byte string is: read as bytes they cost no Python object for each of sixty million weights.
+# message -> rows of "number name type [default]"; a trailing * is a repeated field. Blocks of numbers are packed, which on the
+# wire is what a byte string is: read as bytes they cost no Python object for each of sixty million weights.
 _MESSAGES = {
     "BlobShape": ("1 dim int64*",),
     "BlobProto": (
@@ -70,7 +70,9 @@ def message_class(name: str) -> Any:
     """The class of a message by its name. Raises ImportError where protobuf is not installed."""
     from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-    file = descriptor_pb2.FileDescriptorProto(name="alexnet_archive/caffe.proto", package="alexnet_archive.caffe", syntax="proto2")
+    file = descriptor_pb2.FileDescriptorProto(
+        name="alexnet_archive/caffe.proto", package="alexnet_archive.caffe", syntax="proto2"
+    )
     for message, rows in _MESSAGES.items():
         described = file.message_type.add(name=message)
         for row in rows:

@@ -1,4 +1,4 @@
-"""The layers of a target as the chain that it is: weighted layers of one depth, whatever columns and GPUs they lie on, are one stage.
+"""The layers of a target as the chain that it is: weighted layers of one depth, on whatever columns and GPUs, are one stage.
 
 A stage's outputs are those of its layers one after the other, in the order of the definition; that is the order in which a
 network of one column counts them. A layer knows which of the stage below it reads.
@@ -69,7 +69,9 @@ class Columns:
         for name, flow in self.norms:
             whole = 3 if flow.depth == 0 else self.stages[flow.depth - 1].outputs
             if len(flow.maps) != whole:
-                self.faults.append(f"{name} normalises over {len(flow.maps)} of {whole} maps: at their seam its windows are others")
+                self.faults.append(
+                    f"{name} normalises over {len(flow.maps)} of {whole} maps: at their seam its windows are others"
+                )
 
     def _visit(self, name: str, layer: Mapping[str, Any]) -> None:
         kind = layer["type"]
@@ -101,7 +103,10 @@ class Columns:
         kind, depth = layer["type"], inputs[0].depth
         window = None
         if kind == "conv":
-            windows = [Window(k, s, -p, out=layer["modulesX"]) for k, s, p in zip(layer["filterSize"], layer["stride"], layer["padding"])]
+            windows = [
+                Window(k, s, -p, out=layer["modulesX"])
+                for k, s, p in zip(layer["filterSize"], layer["stride"], layer["padding"])
+            ]
             window = windows[0]
             if any(one != window for one in windows) or any(layer["randSparse"]) or not layer["sharedBiases"]:
                 self.faults.append(f"{name} (conv): inputs with other windows, random connections or biases for each place")
@@ -134,7 +139,9 @@ class Columns:
             self.norms.append((name, flow))
             size = layer["size"]
             return _with(flow, Norm(name, size, float(layer["scale"]) * size, float(layer["pow"]), float(layer["minDiv"])))
-        if kind == "concat" and all((f.depth, f.keep, _bare(f.ops)) == (flow.depth, flow.keep, _bare(flow.ops)) for f in inputs):
+        if kind == "concat" and all(
+            (f.depth, f.keep, _bare(f.ops)) == (flow.depth, flow.keep, _bare(flow.ops)) for f in inputs
+        ):
             return replace(flow, maps=np.concatenate([f.maps for f in inputs]))
         return None
 

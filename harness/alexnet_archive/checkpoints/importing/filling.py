@@ -129,9 +129,7 @@ def _runs(member: Member, layer: Mapping[str, Any]) -> list[tuple[int, int]]:
     return [(g * count, count) for g in range(groups)]
 
 
-def _fill_filters(
-    step: Weighted, weights: Array, member: Member, layer: dict[str, Any], own: slice, run: int
-) -> list[str]:
+def _fill_filters(step: Weighted, weights: Array, member: Member, layer: dict[str, Any], own: slice, run: int) -> list[str]:
     """The filters `own` of a convolution, from every input; they must lie in one group of the source and read all its maps."""
     width, depth = step.outputs // step.groups, weights.shape[1]
     first, last = member.first + own.start, member.first + own.stop - 1
@@ -174,12 +172,16 @@ def fill_own(source: Source, layers: Mapping[str, dict[str, Any]]) -> list[Moved
             continue
         for key in ("weights", "weightsInc", "biases", "biasesInc"):
             listed = isinstance(layer[key], list)
-            for part, matrix in ((f"{name}.{key}.{i}", m) for i, m in enumerate(layer[key])) if listed else ((f"{name}.{key}", layer[key]),):
+            for part, matrix in (
+                ((f"{name}.{key}.{i}", m) for i, m in enumerate(layer[key])) if listed else ((f"{name}.{key}", layer[key]),)
+            ):
                 found = given.pop(part, None)
                 if found is None:
                     faults += [f"{part} is not in the file"] if not key.endswith("Inc") else []
                 elif found.shape != matrix.shape or found.dtype.kind != "f" or not np.isfinite(found).all():
-                    faults.append(f"{part} is {found.dtype} of shape {found.shape}, expected finite numbers of shape {matrix.shape}")
+                    faults.append(
+                        f"{part} is {found.dtype} of shape {found.shape}, expected finite numbers of shape {matrix.shape}"
+                    )
                 else:
                     matrix[...] = found
         moved.append(Moved(name, (name,), tuple(layer["weights"][0].shape), ()))

@@ -5,6 +5,7 @@ Checked against onnxruntime on graphs made by the tests. Nodes that only compute
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from alexnet_archive.checkpoints.importing.steps import (
     Weighted,
     Window,
     checked,
+    require_texts,
     unmapped,
     unreadable,
 )
@@ -34,6 +36,7 @@ KNOWN = "Conv, Relu, LRN, MaxPool, Gemm, MatMul, Add of a bias, Flatten, Reshape
 def read_onnx(path: Path) -> Source:
     """The chain of a graph. Raises WeightsError with everything that has no place in it, MissingToolError without onnx."""
     graph = _load(path)
+    require_texts(path, "ONNX file", _texts(graph))
     constants = {one.name: _array(path, one) for one in graph.initializer}
     inputs = [one for one in graph.input if one.name not in constants]
     if len(inputs) != 1 or len(graph.output) < 1:
@@ -73,6 +76,12 @@ def _load(path: Path) -> Any:
     if not model.graph.node:
         raise unreadable(path, "ONNX file", "a message without a graph")
     return model.graph
+
+
+def _texts(graph: Any) -> Iterator[Any]:
+    for node in graph.node:
+        yield from (*node.input, *node.output, node.name, node.op_type, node.domain, *(one.name for one in node.attribute))
+    yield from (one.name for one in (*graph.initializer, *graph.input, *graph.output))
 
 
 def _array(path: Path, tensor: Any) -> Array:
@@ -187,7 +196,9 @@ class _Chain:
         if not isinstance(last, Weighted) or bias is None or bias.size != last.outputs or last.bias.any():
             return "no bias of the layer before it"
         channel = 0 if last.window is None else 2
-        if bias.shape[bias.ndim - channel :] != (1,) * channel or (bias.ndim > channel and bias.shape[-1 - channel] != bias.size):
+        if bias.shape[bias.ndim - channel :] != (1,) * channel or (
+            bias.ndim > channel and bias.shape[-1 - channel] != bias.size
+        ):
             return f"a bias of shape {bias.shape}"
         self.steps[-1] = checked(self.path, last.name, last.weights, bias, last.window, last.groups)
         return None

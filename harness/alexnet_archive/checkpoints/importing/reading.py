@@ -35,16 +35,22 @@ def read_source(path: Path) -> Source:
     header = int.from_bytes(begin[:8], "little")
     if begin[8:9] == b"{" and header <= min(size - 8, _LARGEST_HEADER):
         return tables.read_safetensors(path)
-    named = {".safetensors": tables.read_safetensors, ".npz": tables.read_npz, ".pt": tables.read_state, ".pth": tables.read_state}
+    named = {
+        ".safetensors": tables.read_safetensors,
+        ".npz": tables.read_npz,
+        ".pt": tables.read_state,
+        ".pth": tables.read_state,
+    }
     if path.suffix in named:
         return named[path.suffix](path)
-    # Two protobuf messages: ONNX begins with a version number (field 1, a number), Caffe with a name (field 1, a text) or a layer.
+    # Two protobuf messages: ONNX begins with a version (field 1, a number), Caffe with a name (field 1, a text) or a layer.
     if begin[:1] == b"\x08" or (path.suffix == ".onnx" and begin):
         return onnx_file.read_onnx(path)
     if begin[:1] in (b"\x0a", b"\x12", b"\x1a", b"\xa2") or path.suffix == ".caffemodel":
         return caffe.read_caffemodel(path)
     raise WeightsError(
-        f"{path.name} is no file of weights that is known here", path=path, expected=FORMATS, found=repr(begin[:8]) if begin else "an empty file",
+        f"{path.name} is no file of weights that is known here", path=path, expected=FORMATS,
+        found=repr(begin[:8]) if begin else "an empty file",
         remedy="a network that is described in text (.prototxt) has no weights: name the file that goes with it",
     )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -129,10 +129,19 @@ class Source:
         return groups
 
 
-def unreadable(path: Path, what: str, error: object, remedy: str = "the file is truncated or damaged: fetch it again") -> WeightsError:
+def unreadable(
+    path: Path, what: str, error: object, remedy: str = "the file is truncated or damaged: fetch it again"
+) -> WeightsError:
     """The one error for a file that does not hold what its format promises."""
     said = " ".join(str(error).split()) or type(error).__name__
     return WeightsError(f"{path} is no readable {what}", path=path, found=said[:200], remedy=remedy)
+
+
+def require_texts(path: Path, what: str, texts: Iterable[Any]) -> None:
+    """Raises WeightsError for a name that is no text: the protobuf library hands over bytes that are none as they are."""
+    wrong = next((text for text in texts if not isinstance(text, str)), None)
+    if wrong is not None:
+        raise unreadable(path, what, f"{wrong!r} is no text")
 
 
 def unmapped(path: Path, faults: list[str], expected: str) -> WeightsError:
@@ -143,7 +152,9 @@ def unmapped(path: Path, faults: list[str], expected: str) -> WeightsError:
     )  # fmt: skip
 
 
-def checked(path: Path, name: str, weights: Array, bias: Array | None, window: Window | None = None, groups: int = 1) -> Weighted:
+def checked(
+    path: Path, name: str, weights: Array, bias: Array | None, window: Window | None = None, groups: int = 1
+) -> Weighted:
     """A weighted step whose arrays fit each other and are finite, as float32; raises WeightsError."""
     dims = 2 if window is None else 4
     wrong = ""

@@ -73,4 +73,5 @@ def _source(kind: str, path: Path, arrays: Mapping[str, Array]) -> Source:
     if rest or not steps:
         faults = [f"{name}: shape {value.shape}" for name, value in rest.items()] or ["no weights at all"]
         raise unmapped(path, faults, EXPECTED)
-    return Source(kind, path, tuple(sorted(steps, key=lambda step: step.kind)))
+    layers = sorted(steps, key=lambda step: step.kind)  # `conv` before `fc`, each as they came
+    return Source(kind, path, tuple(layers))

@@ -57,18 +57,26 @@ class _Tensor:
         data = self.storage.data
         assert data is not None
         last = self.offset + sum((n - 1) * s for n, s in zip(self.shape, self.strides))
-        sound = self.offset >= 0 and len(self.shape) == len(self.strides) and min((*self.shape, 1)) > 0 and min((*self.strides, 0)) >= 0
+        sound = (
+            self.offset >= 0
+            and len(self.shape) == len(self.strides)
+            and min((*self.shape, 1)) > 0
+            and min((*self.strides, 0)) >= 0
+        )
         if not sound or last >= len(data):
             raise ValueError(f"tensor {name} reaches beyond its {len(data)} numbers")
         steps = [s * data.itemsize for s in self.strides]
         return np.lib.stride_tricks.as_strided(data[self.offset :], self.shape, steps, writeable=False)
 
 
-class _Name:
-    """Something that a pickle may name but not call: the kind of a storage."""
+@dataclass(frozen=True)
+class _Kind:
+    """The kind of a storage: something that a pickle may name but not call or change."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    name: str
+
+    def __setstate__(self, state: Any) -> None:
+        raise UnsafePickleError("the file tries to change what its tensors are")
 
 
 def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_gradient: Any) -> _Tensor:
@@ -86,7 +94,7 @@ _ALLOWED: dict[tuple[str, str], Any] = {
     ("torch._utils", "_rebuild_tensor_v2"): pickles.Maker(_tensor),
     ("torch._utils", "_rebuild_parameter"): pickles.Maker(_parameter),
     ("torch", "Size"): pickles.Maker(tuple),
-    **{("torch", name): pickles.Maker(_Name(name)) for name in DTYPES},
+    **{("torch", name): _Kind(name) for name in DTYPES},
 }
 
 
@@ -107,9 +115,9 @@ class _Unpickler(pickle.Unpickler):
 
     def persistent_load(self, pid: Any) -> Any:
         word, kind, key, _, count, *view = pid
-        if word != "storage" or not isinstance(kind, pickles.Maker) or any(one is not None for one in view):
+        if word != "storage" or not isinstance(kind, _Kind) or any(one is not None for one in view):
             raise UnsafePickleError("the file refers to something that is no storage of tensors", found=repr(pid)[:80])
-        found = _Storage(kind.function.name, str(key), int(count))
+        found = _Storage(kind.name, str(key), int(count))
         return self.storages.setdefault(found.key, found)
 
 
@@ -126,7 +134,17 @@ def read_torch(path: Path) -> dict[str, Array]:
             stream.seek(0)
             content = _from_zip(path, reader, storages) if zipped else _from_stream(path, stream, reader, storages)
         return _arrays(path, content)
-    except (OSError, EOFError, KeyError, RuntimeError, ValueError, OverflowError, MemoryError, zlib.error, zipfile.BadZipFile) as error:
+    except (
+        OSError,
+        EOFError,
+        KeyError,
+        RuntimeError,
+        ValueError,
+        OverflowError,
+        MemoryError,
+        zlib.error,
+        zipfile.BadZipFile,
+    ) as error:
         # RuntimeError: encrypted, or an unknown method
         raise unreadable(path, "PyTorch file", error) from error
 
@@ -164,7 +182,9 @@ def _from_stream(path: Path, stream: IO[bytes], reader: Callable[..., Any], stor
 
 
 def _arrays(path: Path, content: Any) -> dict[str, Array]:
-    inner = next((content[key] for key in WRAPPERS if isinstance(content, dict) and isinstance(content.get(key), dict)), content)
+    inner = next(
+        (content[key] for key in WRAPPERS if isinstance(content, dict) and isinstance(content.get(key), dict)), content
+    )
     if not isinstance(inner, dict):
         raise WeightsError(f"{path.name} holds no state dictionary", path=path, found=type(inner).__name__, remedy=REMEDY)
     return {str(name): value.array(str(name)) for name, value in inner.items() if isinstance(value, _Tensor)}
