@@ -15,7 +15,7 @@ __version__ = "0.1.0"
 _PLACES = {
     "runs.interface": (
         "check_gradients", "classify", "compare_engines", "convert", "demo_data", "export_checkpoint", "features",
-        "load_checkpoint", "notebook", "open_data", "read_definition", "save_checkpoint", "shape_table", "test", "train",
+        "import_weights", "load_checkpoint", "notebook", "open_data", "read_definition", "save_checkpoint", "shape_table", "test", "train",
         "verify_original",
     ),
     "archive.experiments": ("Experiment",),
@@ -26,6 +26,7 @@ _PLACES = {
     "errors": ("ArchiveError",),
     "layerdefs": ("Network",),
     "runs.events": ("BatchTested", "BatchTrained", "Finished", "Progress", "Saved", "Started", "Stopped", "Tested"),
+    "runs.importing": ("Imported",),
     "runs.request": ("EngineChoice", "Request"),
     "runs.results": ("Classified", "GradientsChecked", "TestResult", "Trained"),
 }  # fmt: skip
@@ -38,8 +39,8 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "ArchiveError", "BatchTested", "BatchTrained", "Behaviour", "Checkpoint", "Classified", "EngineChoice", "Experiment",
-    "Finding", "Finished", "GradientsChecked", "Network", "Progress", "Provider", "Request", "Saved", "Started", "Stopped",
+    "Finding", "Finished", "GradientsChecked", "Imported", "Network", "Progress", "Provider", "Request", "Saved", "Started", "Stopped",
     "TestResult", "Tested", "Trained", "check_gradients", "classify", "compare_engines", "convert", "demo_data",
-    "export_checkpoint", "features", "load_checkpoint", "notebook", "open_data", "read_definition", "save_checkpoint",
-    "shape_table", "test", "train", "verify_original",
+    "export_checkpoint", "features", "import_weights", "load_checkpoint", "notebook", "open_data", "read_definition",
+    "save_checkpoint", "shape_table", "test", "train", "verify_original",
 ]  # fmt: skip

@@ -8,6 +8,7 @@ from alexnet_archive.compare import Behaviour
 from alexnet_archive.errors import ArchiveError
 from alexnet_archive.layerdefs import Network
 from alexnet_archive.runs.events import BatchTested, BatchTrained, Finished, Progress, Saved, Started, Stopped, Tested
+from alexnet_archive.runs.importing import Imported
 from alexnet_archive.runs.interface import (
     check_gradients,
     classify,
@@ -16,6 +17,7 @@ from alexnet_archive.runs.interface import (
     demo_data,
     export_checkpoint,
     features,
+    import_weights,
     load_checkpoint,
     notebook,
     open_data,
@@ -33,8 +35,8 @@ __version__: str
 
 __all__ = [
     "ArchiveError", "BatchTested", "BatchTrained", "Behaviour", "Checkpoint", "Classified", "EngineChoice", "Experiment",
-    "Finding", "Finished", "GradientsChecked", "Network", "Progress", "Provider", "Request", "Saved", "Started", "Stopped",
+    "Finding", "Finished", "GradientsChecked", "Imported", "Network", "Progress", "Provider", "Request", "Saved", "Started", "Stopped",
     "TestResult", "Tested", "Trained", "check_gradients", "classify", "compare_engines", "convert", "demo_data",
-    "export_checkpoint", "features", "load_checkpoint", "notebook", "open_data", "read_definition", "save_checkpoint",
-    "shape_table", "test", "train", "verify_original",
+    "export_checkpoint", "features", "import_weights", "load_checkpoint", "notebook", "open_data", "read_definition",
+    "save_checkpoint", "shape_table", "test", "train", "verify_original",
 ]  # fmt: skip
