@@ -47,9 +47,10 @@ def test_both_engines_answer_with_imported_weights_and_their_mean(root: Path, da
     without = aa.test(other, data=folder).costs["logprob"][0]
     assert abs(without / ours.costs["logprob"][0] - 1) > 5 * APART, "the mean must matter"
 
-    picture = tmp_path / "one.png"
-    Image.new("RGB", (24, 24), (200, 40, 90)).save(picture)
-    answers = [aa.classify(imported.path, picture, engine=kind) for kind in ("reference", "native")]
+    pictures = [tmp_path / "one.png", tmp_path / "two.png"]
+    for path, colour in zip(pictures, ((200, 40, 90), (30, 90, 150))):
+        Image.new("RGB", (24, 24), colour).save(path)
+    answers = [aa.classify(imported.path, pictures, engine=kind) for kind in ("reference", "native")]
     assert answers[0].names == CLASSES
     np.testing.assert_allclose(answers[0].probabilities, answers[1].probabilities, atol=0.02)
     with pytest.raises(errors.UserInputError, match="mean of pictures"):

@@ -250,7 +250,7 @@ def _choose_place(request: ImportRequest, definition: Path, parameters: Path, so
         first = first or faults
     raise WeightsError(
         f"{Path(request.source).name} and {definition.name} do not compute the same", first, path=request.source,
-        remedy="choose a network with these layers (`layers list` shows ours), or a definition of your own",
+        remedy="choose a network with these layers (`alexnet-archive layers nets` shows ours), or a definition of your own",
     )  # fmt: skip
 
 
