@@ -1,7 +1,7 @@
 # Thin: each target is one line of real work. The first use sets up .venv, later ones are fast.
 PYTHON ?= python3
 BIN := .venv/bin
-EXTRAS := demo,build,imagenet,export,cluster,docs,lessons,test
+EXTRAS := demo,build,imagenet,export,import,cluster,docs,lessons,test
 WORKERS ?= auto
 # EXHAUSTIVE=1 runs every variant of every test, as continuous integration does; SEARCH=SEED draws other examples for property tests.
 EXHAUSTIVE ?=

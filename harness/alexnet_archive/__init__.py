@@ -15,8 +15,8 @@ __version__ = "0.1.0"
 _PLACES = {
     "runs.interface": (
         "check_gradients", "classify", "compare_engines", "convert", "demo_data", "ensemble", "export_checkpoint",
-        "features", "load_checkpoint", "notebook", "open_data", "read_definition", "read_predictions", "save_checkpoint",
-        "shape_table", "test", "train", "verify_original",
+        "features", "import_weights", "load_checkpoint", "notebook", "open_data", "read_definition", "read_predictions",
+        "save_checkpoint", "shape_table", "test", "train", "verify_original",
     ),
     "archive.experiments": ("Experiment",),
     "archive.fixity": ("Finding",),
@@ -28,6 +28,7 @@ _PLACES = {
     "runs.events": (
         "BatchTested", "BatchTrained", "Finished", "Progress", "SaveFailed", "Saved", "Started", "Stopped", "Tested",
     ),
+    "runs.importing": ("Imported",),
     "runs.request": ("EngineChoice", "Request"),
     "runs.results": ("Classified", "Ensemble", "GradientsChecked", "TestResult", "Trained"),
 }  # fmt: skip
@@ -40,8 +41,9 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "ArchiveError", "BatchTested", "BatchTrained", "Behaviour", "Checkpoint", "Classified", "EngineChoice", "Ensemble",
-    "Experiment", "Finding", "Finished", "GradientsChecked", "Network", "Predictions", "Progress", "Provider", "Request",
-    "SaveFailed", "Saved", "Started", "Stopped", "TestResult", "Tested", "Trained", "check_gradients", "classify",
-    "compare_engines", "convert", "demo_data", "ensemble", "export_checkpoint", "features", "load_checkpoint", "notebook",
-    "open_data", "read_definition", "read_predictions", "save_checkpoint", "shape_table", "test", "train", "verify_original",
+    "Experiment", "Finding", "Finished", "GradientsChecked", "Imported", "Network", "Predictions", "Progress", "Provider",
+    "Request", "SaveFailed", "Saved", "Started", "Stopped", "TestResult", "Tested", "Trained", "check_gradients", "classify",
+    "compare_engines", "convert", "demo_data", "ensemble", "export_checkpoint", "features", "import_weights", "load_checkpoint",
+    "notebook", "open_data", "read_definition", "read_predictions", "save_checkpoint", "shape_table", "test", "train",
+    "verify_original",
 ]  # fmt: skip

@@ -18,6 +18,7 @@ from alexnet_archive.runs.events import (
     Stopped,
     Tested,
 )
+from alexnet_archive.runs.importing import Imported
 from alexnet_archive.runs.interface import (
     check_gradients,
     classify,
@@ -27,6 +28,7 @@ from alexnet_archive.runs.interface import (
     ensemble,
     export_checkpoint,
     features,
+    import_weights,
     load_checkpoint,
     notebook,
     open_data,
@@ -45,8 +47,9 @@ __version__: str
 
 __all__ = [
     "ArchiveError", "BatchTested", "BatchTrained", "Behaviour", "Checkpoint", "Classified", "EngineChoice", "Ensemble",
-    "Experiment", "Finding", "Finished", "GradientsChecked", "Network", "Predictions", "Progress", "Provider", "Request",
-    "SaveFailed", "Saved", "Started", "Stopped", "TestResult", "Tested", "Trained", "check_gradients", "classify",
-    "compare_engines", "convert", "demo_data", "ensemble", "export_checkpoint", "features", "load_checkpoint", "notebook",
-    "open_data", "read_definition", "read_predictions", "save_checkpoint", "shape_table", "test", "train", "verify_original",
+    "Experiment", "Finding", "Finished", "GradientsChecked", "Imported", "Network", "Predictions", "Progress", "Provider",
+    "Request", "SaveFailed", "Saved", "Started", "Stopped", "TestResult", "Tested", "Trained", "check_gradients", "classify",
+    "compare_engines", "convert", "demo_data", "ensemble", "export_checkpoint", "features", "import_weights", "load_checkpoint",
+    "notebook", "open_data", "read_definition", "read_predictions", "save_checkpoint", "shape_table", "test", "train",
+    "verify_original",
 ]  # fmt: skip

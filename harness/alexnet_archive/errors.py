@@ -194,6 +194,22 @@ class ExportError(ArchiveError):
     exit_code = 35
 
 
+class WeightsError(ArchiveError):
+    """Weights trained elsewhere cannot be read, or do not fit a network; carries every fault found."""
+
+    exit_code = 36
+
+    def __init__(self, message: str, faults: Iterable[str] = (), **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.faults = tuple(faults)
+
+    def facts(self) -> dict[str, Any]:
+        return {**super().facts(), "faults": list(self.faults)}
+
+    def __str__(self) -> str:
+        return "\n".join([super().__str__(), *(f"  - {fault}" for fault in self.faults)])
+
+
 class EngineError(ArchiveError):
     """An engine was asked for something it cannot compute."""
 

@@ -100,7 +100,7 @@ def _no_bytes(*arguments: Any) -> bytes:
     return b""
 
 
-class _Maker:
+class Maker:
     """A function that a pickle may call but not change; a plain function takes whatever state is built onto it."""
 
     __slots__ = ("_function",)
@@ -116,21 +116,21 @@ class _Maker:
 
 
 _ALLOWED: dict[tuple[str, str], Any] = {
-    ("numpy.core.multiarray", "_reconstruct"): _Maker(_rebuild_array),
-    ("numpy._core.multiarray", "_reconstruct"): _Maker(_rebuild_array),
-    ("numpy.core.multiarray", "scalar"): _Maker(_rebuild_scalar),
-    ("numpy._core.multiarray", "scalar"): _Maker(_rebuild_scalar),
+    ("numpy.core.multiarray", "_reconstruct"): Maker(_rebuild_array),
+    ("numpy._core.multiarray", "_reconstruct"): Maker(_rebuild_array),
+    ("numpy.core.multiarray", "scalar"): Maker(_rebuild_scalar),
+    ("numpy._core.multiarray", "scalar"): Maker(_rebuild_scalar),
     ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): _Maker(_plain_dtype),
+    ("numpy", "dtype"): Maker(_plain_dtype),
     ("ordereddict", "OrderedDict"): OrderedDict,
     ("collections", "OrderedDict"): OrderedDict,
-    ("_codecs", "encode"): _Maker(_latin1),
-    ("copy_reg", "_reconstructor"): _Maker(_reconstructor),
-    ("copyreg", "_reconstructor"): _Maker(_reconstructor),
-    ("__builtin__", "bytes"): _Maker(_no_bytes),
-    ("builtins", "bytes"): _Maker(_no_bytes),
-    ("__builtin__", "object"): _Maker(_object_base),
-    ("builtins", "object"): _Maker(_object_base),
+    ("_codecs", "encode"): Maker(_latin1),
+    ("copy_reg", "_reconstructor"): Maker(_reconstructor),
+    ("copyreg", "_reconstructor"): Maker(_reconstructor),
+    ("__builtin__", "bytes"): Maker(_no_bytes),
+    ("builtins", "bytes"): Maker(_no_bytes),
+    ("__builtin__", "object"): Maker(_object_base),
+    ("builtins", "object"): Maker(_object_base),
 }
 
 
@@ -163,14 +163,17 @@ def _refuse_far_memo(stream: Any) -> None:
     stream.seek(start)
 
 
-def load(stream: Any, *, encoding: str, path: str | Path | None = None) -> Any:
+def load(
+    stream: Any, *, encoding: str, path: str | Path | None = None, reader: Callable[..., pickle.Unpickler] | None = None
+) -> Any:
     """Read one pickle from a binary stream. `encoding` is `latin1` for checkpoints and `bytes` for batch files (section 3.5).
 
-    Raises UnsafePickleError for anything truncated, damaged or outside the allow-list.
+    `reader` is a restricted unpickler with a list of its own, for other programs' files. Raises UnsafePickleError for anything
+    truncated, damaged or outside the allow-list.
     """
     try:
         _refuse_far_memo(stream)
-        return RestrictedUnpickler(stream, encoding=encoding).load()
+        return (reader or RestrictedUnpickler)(stream, encoding=encoding).load()
     except ArchiveError as error:
         error.path = error.path or (None if path is None else str(path))
         raise

@@ -20,7 +20,8 @@ GROUPS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "pictures": ("Pictures", "From photographs to the batch files of 2012.", ("convert", "batches")),
     "networks": ("Networks", "The layer files.", ("layers",)),
     "running": (
-        "Training and using", "Runs and what is done with them.", ("train", "test", "classify", "ensemble", "runs", "export"),
+        "Training and using", "Runs and what is done with them.",
+        ("train", "test", "classify", "ensemble", "runs", "import", "export"),
     ),
     "looking": (
         "Looking and comparing", "Figures, pages, differences.", ("show", "exhibit", "demo", "diff", "compare", "prove"),

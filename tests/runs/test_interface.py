@@ -16,10 +16,11 @@ from alexnet_archive.errors import CheckpointError, LayerFileError, MissingOrigi
 DATA = Path(__file__).resolve().parents[1] / "data"
 OFFERED = [
     "ArchiveError", "BatchTested", "BatchTrained", "Behaviour", "Checkpoint", "Classified", "EngineChoice", "Ensemble",
-    "Experiment", "Finding", "Finished", "GradientsChecked", "Network", "Predictions", "Progress", "Provider", "Request",
-    "SaveFailed", "Saved", "Started", "Stopped", "TestResult", "Tested", "Trained", "check_gradients", "classify",
-    "compare_engines", "convert", "demo_data", "ensemble", "export_checkpoint", "features", "load_checkpoint", "notebook",
-    "open_data", "read_definition", "read_predictions", "save_checkpoint", "shape_table", "test", "train", "verify_original",
+    "Experiment", "Finding", "Finished", "GradientsChecked", "Imported", "Network", "Predictions", "Progress", "Provider",
+    "Request", "SaveFailed", "Saved", "Started", "Stopped", "TestResult", "Tested", "Trained", "check_gradients", "classify",
+    "compare_engines", "convert", "demo_data", "ensemble", "export_checkpoint", "features", "import_weights", "load_checkpoint",
+    "notebook", "open_data", "read_definition", "read_predictions", "save_checkpoint", "shape_table", "test", "train",
+    "verify_original",
 ]  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ class ProviderOptions:
     """How a provider cuts and varies its pictures; the names of the release's options.
 
     `classes` declares as many classes at least: those that the folder does not name are unused. With `order`, class k of the
-    folder is given out as class `order[k]`.
+    folder is given out as class `order[k]`. `mean` takes the place of the folder's: (3,) or (3, side, side), red first.
     """
 
     crop_border: int = 4
@@ -39,6 +39,7 @@ class ProviderOptions:
     threads: int = 2
     classes: int = 0
     order: tuple[int, ...] = ()
+    mean: Array | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -217,6 +218,8 @@ class PictureProvider(Provider):
                 remedy="choose a smaller --crop-border",
             )
         mean = np.asarray(required(self.meta, "data_mean", self.folder), np.float32)
+        if self.options.mean is not None:
+            mean = self._given_mean(self.options.mean)
         if mean.size != 3 * self.side**2:
             raise BatchFileError(
                 "data_mean of batches.meta does not fit num_vis", path=self.folder, expected=3 * self.side**2, found=mean.size
@@ -235,6 +238,16 @@ class PictureProvider(Provider):
             self.mean = np.full_like(self.mean, self.mean.mean(dtype=np.float64))
         if self.has_color_pca:
             self._read_colour_axes()
+
+    def _given_mean(self, mean: Array) -> Array:
+        """The options' mean at the side of the pictures; raises BatchFileError for an image of another side."""
+        if mean.ndim == 3 and mean.shape[1] != self.side:
+            raise BatchFileError(
+                "the network has a mean image of its own, of another side than the pictures", path=self.folder,
+                expected=f"pictures of {mean.shape[1]} pixels", found=f"{self.side} pixels",
+                remedy=f"convert the pictures again with --size {mean.shape[1]}",
+            )  # fmt: skip
+        return mean if mean.ndim == 3 else np.repeat(mean, self.side**2)
 
     def _read_colour_axes(self) -> None:
         try:

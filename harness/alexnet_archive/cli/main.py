@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "runs": ("runs", "runs", "The runs in a folder: nets, epochs, errors."),
     "compare": ("runs", "compare", "Two runs side by side: nets, rates, errors, answers."),
     "show": ("show", "show", "Figures: cost, filters, predictions."),
+    "import": ("importing", "import_", "Weights of today into a checkpoint of 2012."),
     "export": ("export", "export", "A checkpoint as npz, safetensors or onnx."),
     "diff": ("diff", "diff", "What the build changes; where two engines part ways."),
     "prove": ("prove", "prove", "For holders of the release: try everything on it, as a record without its text."),

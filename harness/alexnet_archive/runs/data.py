@@ -9,6 +9,7 @@ from typing import Any
 
 from alexnet_archive import batches
 from alexnet_archive.batches import Provider
+from alexnet_archive.engines.base import Array
 from alexnet_archive.errors import ArchiveError, BatchFileError, UserInputError
 from alexnet_archive.layerdefs import DataShape
 
@@ -79,11 +80,13 @@ def complete_data_options(values: dict[str, Any]) -> tuple[Path | None, str, boo
 
 
 def open_data(
-    values: dict[str, Any], *, seed: int, training: bool, classes: int = 0, order: tuple[int, ...] = ()
-) -> Data:
+    values: dict[str, Any], *, seed: int, training: bool, classes: int = 0, order: tuple[int, ...] = (),
+    mean: Array | None = None,
+) -> Data:  # fmt: skip
     """Open the providers that the options name: for training if that is wanted, and for testing.
 
-    `classes` are declared at least (`fitting.padding_of`), given out in another `order` (`joining.join`).
+    `classes` are declared at least (`fitting.padding_of`), given out in another `order` (`joining.join`); `mean` takes the
+    place of the folder's (`imported.mean_of`).
 
     Raises UserInputError when no folder or no batches are named, BatchFileError for missing or unfit files.
     """
@@ -96,6 +99,7 @@ def open_data(
         seed=seed,
         classes=classes,
         order=order,
+        mean=mean,
     )
     open_one = batches.open_provider
     train = test = None

@@ -19,11 +19,12 @@ from alexnet_archive.checkpoints import Checkpoint
 from alexnet_archive.compare import Behaviour
 from alexnet_archive.engines.base import Array
 from alexnet_archive.layerdefs import Network
-from alexnet_archive.runs import averaging, comparison, verbs
+from alexnet_archive.runs import averaging, comparison, importing, verbs
 from alexnet_archive.runs import demo as demo_of
 from alexnet_archive.runs import pictures as pictures_of
 from alexnet_archive.runs.events import Report, Stop, ignore, never
 from alexnet_archive.runs.fitting import input_of
+from alexnet_archive.runs.importing import Imported, ImportRequest
 from alexnet_archive.runs.locate import locate_definition, locate_parameters
 from alexnet_archive.runs.request import EngineChoice, Request, as_range
 from alexnet_archive.runs.results import Classified, Ensemble, GradientsChecked, TestResult, Trained
@@ -240,6 +241,17 @@ def export_checkpoint(
     """
     loaded = run if isinstance(run, Checkpoint) else load_checkpoint(run)
     return checkpoints.export(loaded, Path(out), kind or Path(out).suffix.lstrip("."), momentum=momentum)
+
+
+def import_weights(source: str | Path, layers: str | Path, *, save: str | Path = ".", **options: Any) -> Imported:
+    """Weights trained elsewhere (onnx, caffemodel, PyTorch state dictionary, safetensors, npz) into a checkpoint of 2012 under
+    `save`, laid into the definition `layers`; nothing in the file is run.
+
+    Every field of `ImportRequest` is an option, the usual ones: classes (a text file, a development kit or a data folder),
+    data, side (pixels), and how the pictures were made: order ("rgb" or "bgr"), mean, deviation, pixel_range. Raises
+    WeightsError for what cannot be read, and for what the layer language cannot say exactly, with everything that differs.
+    """
+    return importing.import_weights(ImportRequest(source=source, layers=layers, save=save, **options))
 
 
 def notebook() -> tuple[Experiment, ...]:

@@ -7,6 +7,7 @@ A checkpoint without them, such as one of 2012, is joined by number, with a line
 from __future__ import annotations
 
 import logging
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,10 +18,12 @@ from alexnet_archive import batches, kinds
 from alexnet_archive.checkpoints import Checkpoint
 from alexnet_archive.errors import CheckpointError
 from alexnet_archive.runs.events import Initialised
+from alexnet_archive.runs.imported import entry_of
 from alexnet_archive.runs.remembering import remembered_notices
 
 log = logging.getLogger(__name__)
 
+WORDNET = re.compile(r"n\d{8}")
 SHOWN = 4
 """Names of each side that an error shows."""
 
@@ -54,7 +57,9 @@ def class_order(checkpoint: Checkpoint, meta: Mapping[str, Any], *, match: bool,
     if not net or not data:
         log.info("%s has no class names: it is joined to its data by number", checkpoint.path if not net else "the data folder")
         return ()
-    ours, theirs = _told_apart(net, checkpoint.extension.get("wnids"), data, meta.get("wnids"))
+    imported = entry_of(checkpoint)
+    ids = imported["wnids"] if imported else checkpoint.extension.get("wnids")
+    ours, theirs = _told_apart(net, ids, data, meta.get("wnids"))
     shorter = min(len(ours), len(theirs))
     if ours == theirs or (pad and ours[:shorter] == theirs[:shorter]):
         return ()
@@ -66,10 +71,15 @@ def class_order(checkpoint: Checkpoint, meta: Mapping[str, Any], *, match: bool,
 
 
 def _told_apart(net: Sequence[Any], ids: Any, data: Sequence[Any], other: Any) -> tuple[list[str], list[str]]:
-    """The names of both sides in one Unicode form; those that occur twice with their WordNet ids, if both sides have them."""
+    """The names of both sides in one Unicode form; those that occur twice with their WordNet ids, if both sides have them.
+
+    Where the names differ and both sides have WordNet ids for all, those instead.
+    """
     sides = [[kinds.same_form(one if isinstance(one, str) else one.decode("utf-8", "replace")) for one in side]
              for side in (net, data)]  # fmt: skip
-    known = [ids or [], other or []]
+    known = [list(map(str, ids or [])), list(map(str, other or []))]
+    if sides[0] != sides[1] and all(len(side) == len(of) and all(map(WORDNET.fullmatch, of)) for side, of in zip(sides, known)):
+        return known[0], known[1]  # lists of names differ in how many words they give a class, its id does not
     twice = {name for side in sides for name, count in Counter(side).items() if count > 1}
     if not twice or any(len(side) != len(of) for side, of in zip(sides, known)):
         return sides[0], sides[1]

@@ -33,10 +33,11 @@ from alexnet_archive.runs.events import (
     Stopped,
     from_native,
 )  # fmt: skip
+from alexnet_archive.runs.imported import entry_of
 from alexnet_archive.runs.keeping import keep_written, logreg_of
 from alexnet_archive.runs.legs import Leg, legs_of
 from alexnet_archive.runs.locate import locate_definition, locate_parameters
-from alexnet_archive.runs.native_data import in_order, joined, kept_entries, require_own_order
+from alexnet_archive.runs.native_data import imported_data, in_order, joined, kept_entries, require_own_order
 from alexnet_archive.runs.opened import fit_border, fresh_seed, going_on, net_name, open_run, resumed, run_folder
 from alexnet_archive.runs.places import open_installation
 from alexnet_archive.runs.reference import data_entries
@@ -214,6 +215,11 @@ def _training_values(
         values = fresh_values(request, report)
         return values, values, None
     assert stored.path is not None
+    if entry_of(stored) is not None:
+        raise UserInputError(
+            "the release takes the mean of pictures from their folder, and imported weights bring their own", path=stored.path,
+            remedy="train on with the reference engine, or begin a training with --init-from, with the mean of the data",
+        )  # fmt: skip
     values = {**request.given(), "load_file": str(stored.path)}
     return values, remembered(values, stored.options), stored
 
@@ -295,6 +301,8 @@ def test(request: Request, report: Report, views: int | None = None, out: Path |
         report(Notice(f"{len(missing)} batches hold pictures without a label and are left out whole: the release prints one "
                       "sum a batch, in which such a picture counts as class 0"))  # fmt: skip
     with installed(request, places, stored) as (installation, scratch):
+        values |= in_order(order, places, stored, scratch)
+        values = imported_data(values, stored, scratch)
 
         def hear(event: native.Event) -> None:
             ours: Event = from_native(event, Path)
@@ -306,7 +314,6 @@ def test(request: Request, report: Report, views: int | None = None, out: Path |
                 report(ours)
 
         file, views = checkpoints.newest(checkpoint), 10 if asked else 1
-        values |= in_order(order, places, stored, scratch)
         if out is not None:
             values["logreg_name"] = logreg_of(stored.layers, values.get("logreg_name"))
             if asked:
@@ -360,6 +367,7 @@ def features(request: Request, layers: Sequence[str], report: Report) -> dict[st
     places = remembered({**values, "load_file": str(file)}, stored.options)
     with installed(request, places, stored) as (installation, scratch):
         values |= in_order(order, places, stored, scratch)
+        values = imported_data(values, stored, scratch)
         for name in layers:  # the release writes one layer a process
             place = scratch / name
             make_folder(place)

@@ -12,6 +12,7 @@ from alexnet_archive.errors import UserInputError
 from alexnet_archive.files import json_text, write_text
 from alexnet_archive.runs import remembering
 from alexnet_archive.runs.events import Notice, Report
+from alexnet_archive.runs.imported import entry_of, view
 from alexnet_archive.runs.opened import joined_data
 from alexnet_archive.runs.request import Request
 
@@ -46,8 +47,9 @@ def in_order(order: tuple[int, ...], places: Mapping[str, Any], stored: Checkpoi
     """The data folder of a test as an option: a copy of its batches with the labels mapped, where they must be."""
     if not order:
         return {}
-    numbers = {**stored.options, **places}.get("test_batch_range") or []
-    return {"data_path": batches.write_reordered(Path(places["data_path"]), order, numbers, scratch / "in-order")}
+    folder = Path(places["data_path"])
+    numbers = {**stored.options, **places}.get("test_batch_range") or batches.batch_numbers(folder)
+    return {"data_path": batches.write_reordered(folder, order, numbers, scratch / "in-order")}
 
 
 def kept_entries(places: Mapping[str, Any], stored: Checkpoint | None, scratch: Path) -> Path | None:
@@ -66,3 +68,30 @@ def kept_entries(places: Mapping[str, Any], stored: Checkpoint | None, scratch: 
     path = scratch / "entries.json"
     write_text(path, json_text({**found, remembering.ENTRY: remembering.record_of(folder, run)}))
     return path
+
+
+def imported_data(values: dict[str, Any], stored: Checkpoint, scratch: Path) -> dict[str, Any]:
+    """Option values with the data folder as an imported checkpoint needs it; as they are for any other.
+
+    The release reads the mean from the folder, so it is given one with the network's, in `scratch`.
+    """
+    if entry_of(stored) is None:
+        return values
+    found = values.get("data_path") or stored.options.get("data_path")
+    if not found:
+        raise UserInputError("no data folder was named", remedy="name one with --data, or make one with `convert`")
+    folder = Path(str(found))
+    # The release demands both ranges and the provider, whatever it is to do.
+    own = data_options(folder)
+    missing = {name: value for name, value in own.items() if not stored.options.get(name)}
+    return {**missing, **values, "data_path": str(view(stored, folder, scratch / "data"))}
+
+
+def data_options(folder: Path) -> dict[str, Any]:
+    """Provider and ranges of a data folder, as the release's options."""
+    meta = batches.read_meta(folder)
+    roles = batches.roles_in(meta, batches.batch_numbers(folder))
+    tested = roles["validation"] or roles["test"] or roles["training"]
+    return {
+        "dp_type": batches.default_provider(meta), "train_batch_range": roles["training"] or tested, "test_batch_range": tested,
+    }  # fmt: skip

@@ -17,6 +17,7 @@ from alexnet_archive.runs.classes import declare_classes, padding_of
 from alexnet_archive.runs.data import Data, complete_data_options, open_data
 from alexnet_archive.runs.events import Initialised, Notice, Report
 from alexnet_archive.runs.fitting import border_for
+from alexnet_archive.runs.imported import mean_of
 from alexnet_archive.runs.initial import source_of
 from alexnet_archive.runs.joining import Joint, answers_taken_over, class_order, join, not_taken_over
 from alexnet_archive.runs.layers import Layers, build_layers, sound_layers, stored_layers
@@ -119,8 +120,8 @@ def open_run(request: Request, *, training: bool = True, checkpoint: Checkpoint 
         classes = padding_of(checkpoint, request.pad_classes)
     seed = fresh_seed(request.seed, checkpoint)
     joint, difference = _joined(request, values, checkpoint, source)
-    training = training and not values["test_only"]
-    data = open_data(values, seed=seed, training=training, classes=classes, order=joint.order)
+    wanted, mean = training and not values["test_only"], mean_of(checkpoint)
+    data = open_data(values, seed=seed, training=wanted, classes=classes, order=joint.order, mean=mean)
     with sound_layers(checkpoint):
         if checkpoint is None:
             init = request.init_modules

@@ -7,7 +7,7 @@ views are exactly those of testing.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ from alexnet_archive.batches.convert.pictures import Picture, prepare
 from alexnet_archive.checkpoints import Checkpoint
 from alexnet_archive.errors import BatchFileError, CheckpointError, UserInputError
 from alexnet_archive.files import make_folder
-from alexnet_archive.runs.joining import join
+from alexnet_archive.runs.imported import entry_of, meta_of
+from alexnet_archive.runs.joining import Joint, join
 from alexnet_archive.runs.opened import open_run
 from alexnet_archive.runs.reference import probabilities
 from alexnet_archive.runs.remembering import find_data
@@ -71,17 +72,30 @@ def picture_provider(checkpoint: Checkpoint) -> str:
     return name
 
 
-def picture_folder(pictures: Sequence[Path], data: Path, out: Path, provider: str, order: Sequence[int] = ()) -> None:
-    """Make `out` a data folder whose only batch, number 1, holds the pictures resized and cropped like its model `data`,
-    with the classes put into another `order` (`joining.join`).
+def model_meta(checkpoint: Checkpoint, given: str | Path | None, match: bool = False) -> tuple[dict[str, Any], Joint]:
+    """The `batches.meta` that pictures are prepared by, and how it fits: the data folder's with the classes in the net's order
+    (`joining.join`), or what an imported checkpoint brings itself.
 
-    Raises UserInputError for a file that cannot be read, PictureError for one that is no picture.
+    Raises CheckpointError without either, or for data of other classes.
     """
-    meta = {"num_vis": 3072, **batches.read_meta(data)}
-    meta = batches.reordered_meta(meta, order) if order else meta
+    if entry_of(checkpoint) is not None and not given:
+        return meta_of(checkpoint), Joint()
+    folder = data_folder(checkpoint, given)
+    joint = join(checkpoint, folder, named=bool(given), match=match)
+    meta = {"num_vis": 3072, **batches.read_meta(folder)}
+    return (batches.reordered_meta(meta, joint.order) if joint.order else meta), joint
+
+
+def picture_folder(pictures: Sequence[Path], model: Mapping[str, Any], out: Path, provider: str) -> None:
+    """Make `out` a data folder whose only batch, number 1, holds the pictures resized and cropped as `model` has it.
+
+    That is the `batches.meta` of the network's data. Raises UserInputError for a file that cannot be read, PictureError for
+    one that is no picture.
+    """
+    meta = dict(model)
     side = round((int(meta["num_vis"]) / 3) ** 0.5)
     encoded = [_prepared(path, side) for path in pictures]
-    meta["batch_size"] = len(encoded)
+    meta |= {"batch_size": len(encoded), "dp_type": provider}
     batches.write_meta(out, meta)
     batch: Any = ([p.jpeg for p in encoded], [p.size for p in encoded], [("", None)] * len(encoded))
     if provider in RAW_PROVIDERS:
@@ -106,17 +120,17 @@ def classify(
 ) -> Classified:  # fmt: skip
     """Probabilities of each picture's classes, averaged over `views`: 1, or all of the provider's (10).
 
-    `data` is the folder with `batches.meta`, by default the checkpoint's; `match_classes` as in a request. Raises
-    CheckpointError without it and for one of other classes, UserInputError for another number of views or a file that cannot be
-    read, PictureError for one that is no picture.
+    `data` is the folder with `batches.meta`, by default the checkpoint's; imported weights need none. `match_classes` as in a
+    request. Raises CheckpointError without it and for one of other classes, UserInputError for another number of views or a
+    file that cannot be read, PictureError for one that is no picture.
     """
     checkpoint = checkpoints.load(checkpoint_path)
-    folder, provider = data_folder(checkpoint, data), picture_provider(checkpoint)
-    joint = join(checkpoint, folder, named=bool(data), match=match_classes)
+    provider = picture_provider(checkpoint)
+    model, joint = model_meta(checkpoint, data, match_classes)
     with tempfile.TemporaryDirectory(prefix="alexnet-archive-") as scratch:
         place = Path(scratch) / "data"
         make_folder(place)
-        picture_folder(pictures, folder, place, provider, joint.order)
+        picture_folder(pictures, model, place, provider)
         request = Request(
             resume=checkpoint_path, data=place, provider=provider, test_range=[1], save=scratch, seed=0,
             test_only=True, engine=engine or EngineChoice(),

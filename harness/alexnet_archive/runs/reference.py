@@ -15,7 +15,7 @@ from alexnet_archive.engines.base import Array, LayerDicts
 from alexnet_archive.engines.reference.graph import Transfer
 from alexnet_archive.errors import UserInputError
 from alexnet_archive.files import require_room, require_writable
-from alexnet_archive.runs import remembering
+from alexnet_archive.runs import imported, remembering
 from alexnet_archive.runs.classes import RECORD
 from alexnet_archive.runs.events import Changed, Estimated, Notice, Progress, Report, Started, Stop, Stopped
 from alexnet_archive.runs.keeping import keeping
@@ -101,6 +101,8 @@ def plan_of(run: OpenedRun, course: Steered | None = None) -> training.Plan:
     extension |= {ENTRY: course.record} if course else {}
     if run.data.named is not None:
         extension[RECORD] = run.data.named
+    if entry := imported.entry_of(run.checkpoint):
+        extension[imported.ENTRY] = entry
     return training.Plan(
         epochs=values["num_epochs"],
         save_folder=run.folder,
