@@ -322,7 +322,8 @@ def _save(
         meta = batches.read_meta(folder)
         roles = batches.roles_in(meta, batches.batch_numbers(folder))
         given |= {"data_path": str(folder.absolute()), "train_batch_range": roles["training"],
-                  "dp_type": batches.default_provider(meta), "test_batch_range": roles["validation"] or roles["test"]}  # fmt: skip
+                  "test_batch_range": roles["validation"] or roles["test"],
+                  "dp_type": batches.default_provider(meta)}  # fmt: skip
     values, _ = training.merge(given, None)
     extension: dict[str, Any] = {"label_names": list(listed.names)}
     if mean is not None:
