@@ -197,6 +197,15 @@ def test_one_file_alone_gives_its_entry_and_is_compared_with_nothing(pair: list[
     assert not {path.name for path in tmp_path.iterdir()} - {"a.npz", "b.npz", "entry.txt"}
 
 
+def test_files_may_be_called_anything(pair: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "ensemble").mkdir()
+    named = [pair[0].rename(tmp_path / "ensemble" / "ensemble"), pair[1].rename(tmp_path / "equal weights")]
+    found = aa.ensemble(named)
+    assert [score.name for score in found.scores] == ["ensemble", "equal weights", "equal weights", "ensemble"]
+    assert found.gain is not None and found.gain.best in {"ensemble", "equal weights"}
+    assert found.scores[0].log_loss != found.scores[3].log_loss
+
+
 # -- what does not go together -----------------------------------------------------------------------------------------
 
 

@@ -33,6 +33,8 @@ TOP = (1, 5)
 """Errors are counted among so many guesses."""
 SAME_DATA = "test every network on one data folder and range: `alexnet-archive test RUN --data FOLDER --views 10 --out FILE`"
 EQUAL, TOGETHER = "equal weights", "ensemble"
+Columns = Sequence[tuple[str, mixing.Floats]]
+"""What is judged: a name, and the weight of each file."""
 
 
 def ensemble(
@@ -62,7 +64,7 @@ def ensemble(
         given, search, counted = _searched(opened, labelled, seed, report)
     columns = _columns(opened, given, searched=search is not None)
     truths, ranks = _judged(opened, given, columns, out, submission, report)
-    scores, gain = _scores(columns, truths[counted], ranks[counted], seed)
+    scores, gain = _scores([name for name, _ in columns], len(opened), truths[counted], ranks[counted], seed)
     return Ensemble(
         tuple(str(one.path) for one in opened), tuple(given.tolist()), len(labelled), int(labelled.sum()), int(counted.sum()),
         seed, search, scores, gain,
@@ -195,15 +197,15 @@ def _searched(
     return found.weights, Search(int(half.sum()), found.log_loss, found.bound, found.steps), counted
 
 
-def _columns(opened: Sequence[Predictions], given: mixing.Floats, *, searched: bool) -> dict[str, mixing.Floats]:
+def _columns(opened: Sequence[Predictions], given: mixing.Floats, *, searched: bool) -> Columns:
     """What is judged: each file by itself, and where weights were searched equal ones too, to see what the search is worth."""
     count = len(opened)
     short = [one.name for one in opened]
     names = short if len(set(short)) == count else [str(one.path) for one in opened]
-    columns = dict(zip(names, np.eye(count)))
+    columns = list(zip(names, np.eye(count)))
     if searched:
-        columns[EQUAL] = np.full(count, 1 / count)
-    return columns if count == 1 else {**columns, TOGETHER: given}
+        columns.append((EQUAL, np.full(count, 1 / count)))
+    return columns if count == 1 else [*columns, (TOGETHER, given)]
 
 
 def _mixed(blocks: Sequence[Array], weights: mixing.Floats) -> NDArray[Any]:
@@ -217,7 +219,7 @@ def _mixed(blocks: Sequence[Array], weights: mixing.Floats) -> NDArray[Any]:
 
 
 def _judged(
-    opened: Sequence[Predictions], given: mixing.Floats, columns: dict[str, mixing.Floats], out: str | Path | None,
+    opened: Sequence[Predictions], given: mixing.Floats, columns: Columns, out: str | Path | None,
     submission: str | Path | None, report: Report,
 ) -> tuple[mixing.Floats, NDArray[np.int64]]:  # fmt: skip
     """(Probability of the true class, classes before it), each (pictures, columns); writes what is to be written."""
@@ -228,7 +230,7 @@ def _judged(
             report(Progress(rows.stop, len(pictures), "pictures"))
             label = pictures.label[rows]
             known = label != NO_LABEL
-            for k, weights in enumerate(columns.values()):
+            for k, (_, weights) in enumerate(columns):
                 table = _mixed(blocks, weights)[known]
                 truths[rows, k][known] = table[np.arange(len(table)), label[known]]
                 ranks[rows, k][known] = mixing.ranks(table, label[known])
@@ -261,24 +263,24 @@ def _written(
 
 
 def _scores(
-    columns: dict[str, mixing.Floats], truths: mixing.Floats, ranks: NDArray[np.int64], seed: int
+    names: Sequence[str], files: int, truths: mixing.Floats, ranks: NDArray[np.int64], seed: int
 ) -> tuple[tuple[Score, ...], Gain | None]:
+    """Errors of every column, the first of which are the files by themselves and the last one is the ensemble."""
     if not len(truths):
         return (), None
     wrong = np.concatenate([ranks >= top for top in TOP], axis=1)
-    drawn, count = mixing.resampled(wrong, seed), len(columns)
+    drawn, count = mixing.resampled(wrong, seed), len(names)
     losses = -np.log(np.maximum(truths, mixing.LEAST)).mean(axis=0)
     errors = wrong.mean(axis=0)
     scores = tuple(
         Score(name, float(losses[k]), float(errors[k]), mixing.interval(drawn[:, k]), float(errors[count + k]),
               mixing.interval(drawn[:, count + k]))
-        for k, name in enumerate(columns)
+        for k, name in enumerate(names)
     )  # fmt: skip
-    single = [k for k, name in enumerate(columns) if name not in (EQUAL, TOGETHER)]
-    if len(single) == 1:
+    if files == 1:
         return scores, None
-    best, last = min(single, key=lambda k: (errors[k], losses[k])), count - 1
+    best, last = min(range(files), key=lambda k: (errors[k], losses[k])), count - 1
     return scores, Gain(
-        list(columns)[best], float(errors[best] - errors[last]), mixing.interval(drawn[:, best] - drawn[:, last]),
+        names[best], float(errors[best] - errors[last]), mixing.interval(drawn[:, best] - drawn[:, last]),
         float(errors[count + best] - errors[count + last]), mixing.interval(drawn[:, count + best] - drawn[:, count + last]),
     )  # fmt: skip

@@ -7,7 +7,6 @@ for what the release's own script does otherwise.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -90,8 +89,3 @@ def interval(means: Floats) -> tuple[float, float]:
     """Between which 95 of 100 resampled means lie."""
     low, high = np.quantile(means, [0.025, 0.975])
     return float(low), float(high)
-
-
-def normalised(weights: Sequence[float]) -> Floats:
-    total = np.asarray(weights, np.float64)
-    return total / total.sum()

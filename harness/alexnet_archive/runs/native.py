@@ -313,16 +313,16 @@ def test(request: Request, report: Report, views: int | None = None, out: Path |
                 tested.append(ours)
                 report(ours)
 
-        file, views = checkpoints.newest(checkpoint), 10 if asked else 1
+        file = checkpoints.newest(checkpoint)
         if out is not None:
             values["logreg_name"] = logreg_of(stored.layers, values.get("logreg_name"))
             if asked:
                 values.setdefault("test_out", str(scratch / "predictions"))
-        native.test(installation, file, values, workdir=scratch, views=views, report=hear)
+        native.test(installation, file, values, workdir=scratch, views=10 if asked else 1, report=hear)
         if out is not None:
             folder = Path(values["test_out"]) if asked else _softmax_features(installation, stored, file, values, scratch)
             data = Path({**stored.options, **places, **values}["data_path"])
-            keep_written(folder, data, [one.batch for one in tested], stored, views=views, out=out)
+            keep_written(folder, data, [one.batch for one in tested], stored, views=(views or 10) if asked else 1, out=out)
     total = functools.reduce(BatchResult.plus, (one.result for one in tested), BatchResult({}, 0))
     if not total.cases and not (values.get("test_out") or out):
         raise nothing_labelled(sum(missing.values()), Path({**stored.options, **places}["data_path"]))
