@@ -294,10 +294,12 @@ def test_a_checkpoint_of_another_machine_steers_nothing_here(
     told: Told, run_folder: Path, tiny_data: Path, tmp_path: Path
 ) -> None:
     """Folders that it remembers are neither written nor needed, once the data are named."""
-    values, _ = __import__("alexnet_archive.training", fromlist=["merge"]).merge({}, checkpoints.load(run_folder).options)
+    stored = checkpoints.load(run_folder)
+    values, _ = __import__("alexnet_archive.training", fromlist=["merge"]).merge({}, stored.options)
     private = str(tmp_path / "private")
+    stored.extension["data"] |= {"path": private, "relative": "../private"}
     values.update(data_path=private, layer_params=private, save_path=private, test_out=private, logreg_name="logprob")
-    checkpoints.save(tmp_path / "run", checkpoints.load(run_folder), training.rows(values))
+    checkpoints.save(tmp_path / "run", stored, training.rows(values))
     code, _, err = told("test", tmp_path / "run")
     assert code == BatchFileError.exit_code and "--data" in err
     assert told("test", tmp_path / "run", "--data", tiny_data)[0] == 0
