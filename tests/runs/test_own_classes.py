@@ -105,9 +105,7 @@ def test_what_is_asked_for_twice_or_too_late_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / "demo-2-classes.cfg").read_text() == "mine"
 
 
-def test_other_definitions_are_left_alone_and_padding_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_other_definitions_are_left_alone_and_padding_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = data_of(tmp_path / "data", 2)
     released = tmp_path / "root" / "original" / "source" / "layers"
     released.mkdir(parents=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import math
 import threading
 from collections.abc import Iterator
@@ -104,6 +105,8 @@ def decode_with_pillow(data: bytes, rules: Rules = PLAIN) -> Decoded:
     except Exception as error:  # Pillow's decoders raise nearly anything on hostile bytes
         raise PictureError(f"{type(error).__name__}: {error}") from error
 
+
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # a damaged picture is a finding, and no line on the screen
 
 _limit_lock, _limit_users = threading.Lock(), 0
 _limit_before: int | None = None

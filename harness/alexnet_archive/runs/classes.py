@@ -75,10 +75,12 @@ def with_own_classes(request: Request, report: Report) -> Request:
     if not (request.classes or request.classes_from_data):
         return request
     option = "--classes-from-data" if request.classes_from_data else "--classes"
-    if request.resume or not request.layers or (request.classes and request.classes_from_data):
+    if request.classes and request.classes_from_data:
+        raise UserInputError("--classes and --classes-from-data say the same twice", remedy="leave one of them out")
+    if request.resume or not request.layers:
         raise UserInputError(
-            f"{option} belongs to a new run, and one of the two is enough", expected="--layers, and --classes or the data's",
-            remedy="begin a new run with --layers; --init-from takes the weights of another",
+            f"{option} belongs to a new run", expected="--layers", found="--resume" if request.resume else "no network",
+            remedy="begin one with --layers; --init-from takes the weights of another run",
         )  # fmt: skip
     count = request.classes or _named_by(request)
     definition = locate_definition(str(request.layers))

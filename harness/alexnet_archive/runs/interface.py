@@ -119,9 +119,10 @@ def train(
     """Train a net, by path or name, or go on with `resume=RUN`; every field of `Request` is an option.
 
     The usual ones: data (folder), epochs, minibatch (cases), test_frequency (batches), seed, save (folder), keep
-    (checkpoints), params, gpus, init_from (a run whose weights it begins with), pad_classes. `report` gets every event (see
-    `Started` and the events beside it); `stop` is asked before the first minibatch, where yes keeps the untrained net as a
-    checkpoint, and after every one. Raises LayerFileError, BatchFileError, UserInputError, NonFiniteError, WriteError.
+    (checkpoints), params, gpus, init_from (a run whose weights it begins with), pad_classes, classes_from_data. `report`
+    gets every event (see `Started` and the events beside it); `stop` is asked before the first minibatch, where yes keeps
+    the untrained net as a checkpoint, and after every one. Raises LayerFileError, BatchFileError, UserInputError,
+    NonFiniteError, WriteError.
     """
     request = Request(
         layers=layers, train_range=as_range(train_range), test_range=as_range(test_range), engine=_engine(engine), **options

@@ -79,9 +79,10 @@ def read_archive(walk: Walk, path: Path) -> Inventory:
     inventory = _read(walk, files, loaded.__getitem__)
     if inventory is None:
         raise ConvertError(
-            f"{path.name} is no archive that this project knows", path=path, expected="CIFAR-10 or CIFAR-100 as published",
+            f"{path.name} is no archive that this project knows", path=path,
+            expected="CIFAR-10 or CIFAR-100 as published, or arrays (.npz)",
             found="; ".join(f.reason for f in walk.findings[-1:]) or ", ".join(sorted(files)[:6]) or "nothing",
-            remedy="unpack it, and name the folder of its pictures",
+            remedy="unpack it where it is another archive, and name the folder that its pictures lie in",
         )  # fmt: skip
     return inventory
 

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from alexnet_archive import kinds
+from alexnet_archive.batches import store
 from alexnet_archive.batches.convert import arrays
 from alexnet_archive.batches.convert.cifar import PER_FILE, add_labelled
 from alexnet_archive.batches.convert.folders import role_of
@@ -116,15 +116,17 @@ def _labels(root: Path, container: str) -> list[Any]:
     values: NDArray[Any] = arrays.load_array(root, container)
     flat = values.reshape(-1) if values.ndim == 1 or values.shape[1:] == (1,) else None
     if flat is not None and flat.dtype.kind in "SU":
-        return [kinds.same_form(text) for text in np.char.decode(flat, "utf-8")] if flat.dtype.kind == "S" else [
-            kinds.same_form(str(text)) for text in flat
-        ]  # fmt: skip
+        return _texts(flat)
     if flat is not None and flat.dtype.kind in "iuf" and all(map(kinds.is_whole, numbers := flat.tolist())):
         return [int(number) for number in numbers]
     raise ConvertError(
         f"{container} is no list of labels", found=f"shape {values.shape} of {values.dtype}",
         expected="one whole number or text for each picture", remedy="of one-hot labels take labels.argmax(axis=1)",
     )  # fmt: skip
+
+
+def _texts(values: NDArray[Any]) -> list[str]:
+    return [kinds.same_form(store.text(one)) for one in values.tolist()]
 
 
 def _classes(truth: dict[str, list[Any]], given: NDArray[Any] | None) -> tuple[list[str], dict[str, list[Any]]]:
@@ -134,7 +136,7 @@ def _classes(truth: dict[str, list[Any]], given: NDArray[Any] | None) -> tuple[l
     """
     training = truth.get("training", [])
     if given is not None and given.dtype.kind in "SU":
-        names = [kinds.same_form(text) for text in given.reshape(-1).astype(str).tolist()]
+        names = _texts(given.reshape(-1))
         if all(isinstance(label, int) for label in training):
             return names, truth
     elif given is not None:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from alexnet_archive import kinds
@@ -30,6 +31,8 @@ class Reader:
         self._stream: IO[bytes] | None = None
         self._strings: list[bytes] = []
         self._strings_of = ""
+        self._pictures: arrays.Pictures = np.empty((0, 0, 0, 0))
+        self._pictures_of = ""
 
     def expect(self, entries: Iterable[Entry]) -> None:
         """Tell the kernel what will be read, stretches of tars in the order of the disk: a shuffled set seeks less."""
@@ -49,8 +52,7 @@ class Reader:
         """The whole picture, as it lies in the source; raises PictureError (unreadable, truncated)."""
         try:
             if entry.size in (ROWS, COLUMNS):
-                found: NDArray[Any] = arrays.pictures(self.root, entry.container, entry.size == COLUMNS)[entry.offset]
-                return found
+                return self._samples(entry)
             data = self._read(entry)
         except PictureError:
             raise
@@ -80,6 +82,13 @@ class Reader:
         stream = self._open(entry.container)
         stream.seek(entry.offset)
         return stream.read(entry.size)
+
+    def _samples(self, entry: Entry) -> NDArray[Any]:
+        if self._pictures_of != entry.container:
+            self._pictures = arrays.pictures(self.root, entry.container, entry.size == COLUMNS)
+            self._pictures_of = entry.container
+        found: NDArray[Any] = self._pictures[entry.offset]
+        return found
 
     def _open(self, container: str) -> IO[bytes]:
         if self._stream is None or self._name != container:

@@ -23,6 +23,8 @@ def read_source(source: Path, options: ConvertOptions) -> Inventory:
         raise ConvertError(f"there is no file or folder {source}", path=source, remedy="check the path of the pictures")
     walk = Walk(source if source.is_dir() else source.parent, follow=options.follow_links)
     try:
+        if options.split is not None and not source.is_dir():
+            raise UserInputError(f"{source.name} is no folder, and --split needs one", path=source, remedy="leave --split out")
         if options.split is not None:
             inventory = read_split(walk, options.split)
         else:
