@@ -15,8 +15,8 @@ __version__ = "0.1.0"
 _PLACES = {
     "runs.interface": (
         "check_gradients", "classify", "compare_engines", "convert", "demo_data", "export_checkpoint", "features",
-        "import_weights", "load_checkpoint", "notebook", "open_data", "read_definition", "save_checkpoint", "shape_table", "test", "train",
-        "verify_original",
+        "import_weights", "load_checkpoint", "notebook", "open_data", "read_definition", "save_checkpoint", "shape_table",
+        "test", "train", "verify_original",
     ),
     "archive.experiments": ("Experiment",),
     "archive.fixity": ("Finding",),
@@ -39,8 +39,8 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "ArchiveError", "BatchTested", "BatchTrained", "Behaviour", "Checkpoint", "Classified", "EngineChoice", "Experiment",
-    "Finding", "Finished", "GradientsChecked", "Imported", "Network", "Progress", "Provider", "Request", "Saved", "Started", "Stopped",
-    "TestResult", "Tested", "Trained", "check_gradients", "classify", "compare_engines", "convert", "demo_data",
+    "Finding", "Finished", "GradientsChecked", "Imported", "Network", "Progress", "Provider", "Request", "Saved", "Started",
+    "Stopped", "TestResult", "Tested", "Trained", "check_gradients", "classify", "compare_engines", "convert", "demo_data",
     "export_checkpoint", "features", "import_weights", "load_checkpoint", "notebook", "open_data", "read_definition",
     "save_checkpoint", "shape_table", "test", "train", "verify_original",
 ]  # fmt: skip

@@ -19,7 +19,9 @@ GROUPS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "building": ("Machines and builds", "What this machine can do, and the compiled module.", ("doctor", "toolchain", "build")),
     "pictures": ("Pictures", "From photographs to the batch files of 2012.", ("convert", "batches")),
     "networks": ("Networks", "The layer files.", ("layers",)),
-    "running": ("Training and using", "Runs and what is done with them.", ("train", "test", "classify", "runs", "import", "export")),
+    "running": (
+        "Training and using", "Runs and what is done with them.", ("train", "test", "classify", "runs", "import", "export"),
+    ),
     "looking": (
         "Looking and comparing", "Figures, pages, differences.", ("show", "exhibit", "demo", "diff", "compare", "prove"),
     ),

@@ -16,8 +16,8 @@ from alexnet_archive.errors import CheckpointError, LayerFileError, MissingOrigi
 DATA = Path(__file__).resolve().parents[1] / "data"
 OFFERED = [
     "ArchiveError", "BatchTested", "BatchTrained", "Behaviour", "Checkpoint", "Classified", "EngineChoice", "Experiment",
-    "Finding", "Finished", "GradientsChecked", "Imported", "Network", "Progress", "Provider", "Request", "Saved", "Started", "Stopped",
-    "TestResult", "Tested", "Trained", "check_gradients", "classify", "compare_engines", "convert", "demo_data",
+    "Finding", "Finished", "GradientsChecked", "Imported", "Network", "Progress", "Provider", "Request", "Saved", "Started",
+    "Stopped", "TestResult", "Tested", "Trained", "check_gradients", "classify", "compare_engines", "convert", "demo_data",
     "export_checkpoint", "features", "import_weights", "load_checkpoint", "notebook", "open_data", "read_definition",
     "save_checkpoint", "shape_table", "test", "train", "verify_original",
 ]  # fmt: skip

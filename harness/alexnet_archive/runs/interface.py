@@ -210,9 +210,9 @@ def import_weights(source: str | Path, layers: str | Path, *, save: str | Path =
     """Weights trained elsewhere (onnx, caffemodel, PyTorch state dictionary, safetensors, npz) into a checkpoint of 2012 under
     `save`, laid into the definition `layers`; nothing in the file is run.
 
-    Every field of `ImportRequest` is an option, the usual ones: classes (a text file, a development kit or a data folder), data,
-    side (pixels), and how the pictures were made: order ("rgb" or "bgr"), mean, deviation, pixel_range. Raises WeightsError for
-    what cannot be read, and for what the layer language cannot say exactly, with everything that differs.
+    Every field of `ImportRequest` is an option, the usual ones: classes (a text file, a development kit or a data folder),
+    data, side (pixels), and how the pictures were made: order ("rgb" or "bgr"), mean, deviation, pixel_range. Raises
+    WeightsError for what cannot be read, and for what the layer language cannot say exactly, with everything that differs.
     """
     return importing.import_weights(ImportRequest(source=source, layers=layers, save=save, **options))
 
