@@ -51,7 +51,7 @@ def read_classes(path: Path) -> ClassList:
     except (OSError, UnicodeDecodeError) as error:
         raise UserInputError(
             f"{path} is no list of classes", path=path, expected="a text file with a class a line, a kit or a data folder",
-            found=error, remedy="check the path of --classes",
+            found=getattr(error, "strerror", None) or error, remedy="check the path of --classes",
         ) from error  # fmt: skip
     matches = [_WNID.fullmatch(line) for line in lines]
     if lines and all(matches):

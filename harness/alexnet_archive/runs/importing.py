@@ -21,6 +21,7 @@ from alexnet_archive.checkpoints.importing import Moved, PictureInput, Source
 from alexnet_archive.engines.base import Array, LayerDicts
 from alexnet_archive.errors import LayerFileError, UserInputError, WeightsError
 from alexnet_archive.layerdefs import Fitting, cropped_shape, declared_facts
+from alexnet_archive.layerdefs.fitting import PUBLISHED_CLASSES
 from alexnet_archive.runs.classlists import ClassList, numbered, read_classes, require_count
 from alexnet_archive.runs.fitting import DEFAULT_BORDER, border_for, stored_side
 from alexnet_archive.runs.imported import ENTRY
@@ -59,6 +60,9 @@ class ImportRequest:
         """A request from option texts; raises UserInputError naming the option whose text is none of its kind."""
         mean, deviation, reach = (typed.pop(name) for name in ("mean", "deviation", "pixel_range"))
         values = _numbers(mean)
+        if mean is not None and values is None and not Path(mean).is_file():
+            expected = "three numbers with commas, or a file .binaryproto or .npy"
+            raise UserInputError(f"--mean cannot be {mean!r}", expected=expected, found=mean)
         if reach is not None and _numbers(reach, 1) is None:
             raise UserInputError(f"--range cannot be {reach!r}", expected="1 or 255", found=reach)
         if deviation is not None and _numbers(deviation) is None:
@@ -128,8 +132,8 @@ def import_weights(request: ImportRequest) -> Imported:
     definition = locate_definition(str(request.layers))
     parameters = locate_parameters(definition, str(request.params or ""))
     source = importing.read_source(Path(request.source))
-    recipe = _recipe(request, definition, source)
     place = _choose_place(request, definition, parameters, source)
+    recipe = _recipe(request, definition, source)
     layers, notices = place.layers, []
     listed = _classes(request)
     count = _class_count(layers.dicts)
@@ -238,30 +242,43 @@ class _Undrawn(np.random.RandomState):
 def _choose_place(request: ImportRequest, definition: Path, parameters: Path, source: Source) -> _Place:
     """The network at the first side on which it computes what the source does: the data's, the one given, else the source's
     own or one a little below. Raises WeightsError with what differs."""
-    stored, border, sides = _sides(request, definition, source)
+    if request.data:
+        folder = Path(request.data)
+        cut = stored_side(folder)
+        stored = cut or layerdefs.side_of(int(batches.read_meta(folder).get("num_vis", 3072))) or 0
+        border = border_for(definition, folder).border if cut else 0
+        sides, remedy = [stored - 2 * border], "name no --data: then a side on which both agree is looked for"
+    else:
+        stored, sides = _sides(request, definition, source)
+        remedy = "leave --side out: then a side on which both agree is looked for" if request.side else ""
+    faults, layers, side = _first_agreeing(definition, parameters, source, sides)
+    if not faults:
+        stored = stored if (stored - side) % 2 == 0 else stored + 1
+        return _Place(layers, side, stored, (stored - side) // 2)
+    other = "choose a network with these layers (`alexnet-archive layers nets` shows ours), or a definition of your own"
+    raise WeightsError(
+        f"{Path(request.source).name} and {definition.name} do not compute the same", faults, path=request.source,
+        remedy=remedy if remedy and "different images" in faults[-1] else other,
+    )  # fmt: skip
+
+
+def _first_agreeing(definition: Path, parameters: Path, source: Source, sides: Sequence[int]) -> tuple[list[str], Layers, int]:
+    """(Nothing, the network, its side) at the first side on which both agree; else what differs on the first one."""
     first: list[str] = []
     for side in sides:
         layers = _built(definition, parameters, side)
         faults = _differences(source, layers.dicts, side)
         if not faults:
-            stored = stored if (stored - side) % 2 == 0 else stored + 1
-            return _Place(layers, side, stored, border if border is not None else (stored - side) // 2)
+            return [], layers, side
+        if first == faults:  # what differs has nothing to do with the side
+            break
         first = first or faults
-    raise WeightsError(
-        f"{Path(request.source).name} and {definition.name} do not compute the same", first, path=request.source,
-        remedy="choose a network with these layers (`alexnet-archive layers nets` shows ours), or a definition of your own",
-    )  # fmt: skip
+    return first, layers, side
 
 
-def _sides(request: ImportRequest, definition: Path, source: Source) -> tuple[int, int | None, list[int]]:
-    """(Side of stored pictures, border where the data fix it, sides of crops to try, best first)."""
-    facts = declared_facts(definition)
-    if request.data:
-        folder = Path(request.data)
-        stored = stored_side(folder) or layerdefs.side_of(int(batches.read_meta(folder).get("num_vis", 3072))) or 0
-        border = border_for(definition, folder).border if stored_side(folder) else 0
-        return stored, border, [stored - 2 * border]
-    fitting = Fitting(definition)
+def _sides(request: ImportRequest, definition: Path, source: Source) -> tuple[int, list[int]]:
+    """(Side of stored pictures, sides of crops to try, best first)."""
+    facts, fitting = declared_facts(definition), Fitting(definition)
     wanted = request.side or source.side or (facts.inner_size if facts else fitting.side())
     if wanted is None:
         raise LayerFileError(f"{definition.name} accepts no pictures", path=definition)
@@ -273,12 +290,12 @@ def _sides(request: ImportRequest, definition: Path, source: Source) -> tuple[in
             f"{definition.name} refuses the pictures of {Path(request.source).name}", path=request.source,
             expected=f"pictures of {layerdefs.ranges(fitting.sides())} pixels", found=wanted,
         )  # fmt: skip
-    return max(stored, sides[0]), None, sides
+    return max(stored, sides[0]), sides
 
 
 def _built(definition: Path, parameters: Path, side: int) -> Layers:
     counts = Fitting(definition).classes(side)
-    network = layerdefs.read_network(definition, parameters, cropped_shape(side, max(counts) if counts else 1000))
+    network = layerdefs.read_network(definition, parameters, cropped_shape(side, max(counts or (PUBLISHED_CLASSES,))))
     return Layers(network.to_dicts(_Undrawn()), network.num_gpus, [str(note) for note in network.notes])
 
 

@@ -136,6 +136,16 @@ def test_a_file_with_other_bytes_is_an_error_or_other_numbers(
     read(bytes(changed), tmp_path_factory.getbasetemp() / f"flipped{KINDS[kind]}")
 
 
+@pytest.mark.parametrize("kind", ["zip", "npz"])
+def test_an_archive_of_an_unknown_version_is_one_error(kind: str, contents: Contents, tmp_path: Path) -> None:
+    changed = bytearray(contents[kind])
+    at = changed.index(b"PK\x01\x02")
+    changed[at + 6] = 210  # the version that is needed to read the first member
+    (tmp_path / "x").write_bytes(changed)
+    with pytest.raises(WeightsError, match="no readable"):
+        importing.read_source(tmp_path / "x")
+
+
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_cut_and_every_flipped_byte_of_the_descriptions(kind: str, contents: dict[str, bytes], tmp_path: Path) -> None:

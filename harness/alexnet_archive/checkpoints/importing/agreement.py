@@ -73,7 +73,7 @@ def _kinds(steps: Sequence[Weighted], stages: Sequence[Stage]) -> list[str]:
         if step.window is not None and stage.window is not None and not step.stated:
             here = _words(stage.kind, replace(stage.window, stride=1, pad=0), stage.outputs)
         if there != here:
-            found.append(f"{step.name} is {there}, {stage} is {here}")
+            found.append(f"{there} there ({step.name}), {here} here ({stage})")
     return found
 
 

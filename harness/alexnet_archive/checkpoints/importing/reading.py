@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from alexnet_archive.checkpoints.importing import caffe, onnx_file, tables, torch_file
-from alexnet_archive.checkpoints.importing.steps import Array, Source, unreadable
+from alexnet_archive.checkpoints.importing.steps import ARCHIVE_FAULTS, Array, Source, unreadable
 from alexnet_archive.errors import WeightsError
 
 FORMATS = ".onnx, .caffemodel, .pt or .pth, .safetensors, .npz"
@@ -59,7 +59,7 @@ def _is_torch(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return any(name.endswith("/data.pkl") for name in archive.namelist())
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except ARCHIVE_FAULTS as error:
         raise unreadable(path, "npz or PyTorch file", error) from error
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import lzma
+import struct
+import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +17,11 @@ from numpy.typing import NDArray
 from alexnet_archive.errors import WeightsError
 
 Array = NDArray[Any]
+# What a damaged archive makes its readers raise. RuntimeError: encrypted, or a version or method that is not known.
+ARCHIVE_FAULTS = (
+    OSError, EOFError, KeyError, RuntimeError, ValueError, OverflowError, MemoryError, struct.error, lzma.LZMAError, zlib.error,
+    zipfile.BadZipFile,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -133,7 +142,7 @@ def unreadable(
     path: Path, what: str, error: object, remedy: str = "the file is truncated or damaged: fetch it again"
 ) -> WeightsError:
     """The one error for a file that does not hold what its format promises."""
-    said = " ".join(str(error).split()) or type(error).__name__
+    said = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
     return WeightsError(f"{path} is no readable {what}", path=path, found=said[:200], remedy=remedy)
 
 

@@ -8,8 +8,6 @@ of their names where the format keeps none. Shapes must then fit; what two equal
 from __future__ import annotations
 
 import re
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +15,16 @@ from pathlib import Path
 import numpy as np
 
 from alexnet_archive.checkpoints.folder import natural_key
-from alexnet_archive.checkpoints.importing.steps import Array, Source, Weighted, Window, checked, unmapped, unreadable
+from alexnet_archive.checkpoints.importing.steps import (
+    ARCHIVE_FAULTS,
+    Array,
+    Source,
+    Weighted,
+    Window,
+    checked,
+    unmapped,
+    unreadable,
+)
 from alexnet_archive.checkpoints.importing.torch_file import read_torch
 from alexnet_archive.errors import MissingToolError
 
@@ -31,8 +38,7 @@ def read_npz(path: Path) -> Source:
     try:
         with np.load(path, allow_pickle=False) as archive:
             found = {name: archive[name] for name in archive.files}
-    except (OSError, EOFError, KeyError, ValueError, TypeError, RuntimeError, MemoryError, SyntaxError, zlib.error,
-            zipfile.BadZipFile) as error:  # fmt: skip
+    except (*ARCHIVE_FAULTS, TypeError, SyntaxError) as error:
         # SyntaxError: a header of an array is a Python literal, and a damaged one is none
         raise unreadable(path, "npz file", error) from error
     return _source("npz", path, found)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import pickle
 import zipfile
-import zlib
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from typing import IO, Any
 import numpy as np
 
 from alexnet_archive import pickles
-from alexnet_archive.checkpoints.importing.steps import Array, unreadable
+from alexnet_archive.checkpoints.importing.steps import ARCHIVE_FAULTS, Array, unreadable
 from alexnet_archive.errors import UnsafePickleError, WeightsError
 
 MAGIC = 0x1950A86A20F9469CFC6C
@@ -134,18 +133,7 @@ def read_torch(path: Path) -> dict[str, Array]:
             stream.seek(0)
             content = _from_zip(path, reader, storages) if zipped else _from_stream(path, stream, reader, storages)
         return _arrays(path, content)
-    except (
-        OSError,
-        EOFError,
-        KeyError,
-        RuntimeError,
-        ValueError,
-        OverflowError,
-        MemoryError,
-        zlib.error,
-        zipfile.BadZipFile,
-    ) as error:
-        # RuntimeError: encrypted, or an unknown method
+    except ARCHIVE_FAULTS as error:
         raise unreadable(path, "PyTorch file", error) from error
 
 
