@@ -11,6 +11,7 @@ import argparse
 import datetime
 import json
 import os
+import platform
 import random
 import resource
 import shutil
@@ -136,6 +137,14 @@ def _add(counts: dict[str, Any], told: dict[str, Any], status: int, said: str) -
     elif status != 0:
         counts["tracebacks"] += 1
         counts["found"].append(f"the process ended with {status}: {said[-300:]}")
+
+
+def machine() -> str:
+    """The processor and the cores that this process may use, for a table's head."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8", errors="replace").splitlines() if info.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{len(os.sched_getaffinity(0))} cores of {names[0] if names else platform.machine()}"
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
