@@ -11,6 +11,7 @@ import argparse
 import datetime
 import json
 import os
+import platform
 import random
 import resource
 import shutil
@@ -39,8 +40,10 @@ def child(name: str, seconds: float, seed: int, record: Path) -> None:
     with atheris.instrument_imports(include=["alexnet_archive"]):
         from tests.fuzz.targets import BY_NAME
     from alexnet_archive.errors import ArchiveError
+    from tests.fuzz.forked import readers
     from tests.fuzz.watch import Watch
 
+    readers().__enter__()  # until this process ends, by whatever limit
     target = BY_NAME[name]
     memory = Path("/dev/shm")  # thousands of small files a second
     scratch = Path(tempfile.mkdtemp(prefix="fuzz-", dir=memory if memory.is_dir() else None))
@@ -138,6 +141,14 @@ def _add(counts: dict[str, Any], told: dict[str, Any], status: int, said: str) -
         counts["found"].append(f"the process ended with {status}: {said[-300:]}")
 
 
+def machine() -> str:
+    """The processor and the cores that this process may use, for a table's head."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8", errors="replace").splitlines() if info.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{len(os.sched_getaffinity(0))} cores of {names[0] if names else platform.machine()}"
+
+
 def table(rows: Sequence[dict[str, Any]]) -> str:
     """As docs/reliability.md has it."""
     from tests.fuzz.targets import BY_NAME
@@ -171,15 +182,21 @@ def main() -> int:
         rows.append(campaign(name, given.minutes * 60 / len(names), given.seed))
         print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
     now = datetime.datetime.now(datetime.UTC)
-    print(f"{now:%d %B %Y}, {given.minutes:g} minutes, seed {given.seed}\n\n{table(rows)}")
+    print(f"`make fuzz MINUTES={given.minutes:g}`, {now:%d %B %Y}, {machine()}, seed {given.seed}:\n\n{table(rows)}")
     if given.json:
         given.json.write_text(json.dumps(rows, indent=1))
+    return verdict(rows)
+
+
+def verdict(rows: Sequence[dict[str, Any]]) -> int:
+    """The exit code: 1 for anything found, for a kind of file that nothing was tried on, and for no kind at all."""
     few = [row["target"] for row in rows if row["inputs"] < ENOUGH]
     if few:
         print(f"fewer than {ENOUGH:,} inputs: {', '.join(few)}: give it more minutes", file=sys.stderr)
     bad = [f"{row['target']}: {found}" for row in rows for found in row["found"]]
+    bad += [f"{row['target']}: no input was tried" for row in rows if not row["inputs"]]
     print("\n".join(bad), file=sys.stderr)
-    return 1 if bad or any(row[kind] for row in rows for kind in KINDS) else 0
+    return 1 if bad or not rows or any(row[kind] for row in rows for kind in KINDS) else 0
 
 
 if __name__ == "__main__":

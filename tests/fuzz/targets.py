@@ -199,6 +199,11 @@ def kit() -> bytes:
         return path.read_bytes()
 
 
+@functools.cache
+def meta_mats() -> tuple[bytes, ...]:
+    return miniature.meta_mat(), miniature.meta_mat(2010)
+
+
 def kit_members() -> dict[str, bytes]:
     return {
         "k/data/meta.mat": miniature.meta_mat(),
@@ -258,8 +263,7 @@ TARGETS = (
         in_file("ILSVRC2012_devkit_t12.tar.gz", devkit.read_devkit),
     ),
     Target(
-        "devkit-meta", "meta.mat of a kit", lambda: [miniature.meta_mat()],
-        lambda: spliced(lambda: (miniature.meta_mat(), miniature.meta_mat(2010))),
+        "devkit-meta", "meta.mat of a kit", lambda: list(meta_mats()), lambda: spliced(meta_mats),
         in_file("meta.mat", lambda path: devkit.read_devkit(path.parent)),
     ),
     Target(

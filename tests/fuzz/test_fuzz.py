@@ -8,21 +8,32 @@ import os
 import random
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from alexnet_archive.batches.convert import matfile
 from alexnet_archive.errors import ArchiveError
 from tests.conftest import ROOT
-from tests.fuzz.campaign import place_of
+from tests.fuzz.campaign import KINDS, place_of, verdict
+from tests.fuzz.forked import readers
 from tests.fuzz.targets import TARGETS, Target
+from tests.unit.batches import miniature
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_readers() -> Iterator[None]:
+    with readers():
+        yield
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
 @pytest.mark.parametrize("count", [15, pytest.param(300, marks=pytest.mark.exhaustive)])
 def test_changed_inputs_are_refused_or_read(target: Target, count: int, tmp_path: Path) -> None:
     mutation, refused, wrong = target.mutation(), 0, set()
-    for number in range(count if target.name != "devkit-meta" else count // 3):  # a process for each
+    for number in range(count):
         place = tmp_path / str(number)
         place.mkdir()
         data = mutation(random.Random(number))
@@ -91,3 +102,40 @@ def test_a_campaign_counts(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     (row,) = json.loads((tmp_path / "rows.json").read_text())
     assert row["inputs"] > 200 and row["read"] > 0 and row["tracebacks"] == row["hangs"] == row["memory"] == 0
+
+
+def test_a_forked_reader_answers_as_the_one_that_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = miniature.meta_mat()
+    damaged = [whole[:200], whole[:-40] + bytes(40), b"", b"no such file"]
+    forked = [told(mat) for mat in (whole, *damaged)]
+    monkeypatch.setattr(matfile, "subprocess", subprocess)
+    matfile._told.cache_clear()
+    assert told(whole) == forked[0]
+    assert len(forked[0]["synsets"]) > 10 and all(isinstance(one, str) for one in forked[1:])
+
+
+def told(mat: bytes) -> Any:
+    try:
+        return matfile.read_synsets(mat)
+    except ValueError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize("ending", ["os.kill(os.getpid(), 11)", "time.sleep(60)", "sys.exit(3)"])
+def test_a_reader_that_falls_or_hangs_is_one_error(ending: str) -> None:
+    """In a process of its own: its reader is exchanged for one that ends so."""
+    code = (
+        "import io, os, sys, time\nfrom tests.fuzz import forked\nforked.matfile.SECONDS = 0.5\n"
+        f"def main():\n    {ending}\nforked.matfile.main = main\nout = io.BytesIO()\nforked.answer(b'', out)\n"
+        "print(forked.LENGTH.unpack(out.getvalue()[:8])[0])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert int(done.stdout) == {"os": -11, "time": 1 << 20, "sys": 1}[ending.partition(".")[0]]
+
+
+def test_a_campaign_fails_on_anything_found_and_on_nothing_tried(capsys: pytest.CaptureFixture[str]) -> None:
+    row = {"target": "lock", "inputs": 20_000, "found": [], **dict.fromkeys(KINDS, 0)}
+    assert verdict([row]) == 0 and verdict([{**row, "inputs": 5}]) == 0
+    assert verdict([]) == verdict([row, {**row, "inputs": 0}]) == verdict([{**row, "found": ["x"]}]) == 1
+    assert all(verdict([{**row, kind: 1}]) == 1 for kind in KINDS)
+    assert "no input was tried" in capsys.readouterr().err

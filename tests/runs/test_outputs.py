@@ -20,7 +20,7 @@ import pytest
 from alexnet_archive import checkpoints, files, runs, training
 from alexnet_archive.cli import main, shared
 from alexnet_archive.errors import WriteError
-from alexnet_archive.runs import Request, saving
+from alexnet_archive.runs import Request, saving, steering
 from tests.runs.conftest import DATA
 
 Usage = namedtuple("Usage", "total used free")
@@ -230,6 +230,23 @@ def test_where_nothing_takes_files_the_error_says_so(
     failing(tmp_path, monkeypatch)
     with pytest.raises(WriteError, match="nor into the temporary folder"):
         runs.train(request_of.replace(save=tmp_path / "runs"))
+
+
+def test_a_step_that_cannot_be_written_saves_and_ends_the_run(
+    request_of: Request, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "steps.toml").write_text('[[change]]\nepoch = 2\nquantity = "epsW"\nto = 0.001\n')
+    heard: list[Any] = []
+
+    def full(path: Path, content: bytes) -> None:
+        if any(isinstance(event, runs.BatchTrained) for event in heard):
+            raise WriteError("No space left on device", path=path)
+        files.write_bytes(path, content)
+
+    monkeypatch.setattr(steering, "write_bytes", full)
+    with pytest.raises(WriteError, match="No space left"):
+        runs.train(request_of.replace(save=tmp_path / "runs", steps=tmp_path / "steps.toml", test_frequency=100), heard.append)
+    assert kinds(heard) == ["Saved"] and heard[-1].path.name == "1.3"
 
 
 # -- the log -------------------------------------------------------------------------------------------------------------

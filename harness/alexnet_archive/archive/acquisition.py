@@ -263,20 +263,31 @@ def _differences(found: Iterable[FileRecord], expected: Iterable[FileRecord]) ->
 
 
 def _place(tree: Path, manifest: Manifest, place: Path, work: Path) -> None:
-    """Swap the checked tree in, then its manifest; on any failure put back what was there."""
+    """Swap the checked tree in, and its manifest; on any failure put back what was there.
+
+    A first tree comes after its manifest: killed at any instant, a release that is there has one that vouches for it.
+    """
     seal(tree, manifest.files)
     findings = fixity.verify(deep=True, source=tree, manifest=manifest)
     if findings:
         raise AcquireError(
             f"what was written is not what was checked: {findings[0]}", path=tree, remedy="check the disk and try again"
         )
-    old = work.with_name(work.name + OLD_SUFFIX)
+    old, kept = work.with_name(work.name + OLD_SUFFIX), paths.original_manifest()
+    first, before = not place.exists(), kept.read_bytes() if kept.is_file() else None
     try:
-        if place.exists():
+        if first:
+            manifests.save(manifest, kept)
+        else:
             _rename_folder(place, old)
         _rename_folder(tree, place)
-        manifests.save(manifest, paths.original_manifest())
+        if not first:
+            manifests.save(manifest, kept)
     except BaseException:
+        if first and before is None:
+            kept.unlink(missing_ok=True)
+        elif first and before is not None:
+            files.write_bytes(kept, before)
         if not tree.exists() and place.exists():
             _rename_folder(place, work / "rejected")
         if old.exists():

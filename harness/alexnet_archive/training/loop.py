@@ -180,7 +180,11 @@ class Trainer:
         return finished
 
     def _steer(self) -> None:
-        changes, options = self.steering.before(self.position) if self.steering else ((), ())
+        try:
+            changes, options = self.steering.before(self.position) if self.steering else ((), ())
+        except WriteError:  # what follows would be another run than was asked for
+            self._save_at_last()
+            raise
         if changes:
             self.plan = replace(self.plan, options=options)
         for change in changes:

@@ -173,6 +173,30 @@ def test_an_interrupt_at_any_step_leaves_the_archive_as_it_was(
             assert (paths.original_source() / "layer.py").read_bytes() == b"changed\n" and archive.verify() == []
 
 
+@pytest.mark.parametrize("recorded", [False, True])
+def test_a_first_release_is_never_there_without_its_manifest(
+    recorded: bool, tree: Path, archive_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a kill would leave is looked at after every step that changes the folder; found by `make kills`."""
+    if recorded:
+        acquisition.remove_tree(archive.acquire(str(tree), first_seen=True).place)
+    real, seen = acquisition._rename_folder, []
+
+    def rename(source: Path, target: Path) -> None:
+        real(source, target)
+        seen.append(archive.verify())
+
+    monkeypatch.setattr(acquisition, "_rename_folder", rename)
+    archive.acquire(str(tree), first_seen=True)
+    assert seen == [[]]
+    acquisition.remove_tree(paths.original_source())
+    before = paths.original_manifest().read_bytes()
+    monkeypatch.setattr(acquisition, "_rename_folder", lambda *_: (_ for _ in ()).throw(Stop()))
+    with pytest.raises(Stop):
+        archive.acquire(str(tree), first_seen=True)
+    assert paths.original_manifest().read_bytes() == before and not paths.original_source().exists()
+
+
 KILLED = """
 import os, signal, sys
 from alexnet_archive.archive import acquisition, manifests
