@@ -5,16 +5,20 @@ Format: python-and-data section 3; checked against real Python 2.7 and against f
 
 from alexnet_archive.checkpoints.export import export
 from alexnet_archive.checkpoints.folder import has_checkpoints, newest, prune, run_folder_name, sweep
+from alexnet_archive.checkpoints.inspection import Inspection, Switch, inspection
 from alexnet_archive.checkpoints.options import OptionRow, OptionType, options_from_pickle, options_to_pickle
 from alexnet_archive.checkpoints.store import Checkpoint, Position, load, save
 
 __all__ = [
     "Checkpoint",
+    "Inspection",
     "OptionRow",
     "OptionType",
     "Position",
+    "Switch",
     "export",
     "has_checkpoints",
+    "inspection",
     "load",
     "newest",
     "options_from_pickle",
