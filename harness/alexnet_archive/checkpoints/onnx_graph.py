@@ -298,7 +298,7 @@ class Graph:
     def build(self) -> Any:
         from onnx import TensorProto, helper, numpy_helper
 
-        shapes = {name: ["N", *shape] for name, shape in self.inputs.items()} | self.fixed
+        shapes: dict[str, Any] = {name: ["N", *shape] for name, shape in self.inputs.items()} | self.fixed
         inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()]
         described = [self.output(name) for name in self.outputs()]
         outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in described]

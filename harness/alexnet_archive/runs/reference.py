@@ -15,6 +15,7 @@ from alexnet_archive.engines.reference.graph import Transfer
 from alexnet_archive.errors import UserInputError
 from alexnet_archive.runs.classes import RECORD
 from alexnet_archive.runs.events import Changed, Estimated, Notice, Progress, Report, Started, Stop, Stopped
+from alexnet_archive.runs.filming import Filming
 from alexnet_archive.runs.opened import OpenedRun, open_run, resumed
 from alexnet_archive.runs.request import Request
 from alexnet_archive.runs.results import GradientsChecked, MatrixChecked, TestResult, Trained
@@ -47,10 +48,12 @@ def train_opened(run: OpenedRun, report: Report, stop: Stop, course: Steered | N
         crossed[0] = run.engine.transfers
         clock.tick(done, total)
 
+    filming = Filming(run, report, lambda epoch, batch: trainer.batches_done(Position(epoch, batch)))
     trainer = training.Trainer(
-        run.engine, run.data.train, run.data.test, plan, resume=run.checkpoint, report=report,
+        run.engine, run.data.train, run.data.test, plan, resume=run.checkpoint, report=filming,
         steering=_Hand(run, course) if course else None, on_minibatch=on_minibatch, stop=stop,
     )  # fmt: skip
+    filming.resume(len(trainer.train_outputs))
     started = started_event(run, trainer)
     clock.batches = started.to_do
     report(started)
@@ -211,7 +214,7 @@ def require_views(run: OpenedRun, views: int) -> None:
 def probabilities(run: OpenedRun, matrices: Sequence[Array], *, multiview: bool) -> Array:
     """(cases, classes) of the layer whose output is the prediction, from `matrices` of (features, cases * views); without
     the columns of unused classes."""
-    from alexnet_archive.exhibit.run import softmax_name
+    from alexnet_archive.exhibit.predictions import softmax_name
 
     assert run.data.test is not None
     layers = run.engine.layers
