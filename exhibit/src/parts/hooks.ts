@@ -1,4 +1,5 @@
-import { useEffect, useState } from "preact/hooks";
+import type { RefObject } from "preact";
+import { useEffect, useLayoutEffect, useState } from "preact/hooks";
 
 import type { Changes, Values } from "../network";
 import { planes } from "../pictures";
@@ -33,3 +34,19 @@ export function useWide(rem: number): boolean {
 }
 
 export const prefersStill = (): boolean => matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+/** Width and height of an element in pixels, and the size of a rem; changes with the window. */
+export function useSize(holder: RefObject<HTMLElement | null>): { width: number; height: number; rem: number } | null {
+  const [size, setSize] = useState<{ width: number; height: number; rem: number } | null>(null);
+  useLayoutEffect(() => {
+    const measure = () => {
+      const { width, height } = holder.current!.getBoundingClientRect();
+      setSize({ width, height, rem: parseFloat(getComputedStyle(document.documentElement).fontSize) });
+    };
+    measure();
+    const observer = new ResizeObserver(measure);
+    observer.observe(holder.current!);
+    return () => observer.disconnect();
+  }, []);
+  return size;
+}
