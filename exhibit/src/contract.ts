@@ -271,8 +271,8 @@ export interface Frame {
   /** Batches trained so far, and the same in epochs. */
   batch: number;
   epoch: number;
-  /** Error of the test at that time, share 0..1. */
-  error: number;
+  /** Error of the test at that time, share 0..1; null in a frame before the first batch. */
+  error: number | null;
   /** By layer name. All frames of a layer are scaled alike: a filter's largest value in the whole film is full contrast,
    * mid-grey (128) is 0. */
   filters: Record<string, FilterStrip>;

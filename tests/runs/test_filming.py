@@ -11,7 +11,7 @@ from alexnet_archive import checkpoints
 from alexnet_archive.checkpoints import film
 from alexnet_archive.errors import CheckpointError
 from alexnet_archive.runs import Notice, Request, train
-from alexnet_archive.runs.choosing import choose, detail
+from alexnet_archive.runs.choosing import choose
 from tests.runs.conftest import BORDER, DATA
 
 
@@ -98,12 +98,16 @@ def test_a_damaged_film_is_told_and_stops_no_run(tiny_data: Path, tmp_path: Path
 
 
 def test_a_plain_square_is_chosen_last_and_classes_take_turns() -> None:
-    rng = np.random.default_rng(1)
-    plain = np.full((3, 32, 32), 128, np.uint8)
-    grain = rng.integers(100, 156, (3, 32, 32)).astype(np.uint8)
-    shape = plain.copy()
-    shape[:, 8:24, 4:20] = 240
-    pictures = np.stack([plain, grain, shape, plain, shape // 2 + 60, grain])
-    assert list(np.argsort(-detail(pictures))[:2]) == [2, 4] and detail(plain[None])[0] == 0
-    assert choose(pictures, [0, 0, 0, 1, 1, -1], 6) == [2, 4, 1, 3, 0, 5]
-    assert choose(pictures, [0, 0, 0, 1, 1, -1], 2) == [2, 4]
+    plain = np.full((3, 96, 96), 128, np.uint8)
+    grain = np.random.default_rng(1).integers(100, 156, (3, 96, 96)).astype(np.uint8)
+    shape, half, moved = plain.copy(), plain.copy(), plain.copy()
+    half[:, :, 48:] = 255
+    shape[:, 12:84, 12:60].reshape(3, 6, 12, 48)[:, :, :6] = 240
+    moved[:, 12:84, 36:84].reshape(3, 6, 12, 48)[:, :, :6] = 20
+    pictures = np.stack([plain, grain, shape, half, shape, moved, plain, half, grain])
+    #        class 0 ^ 0      0      0      0     0      0      1      1     none
+    chosen = choose(pictures, [0, 0, 0, 0, 0, 0, 1, 1, -1], 9)
+    assert chosen[:4] == [2, 7, 5, 6]  # the shape, then the other shape: its double comes after it
+    assert chosen[-1] == 8 and chosen.index(0) > chosen.index(3)
+    assert choose(pictures, [0, 0, 0, 0, 0, 0, 1, 1, -1], 2) == [2, 7]
+    assert choose(pictures[:0], [], 3) == []

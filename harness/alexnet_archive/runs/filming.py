@@ -32,7 +32,8 @@ class Filming:
 
     def __init__(self, run: OpenedRun, report: Report, done: Callable[[int, int], int]) -> None:
         self.run, self.report, self.done = run, report, done
-        self.names, self.answer, self.matrices = looking(run.engine.layers), "", ()
+        self.names, self.answer = looking(run.engine.layers), ""
+        self.matrices: Matrices = ()
         pictures, truths, mean = _nothing()
         shown = _pictures(run)
         if shown is not None:
