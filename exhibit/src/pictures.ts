@@ -71,6 +71,14 @@ export function centreSquare(source: Source, limit: number, mirrored = false): S
   return { side, pixels: pen.getImageData(0, 0, side, side).data };
 }
 
+/** A square piece of a picture at (x, y), as `wanted` pixels. */
+export function cut(source: Source, x: number, y: number, side: number, wanted: number): Square {
+  workbench.width = workbench.height = side;
+  const pen = workbench.getContext("2d", { willReadFrequently: true })!;
+  pen.drawImage(source, x, y, side, side, 0, 0, side, side);
+  return resize({ side, pixels: pen.getImageData(0, 0, side, side).data }, wanted);
+}
+
 /** Weights of a triangle filter from `from` to `to` pixels: for each output its first input and the shares. */
 function taps(from: number, to: number): { first: number; shares: number[] }[] {
   const scale = from / to;

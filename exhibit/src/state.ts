@@ -5,7 +5,7 @@ import { computed, signal } from "@preact/signals";
 import type { Exhibit, Notebook, SceneName } from "./contract";
 import { address, bitmap } from "./files";
 import type { Network } from "./network";
-import { centreSquare, centreView, decodeFile, store, type Square } from "./pictures";
+import { centreSquare, centreView, cut, decodeFile, store, type Square } from "./pictures";
 import type { Settings } from "./settings";
 import { said } from "./words";
 
@@ -20,6 +20,8 @@ export interface Choice {
   truth: number | null;
   credit: string | null;
   file: string;
+  /** A photograph that is larger than what the network was trained on: a window of it is shown to the network. */
+  windowed: boolean;
 }
 
 /** The picture in hand: as it is shown, as it is stored, as the network sees it. */
@@ -34,6 +36,16 @@ export interface Subject {
   seen: Square;
   /** Whether it came from the visitor, and goes with the visitor. */
   visitor: boolean;
+  /** The photograph and the window in it that the network looks through, in its pixels. */
+  window: Window | null;
+}
+
+export interface Window {
+  photograph: ImageBitmap;
+  address: string;
+  x: number;
+  y: number;
+  side: number;
 }
 
 export const exhibit = signal<Exhibit | null>(null);
@@ -65,25 +77,62 @@ export const choices = computed<Choice[]>(() => {
     truth: null,
     credit: item.credit ?? null,
     file: item.file,
+    windowed: false,
   }));
   if (settings.value?.ownPicturesOnly && own.length) return own;
+  const photographs = given.photographs.map((item, index) => ({
+    id: `photograph-${index}`,
+    address: address(item.file),
+    alt: className(item.truth),
+    title: className(item.truth),
+    truth: item.truth,
+    credit: item.credit,
+    file: item.file,
+    windowed: true,
+  }));
   const shown = given.pictures.flatMap((item, index) =>
     item.shown
-      ? [{ id: `picture-${index}`, address: address(item.file), alt: className(item.truth), title: className(item.truth), truth: item.truth, credit: item.credit, file: item.file }]
+      ? [{ id: `picture-${index}`, address: address(item.file), alt: className(item.truth), title: className(item.truth), truth: item.truth, credit: item.credit, file: item.file, windowed: false }]
       : [],
   );
-  return [...own, ...shown];
+  return [...own, ...photographs, ...shown];
 });
 
-function take(source: ImageBitmap | HTMLVideoElement, about: Pick<Subject, "id" | "title" | "truth" | "credit" | "visitor">, mirrored = false): Subject {
+type About = Pick<Subject, "id" | "title" | "truth" | "credit" | "visitor">;
+
+function take(source: ImageBitmap | HTMLVideoElement, about: About, mirrored = false): Subject {
   const input = net.value.input;
   const stored = store(source, input, mirrored);
-  return { ...about, stored, seen: centreView(stored, input), large: centreSquare(source, LARGE, mirrored) };
+  return { ...about, stored, seen: centreView(stored, input), large: centreSquare(source, LARGE, mirrored), window: null };
+}
+
+/** What lies in the window of a photograph, pixel by pixel. */
+function look(window: Window, about: About): Subject {
+  const input = net.value.input;
+  const { photograph, side } = window;
+  const limit = (value: number, size: number) => Math.round(Math.min(Math.max(value, 0), size - side));
+  const at = { ...window, x: limit(window.x, photograph.width), y: limit(window.y, photograph.height) };
+  const stored = cut(photograph, at.x, at.y, side, input.stored);
+  return { ...about, stored, seen: centreView(stored, input), large: stored, window: at };
+}
+
+/** Move the window of the present photograph; its left upper corner in the photograph's pixels. */
+export function moveWindow(x: number, y: number): void {
+  const now = subject.peek();
+  if (now?.window) subject.value = look({ ...now.window, x, y }, now);
 }
 
 export async function choose(choice: Choice): Promise<void> {
   notice.value = null;
-  subject.value = take(await bitmap(choice.file), { ...choice, visitor: false });
+  const picture = await bitmap(choice.file);
+  const { id, title, truth, credit } = choice;
+  const about = { id, title, truth, credit, visitor: false };
+  if (!choice.windowed) {
+    subject.value = take(picture, about);
+    return;
+  }
+  const side = Math.min(net.value.input.stored, picture.width, picture.height);
+  subject.value = look({ photograph: picture, address: choice.address, side, x: (picture.width - side) / 2, y: (picture.height - side) / 3 }, about);
 }
 
 /** A visitor's own file; the message about one that cannot be used stands in `notice`. Nothing of it is kept elsewhere. */

@@ -4,6 +4,7 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 
 import { Answers } from "../parts/answers";
 import { FilterView } from "../parts/filter";
+import { arrow, useNewest } from "../parts/hooks";
 import { SquareView } from "../parts/squares";
 import { PictureStrip } from "../parts/strip";
 import { best, type Network } from "../network";
@@ -57,7 +58,7 @@ export function BreakScene() {
       </header>
       <div class="panel break-picture">
         {square && <BreakPicture square={square} tool={tool} damage={damage} change={change} heat={heat} />}
-        <PictureStrip perPage={5} />
+        <PictureStrip perPage={3} />
       </div>
       <div class="panel break-answers">
         <h2>{t(isWhole(damage) ? "show.says" : "break.says")}</h2>
@@ -86,32 +87,27 @@ export function BreakScene() {
   );
 }
 
-/** Probabilities with everything whole, and with the damage; the newest wish is computed, older ones are dropped. */
+/** Probabilities with everything whole, and with the damage. */
 function useBoth(seen: Square | null, square: Square | null, damage: Damage) {
   const engine = network.value;
   const [before, setBefore] = useState<Float32Array | null>(null);
   const [after, setAfter] = useState<Float32Array | null>(null);
-  useEffect(() => {
-    if (!engine || !seen) return;
-    void engine.answers(planes([seen])).then(([answer]) => setBefore(answer!));
-  }, [engine, seen]);
-  const wish = useRef<(() => Promise<void>) | null>(null);
-  const busy = useRef(false);
-  useEffect(() => {
-    if (!engine || !square) return;
-    wish.current = async () => setAfter((await engine.answers(planes([square]), changes(engine.net, damage)))[0]!);
-    if (busy.current) return;
-    busy.current = true;
-    void (async () => {
-      while (wish.current) {
-        const next = wish.current;
-        wish.current = null;
-        await next();
-        await new Promise((resolve) => setTimeout(resolve));
-      }
-      busy.current = false;
-    })();
-  }, [engine, square, damage]);
+  useNewest(
+    async (wanted) => {
+      if (!engine || !seen) return;
+      const [answer] = await engine.answers(planes([seen]));
+      if (wanted()) setBefore(answer!);
+    },
+    [engine, seen],
+  );
+  useNewest(
+    async (wanted) => {
+      if (!engine || !square) return;
+      const [answer] = await engine.answers(planes([square]), changes(engine.net, damage));
+      if (wanted()) setAfter(answer!);
+    },
+    [engine, square, damage],
+  );
   return { before, after };
 }
 
@@ -258,10 +254,8 @@ function BreakPicture({ square, tool, damage, change, heat }: { square: Square; 
     move(((event.clientX - box.left) / box.width) * side - cover.side / 2, ((event.clientY - box.top) / box.height) * side - cover.side / 2);
   }
   function key(event: KeyboardEvent): void {
-    const step = ({ ArrowLeft: [-2, 0], ArrowRight: [2, 0], ArrowUp: [0, -2], ArrowDown: [0, 2] } as Record<string, [number, number]>)[event.key];
-    if (!step || !cover) return;
-    event.preventDefault();
-    move(cover.x + step[0], cover.y + step[1]);
+    const step = cover && arrow(event);
+    if (step) move(cover.x + 2 * step[0], cover.y + 2 * step[1]);
   }
   const moving = cover ? { role: "slider" as const, tabIndex: 0, "aria-label": t("break.cover.move"), "aria-valuenow": cover.y * side + cover.x, "aria-valuemin": 0, "aria-valuemax": side * side, "aria-valuetext": t("break.cover.at", { x: cover.x, y: cover.y }) } : {};
   return (

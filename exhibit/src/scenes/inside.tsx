@@ -4,7 +4,7 @@ import { useEffect, useMemo, useState } from "preact/hooks";
 
 import type { Layer } from "../contract";
 import { FilterView } from "../parts/filter";
-import { useTensors } from "../parts/hooks";
+import { arrow, useTensors } from "../parts/hooks";
 import { MapView, plane, range } from "../parts/maps";
 import { part, SquareView } from "../parts/squares";
 import { PictureStrip } from "../parts/strip";
@@ -27,7 +27,7 @@ export function InsideScene() {
   const [map, setMap] = useState<number | null>(null);
   const layer = layers.find((item) => item.name === name)!;
   const seen = subject.value?.seen ?? null;
-  const values = useTensors(seen, [layer.tensor], {}, layer.name)?.[layer.tensor] ?? null;
+  const values = useTensors(seen, [layer.tensor])?.[layer.tensor] ?? null;
   function choose(next: string): void {
     setName(next);
     setMap(null);
@@ -41,17 +41,22 @@ export function InsideScene() {
       <Lanes chosen={name} choose={choose} />
       <div class="panel inside-picture">
         {seen && <SquareView square={seen} label={t("show.seen.alt", { side: input.side })} />}
-        <PictureStrip perPage={5} />
+        <PictureStrip perPage={3} />
       </div>
       <div class="panel inside-layer" aria-live="polite">
         <h2>
           {layerName(layer, layers)}
           {layer.device >= 0 && layer.role !== "answer" && <span class={`lane-name lane-${layer.device}`}>{t("gpu", { number: layer.device + 1 })}</span>}
         </h2>
+        {map !== null && (
+          <button type="button" class="back" onClick={() => setMap(null)}>
+            {t("inside.back")}
+          </button>
+        )}
         <p>{told(layer)}</p>
         {values && seen && layer.image && layer.role !== "picture" && map === null && <MapGrid key={name} layer={layer} values={values} open={setMap} />}
         {values && seen && layer.image && layer.role !== "picture" && map !== null && (
-          <LargeMap key={`${name}-${map}`} layer={layer} values={values} index={map} seen={seen} close={() => setMap(null)} />
+          <LargeMap key={`${name}-${map}`} layer={layer} values={values} index={map} seen={seen} />
         )}
         {values && !layer.image && <Units layer={layer} values={values} />}
       </div>
@@ -114,7 +119,7 @@ function strongest(values: Values, index: number): Point {
   return { x: top % width, y: Math.floor(top / width) };
 }
 
-function LargeMap({ layer, values, index, seen, close }: { layer: Layer; values: Values; index: number; seen: Square; close: () => void }) {
+function LargeMap({ layer, values, index, seen }: { layer: Layer; values: Values; index: number; seen: Square }) {
   const map = plane(values, index);
   const [at, setAt] = useState<Point>(() => strongest(values, index));
   const scale = useMemo(() => range(values), [values]);
@@ -125,10 +130,8 @@ function LargeMap({ layer, values, index, seen, close }: { layer: Layer; values:
     move(Math.floor(((event.clientX - box.left) / box.width) * map.width), Math.floor(((event.clientY - box.top) / box.height) * map.height));
   }
   function key(event: KeyboardEvent): void {
-    const step = ({ ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] } as Record<string, [number, number]>)[event.key];
-    if (!step) return;
-    event.preventDefault();
-    move(at.x + step[0], at.y + step[1]);
+    const step = arrow(event);
+    if (step) move(at.x + step[0], at.y + step[1]);
   }
   const value = map.data[at.y * map.width + at.x] ?? 0;
   const spoken = t("inside.point", { column: at.x + 1, row: at.y + 1, share: number((100 * Math.max(value, 0)) / scale[1]) });
@@ -160,11 +163,6 @@ function LargeMap({ layer, values, index, seen, close }: { layer: Layer; values:
           </figure>
         )}
         <FilterAndPatch layer={layer} index={index} />
-      </div>
-      <div class="buttons">
-        <button type="button" onClick={close}>
-          {t("inside.back")}
-        </button>
       </div>
     </div>
   );

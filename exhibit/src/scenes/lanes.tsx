@@ -7,6 +7,9 @@ import { useWide } from "../parts/hooks";
 import { net } from "../state";
 import { bytes, t } from "../words";
 
+/** Rem that a stage needs where the picture runs from left to right; on a narrower screen it runs down. */
+const STAGE_WIDTH = 3.55;
+
 /** Layers that do their work at one rank, lane by lane; dropout and the like stand apart as in the file. */
 interface Stage {
   rank: number;
@@ -58,8 +61,8 @@ function wirePath(a: Box, b: Box, across: boolean): string {
 
 export function Lanes({ chosen, choose }: { chosen: string; choose: (name: string) => void }) {
   const { layers, crossings, devices } = net.value;
-  const across = useWide(34);
   const steps = useMemo(() => stages(layers), [layers]);
+  const across = useWide(STAGE_WIDTH * steps.length);
   const lanes = devices.length;
   const holder = useRef<HTMLDivElement>(null);
   const [wires, setWires] = useState<{ width: number; height: number; all: Wire[] } | null>(null);

@@ -177,7 +177,7 @@ function FilmControls({ film, at, setAt }: { film: Film; at: number; setAt: (at:
     setPlaying(!playing);
   }
   const frame = film.frames[at]!;
-  const rounds = number(frame.epoch, 1);
+  const rounds = number(frame.epoch, Number.isInteger(frame.epoch) ? 0 : 1);
   const spoken = frame.error === null ? t("learned.at.untested", { rounds }) : t("learned.at", { rounds, error: percent(frame.error) });
   return (
     <div class="film-controls controls">

@@ -5,7 +5,7 @@ import { symbol, symbolCircle, symbolSquare, symbolTriangle } from "d3-shape";
 import { useMemo, useRef, useState } from "preact/hooks";
 
 import type { Notebook, Run } from "../contract";
-import { useSize } from "../parts/hooks";
+import { arrow, useSize } from "../parts/hooks";
 import { notebook } from "../state";
 import { day, number, percent, t } from "../words";
 import { Published } from "./published";
@@ -17,6 +17,7 @@ interface Mark extends Run {
 }
 
 const FIRST = "145"; // the network of the paper
+const HIGHEST = 0.25; // a run far above the others would press them flat: it stands at the upper edge, with its error beside it
 
 function onMap(runs: Run[]): Mark[] {
   const placed = runs.filter((run): run is Mark => run.started !== null && run.top5 !== null && !run.dataset.startsWith("CIFAR"));
@@ -96,14 +97,12 @@ function Drawn({ told, marks, run, choose, step }: MapProps) {
   function nearest(event: MouseEvent): void {
     if (!scales) return;
     const box = holder.current!.getBoundingClientRect();
-    const distance = (mark: Mark) => (scales.x(new Date(mark.started)) - event.clientX + box.left) ** 2 + (scales.y(mark.top5) - event.clientY + box.top) ** 2;
+    const distance = (mark: Mark) => (scales.x(mark) - event.clientX + box.left) ** 2 + (scales.y(mark) - event.clientY + box.top) ** 2;
     choose(marks.reduce((a, b) => (distance(b) < distance(a) ? b : a)).id);
   }
   function key(event: KeyboardEvent): void {
-    const by = ({ ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1 } as Record<string, number>)[event.key];
-    if (!by) return;
-    event.preventDefault();
-    step(by);
+    const by = arrow(event);
+    if (by) step(by[0] - by[1]);
   }
   const at = marks.indexOf(run);
   const spoken = t("nights.spoken", { id: run.id, date: day(run.started), error: percent(run.top5, 1) });
@@ -118,43 +117,48 @@ type Scales = ReturnType<typeof placed>;
 
 function placed(marks: Mark[], width: number, height: number, rem: number) {
   const dates = marks.map((mark) => new Date(mark.started));
-  const errors = marks.map((mark) => mark.top5);
+  const errors = marks.map((mark) => Math.min(mark.top5, HIGHEST));
   const x = scaleUtc([new Date(Math.min(...dates.map(Number))), new Date(Math.max(...dates.map(Number)))], [3 * rem, width - 1.2 * rem]);
-  const y = scaleLog([Math.min(...errors) * 0.97, Math.max(...errors) * 1.03], [height - 1.6 * rem, 0.8 * rem]);
-  return { x, y };
+  const y = scaleLog([Math.min(...errors) * 0.97, Math.max(...errors) * 1.01], [height - 1.6 * rem, 1.2 * rem]);
+  return { x: (mark: Mark) => x(new Date(mark.started)), y: (mark: Mark) => y(Math.min(mark.top5, HIGHEST)), days: x, errors: y };
 }
 
 const SHAPES = { "2010": symbolCircle, "2012": symbolSquare, other: symbolTriangle };
-const TICKS = [0.15, 0.16, 0.18, 0.2, 0.25, 0.3, 0.4, 0.5];
+const TICKS = [0.15, 0.16, 0.17, 0.18, 0.19, 0.2, 0.22, 0.25];
 
-function Marks({ told, marks, run, scales: { x, y }, width, height, rem }: { told: Notebook; marks: Mark[]; run: Mark; scales: Scales; width: number; height: number; rem: number }) {
+function Marks({ told, marks, run, scales: { x, y, days, errors }, width, height, rem }: { told: Notebook; marks: Mark[]; run: Mark; scales: Scales; width: number; height: number; rem: number }) {
   const byId = new Map(marks.map((mark) => [mark.id, mark]));
   const paper = new Set(told.paper.flatMap((row) => [row.id, row.against]));
   const month = new Intl.DateTimeFormat(document.documentElement.lang, { month: "short", timeZone: "UTC" });
   const lines = marks.flatMap((mark) => mark.parents.flatMap((parent) => (byId.has(parent.id) ? [{ from: byId.get(parent.id)!, to: mark }] : [])));
-  const [low, high] = y.domain() as [number, number];
+  const [low, high] = errors.domain() as [number, number];
   return (
     <svg width={width} height={height} aria-hidden="true">
       {TICKS.filter((tick) => tick >= low && tick <= high).map((tick) => (
         <g key={tick}>
-          <line class="rule" x1={2.7 * rem} x2={width} y1={y(tick)} y2={y(tick)} />
-          <text x={2.4 * rem} y={y(tick) + 0.28 * rem} text-anchor="end">
+          <line class="rule" x1={2.7 * rem} x2={width} y1={errors(tick)} y2={errors(tick)} />
+          <text x={2.4 * rem} y={errors(tick) + 0.28 * rem} text-anchor="end">
             {percent(tick)}
           </text>
         </g>
       ))}
-      {x.ticks(6).map((tick) => (
-        <text key={+tick} x={x(tick)} y={height - 0.3 * rem} text-anchor="middle">
+      {days.ticks(6).map((tick) => (
+        <text key={+tick} x={days(tick)} y={height - 0.3 * rem} text-anchor="middle">
           {month.format(tick)}
         </text>
       ))}
       {lines.map(({ from, to }, index) => (
-        <path key={index} class={`family ${from.id === run.id || to.id === run.id ? "near" : ""}`} d={`M${x(new Date(from.started))} ${y(from.top5)}L${x(new Date(to.started))} ${y(to.top5)}`} />
+        <path key={index} class={`family ${from.id === run.id || to.id === run.id ? "near" : ""}`} d={`M${x(from)} ${y(from)}L${x(to)} ${y(to)}`} />
       ))}
       {marks.map((mark) => (
-        <g key={mark.id} transform={`translate(${x(new Date(mark.started))},${y(mark.top5)})`} class={`mark-${group(mark)} ${mark.id === run.id ? "chosen" : ""}`}>
+        <g key={mark.id} transform={`translate(${x(mark)},${y(mark)})`} class={`mark-${group(mark)} ${mark.id === run.id ? "chosen" : ""}`}>
           {paper.has(mark.id) && <circle r={0.55 * rem} class="paper-ring" />}
           <path d={symbol(SHAPES[group(mark)], (mark.id === run.id ? 0.5 : 0.2) * rem * rem)()!} />
+          {mark.top5 > HIGHEST && (
+            <text x={0.6 * rem} y={0.28 * rem}>
+              ↑ {percent(mark.top5)}
+            </text>
+          )}
           {mark.id === run.id && (
             <text y={-0.75 * rem} text-anchor="middle" class="chosen-name">
               {mark.id}
@@ -175,7 +179,7 @@ function bought(change: NonNullable<Run["change"]>): string | null {
 
 function RunCard({ told, run }: { told: Notebook; run: Mark }) {
   const { change } = run;
-  const rows = told.paper.filter((row) => row.id === run.id || row.against === run.id);
+  const rows = told.paper.filter((row) => row.id === run.id);
   return (
     <article class="panel nights-card" aria-live="polite">
       <h2>{t("nights.run", { id: run.id })}</h2>

@@ -41,7 +41,7 @@ export function Published() {
   );
 }
 
-const BARS = 6;
+const BARS = 5;
 
 function Kinds({ kinds }: { kinds: Release["kinds"] }) {
   const most = Math.max(...kinds.map((item) => item.files), 1);
@@ -63,11 +63,13 @@ function Kinds({ kinds }: { kinds: Release["kinds"] }) {
 function Missing({ items }: { items: Release["missing"] }) {
   return (
     <ul class="plain">
-      {KINDS.filter((kind) => items.some((item) => item.kind === kind)).map((kind) => (
-        <li key={kind}>
-          {t(`published.kind.${kind}`)}: <span class="quiet">{items.filter((item) => item.kind === kind).map((item) => item.name).join(", ")}</span>
-        </li>
-      ))}
+      {KINDS.map((kind) => ({ kind, count: items.filter((item) => item.kind === kind).length }))
+        .filter(({ count }) => count > 0)
+        .map(({ kind, count }) => (
+          <li key={kind}>
+            {t(`published.kind.${kind}`)}: {number(count)}
+          </li>
+        ))}
     </ul>
   );
 }

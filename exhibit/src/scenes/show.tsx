@@ -7,7 +7,8 @@ import { SquareView } from "../parts/squares";
 import { PictureStrip } from "../parts/strip";
 import { best, mean, type Guess, type Network } from "../network";
 import { planes, views, type Square } from "../pictures";
-import { chooseFile, chooseFrame, net, network, notice, settings, subject } from "../state";
+import { arrow, useNewest } from "../parts/hooks";
+import { chooseFile, chooseFrame, moveWindow, net, network, notice, settings, subject, type Window } from "../state";
 import { percent, t } from "../words";
 
 interface Told {
@@ -32,15 +33,15 @@ export function ShowScene() {
   const camera = useCamera();
   const { value: now } = subject;
   const { value: engine } = network;
-  useEffect(() => {
-    if (!engine || !now) return;
-    let wanted = true;
-    const done = ask(engine, now.stored, now.seen, all && !camera.on).then((given) => wanted && setTold(given));
-    void done.then(() => camera.next());
-    return () => {
-      wanted = false;
-    };
-  }, [engine, now, all, camera.on]);
+  useNewest(
+    async (wanted) => {
+      if (!engine || !now) return;
+      const given = await ask(engine, now.stored, now.seen, all && !camera.on);
+      if (wanted()) setTold(given);
+      camera.next();
+    },
+    [engine, now, all, camera.on],
+  );
   return (
     <section class="scene show" onDragOver={(event) => event.preventDefault()} onDrop={drop}>
       <header class="scene-head">
@@ -49,7 +50,7 @@ export function ShowScene() {
       </header>
       <figure class="panel show-picture">
         <video ref={camera.video} class={camera.on ? "square" : "hidden"} muted playsInline aria-label={t("camera.live")} />
-        {!camera.on && now && <SquareView square={now.large} smooth label={now.title || t("pictures.yours")} />}
+        {!camera.on && now && (now.window ? <Photograph window={now.window} title={now.title} /> : <SquareView square={now.large} smooth label={now.title || t("pictures.yours")} />)}
         <figcaption>{caption(camera.on)}</figcaption>
       </figure>
       <figure class="panel show-seen">
@@ -92,7 +93,45 @@ function caption(live: boolean): string {
   const now = subject.value;
   if (!now) return "";
   if (now.visitor) return t("pictures.yours.kept");
+  if (now.window) return [t("show.window.told"), now.credit && t("credit", { who: now.credit })].filter(Boolean).join(" ");
   return [now.title, now.credit && t("credit", { who: now.credit })].filter(Boolean).join(" · ");
+}
+
+/** A photograph with the window that the network looks through: a finger or the arrow keys move it. */
+function Photograph({ window, title }: { window: Window; title: string }) {
+  const { photograph, x, y, side } = window;
+  const { width, height } = photograph;
+  function point(event: PointerEvent & { currentTarget: HTMLElement }): void {
+    if (event.type === "pointermove" && event.buttons === 0) return;
+    event.currentTarget.setPointerCapture(event.pointerId);
+    const box = event.currentTarget.getBoundingClientRect();
+    moveWindow(((event.clientX - box.left) / box.width) * width - side / 2, ((event.clientY - box.top) / box.height) * height - side / 2);
+  }
+  function key(event: KeyboardEvent): void {
+    const step = arrow(event);
+    if (step) moveWindow(x + 8 * step[0], y + 8 * step[1]);
+  }
+  return (
+    <div class="photograph">
+      <div
+        class="framed movable"
+        role="slider"
+        tabIndex={0}
+        aria-label={t("show.window", { name: title })}
+        aria-valuemin={0}
+        aria-valuemax={width * height}
+        aria-valuenow={y * width + x}
+        aria-valuetext={t("break.cover.at", { x, y })}
+        onPointerDown={point}
+        onPointerMove={point}
+        onKeyDown={key}
+        style={{ aspectRatio: `${width} / ${height}`, maxWidth: `${(100 * width) / Math.max(width, height)}%` }}
+      >
+        <img src={window.address} alt={title} draggable={false} />
+        <span class="frame" style={{ left: `${(100 * x) / width}%`, top: `${(100 * y) / height}%`, width: `${(100 * side) / width}%`, height: `${(100 * side) / height}%` }} />
+      </div>
+    </div>
+  );
 }
 
 function drop(event: DragEvent): void {
