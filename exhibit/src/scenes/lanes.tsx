@@ -8,7 +8,7 @@ import { net } from "../state";
 import { bytes, t } from "../words";
 
 /** Rem that a stage needs where the picture runs from left to right; on a narrower screen it runs down. */
-const STAGE_WIDTH = 3.55;
+const STAGE_WIDTH = 3.7;
 
 /** Layers that do their work at one rank, lane by lane; dropout and the like stand apart as in the file. */
 interface Stage {

@@ -41,7 +41,7 @@ export function Published() {
   );
 }
 
-const BARS = 5;
+const BARS = 4;
 
 function Kinds({ kinds }: { kinds: Release["kinds"] }) {
   const most = Math.max(...kinds.map((item) => item.files), 1);
