@@ -6,6 +6,7 @@ Format: python-and-data section 3; checked against real Python 2.7 and against f
 from alexnet_archive.checkpoints.export import export
 from alexnet_archive.checkpoints.folder import has_checkpoints, newest, prune, run_folder_name, sweep
 from alexnet_archive.checkpoints.inspection import Inspection, Switch, inspection
+from alexnet_archive.checkpoints.onnx_graph import require_onnx
 from alexnet_archive.checkpoints.options import OptionRow, OptionType, options_from_pickle, options_to_pickle
 from alexnet_archive.checkpoints.store import Checkpoint, Position, load, save
 
@@ -24,6 +25,7 @@ __all__ = [
     "options_from_pickle",
     "options_to_pickle",
     "prune",
+    "require_onnx",
     "run_folder_name",
     "save",
     "sweep",

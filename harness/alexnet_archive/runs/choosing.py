@@ -20,8 +20,7 @@ def _cells(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
     side = pictures.shape[-1]
     edges = np.linspace(0, side, min(CELLS, side) + 1).astype(int)
     rows = np.add.reduceat(pictures.astype(np.float32), edges[:-1], axis=2) / np.diff(edges)[:, None]
-    cells: NDArray[np.float32] = np.add.reduceat(rows, edges[:-1], axis=3) / np.diff(edges)
-    return cells
+    return np.asarray(np.add.reduceat(rows, edges[:-1], axis=3) / np.diff(edges), np.float32)
 
 
 def detail(cells: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -52,7 +51,8 @@ def choose(pictures: NDArray[np.uint8], labels: Sequence[int], count: int) -> li
 
 def _ranked(cells: NDArray[np.float32], scores: NDArray[np.float32], among: list[int], count: int) -> list[int]:
     """The best `count` of some pictures, each as far as it differs from those before it."""
-    left, worth, chosen = list(among), np.array([scores[index] for index in among]), []
+    left, worth = list(among), np.array([scores[index] for index in among])
+    chosen: list[int] = []
     fresh = np.ones(len(left), np.float32)
     while left and len(chosen) < count:
         best = int(np.argmax(worth * fresh))

@@ -24,7 +24,7 @@ from alexnet_archive.runs.request import Request
 from alexnet_archive.runs.sources import PHOTOGRAPHS, Say, photographs_for
 
 if TYPE_CHECKING:
-    from alexnet_archive.exhibit.interactive import Material, Photograph, Strongest, Wishes
+    from alexnet_archive.exhibit.interactive import Material, Photograph, Shown, Strongest, Wishes
 
 OFFERED = 24
 """Pictures that visitors can choose from, at most; as many of each class."""
@@ -48,6 +48,7 @@ def exhibit_network(
     from alexnet_archive.exhibit import interactive
     from alexnet_archive.exhibit.interactive.writing import judge
 
+    checkpoints.require_onnx()
     wishes = wishes or interactive.Wishes()
     page = judge(wishes)
     if (checkpoint_path / interactive.MARKER).exists():
@@ -96,9 +97,11 @@ def _without_data(checkpoint: Checkpoint, kept: film.Film, error: CheckpointErro
 
     side, border = kept.mean.shape[-1], int(checkpoint.options.get("crop_border") or 0)
     why = f"the data folder {error.path} is not here: name it with --data"
+    names = tuple(checkpoint.extension.get("label_names") or ())
+    credited = _Credited(names)
     return Material(
-        mean=kept.mean, stored=side + 2 * border, views=_views(checkpoint, border),
-        names=tuple(checkpoint.extension.get("label_names") or ()), film=kept,
+        mean=kept.mean, stored=side + 2 * border, views=_views(checkpoint, border), names=names,
+        photographs=credited.photographs, film=kept, asked=credited.film(kept, offered=True),
         left_out=(("pictures", f"{why}; those of the film take their place"), ("patches", why)),
     )  # fmt: skip
 
@@ -114,7 +117,7 @@ def _views(checkpoint: Checkpoint, border: int) -> tuple[Any, ...]:
 
 
 def _with_data(run: OpenedRun, kept: film.Film | None, folder: Path) -> Material:
-    from alexnet_archive.exhibit.interactive import Material, Shown
+    from alexnet_archive.exhibit.interactive import Material
 
     test, checkpoint = run.data.test, run.checkpoint
     assert checkpoint is not None
@@ -128,23 +131,16 @@ def _with_data(run: OpenedRun, kept: film.Film | None, folder: Path) -> Material
     found, patches = _strongest(run, test, whole)
     order = list(dict.fromkeys([*offered, *found]))
     place = {picture: index for index, picture in enumerate(order)}
-    photographs, of_class = _photographs(run.data.label_names)
-    credits = bundled_credits(run.data.label_names)
-    pictures = tuple(
-        Shown(
-            whole[picture], truth, index < len(offered), credits.get(labels[picture]),
-            None if truth is None else of_class.get(truth),
-        )
-        for index, picture in enumerate(order)
-        for truth in [None if labels[picture] < 0 else labels[picture]]
-    )  # fmt: skip
+    credited = _Credited(run.data.label_names)
+    pictures = tuple(credited.shown(whole[one], labels[one], index < len(offered)) for index, one in enumerate(order))
     patched = {
         name: tuple(None if one is None else replace(one, picture=place[one.picture]) for one in strongest)
         for name, strongest in patches.items()
     }
     return Material(
         mean=test.mean, stored=test.side, views=_views(checkpoint, test.border), names=tuple(run.data.label_names),
-        pictures=pictures, photographs=photographs, patches=patched, film=kept,
+        pictures=pictures, photographs=credited.photographs, patches=patched, film=kept,
+        asked=credited.film(kept, offered=False),
     )  # fmt: skip
 
 
@@ -213,32 +209,39 @@ class _Best:
         )  # fmt: skip
 
 
-def _bundled(names: Sequence[str]) -> dict[int, str]:
-    """Class -> file of the built-in photographs, where the data are these; empty for any other data."""
-    files = {what: file for file, what in bundled.PHOTOGRAPHS.items()}
-    return {index: files[name] for index, name in enumerate(names)} if set(names) == set(files) else {}
+class _Credited:
+    """Pictures with whose they are, as far as that is known: of the built-in photographs, by their class."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        files = {what: file for file, what in bundled.PHOTOGRAPHS.items()}
+        self.files = {index: files[name] for index, name in enumerate(names)} if set(names) == set(files) else {}
+        self.photographs = _photographs(self.files)
+        self.place = {one.truth: index for index, one in enumerate(self.photographs)}
+
+    def shown(self, pixels: NDArray[np.uint8], label: int, offered: bool) -> Shown:
+        from alexnet_archive.exhibit.interactive import Shown
+
+        credit = bundled.CREDITS[self.files[label]] if label in self.files else None
+        return Shown(pixels, None if label < 0 else label, offered, credit, self.place.get(label))
+
+    def film(self, kept: film.Film | None, *, offered: bool) -> tuple[Shown, ...]:
+        rows = () if kept is None else zip(kept.pictures, kept.truths)
+        return tuple(self.shown(pixels, int(truth), offered) for pixels, truth in rows)
 
 
-def bundled_credits(names: Sequence[str]) -> dict[int, str]:
-    """Class -> whose photograph its pictures were cut from."""
-    return {index: bundled.CREDITS[file] for index, file in _bundled(names).items()}
-
-
-def _photographs(names: Sequence[str]) -> tuple[tuple[Photograph, ...], dict[int, int]]:
-    """The photographs of the built-in data, and class -> index among them; none where scikit-image is not installed."""
+def _photographs(files: Mapping[int, str]) -> tuple[Photograph, ...]:
+    """The photographs of these classes as JPEGs; none where scikit-image is not installed."""
     from alexnet_archive.batches.codec import encode_jpeg
     from alexnet_archive.exhibit.interactive import Photograph
 
-    files = _bundled(names)
     try:
         folder = bundled.photograph_folder() if files else None
     except MissingToolError:
         folder = None
     if folder is None:
-        return (), {}
-    found = []
-    for truth, file in files.items():
-        pixels = np.asarray(bundled.load_photograph(folder / file))
-        jpeg = encode_jpeg(pixels, PHOTOGRAPH_QUALITY)
-        found.append(Photograph(jpeg, pixels.shape[1], pixels.shape[0], truth, bundled.CREDITS[file]))
-    return tuple(found), {one.truth: index for index, one in enumerate(found)}
+        return ()
+    pixels = {truth: np.asarray(bundled.load_photograph(folder / file)) for truth, file in files.items()}
+    return tuple(
+        Photograph(encode_jpeg(one, PHOTOGRAPH_QUALITY), one.shape[1], one.shape[0], truth, bundled.CREDITS[files[truth]])
+        for truth, one in pixels.items()
+    )

@@ -15,7 +15,10 @@ from alexnet_archive.exhibit.interactive.png import png_bytes
 
 POINTS = 600
 """Training points that a page draws at most: more than it has pixels for would only weigh."""
+FRAMES = 60
+"""Frames of the film at most, evenly spread, the first and the last among them."""
 COLUMNS = 8
+"""Filters in a row of a strip."""
 Files = dict[str, bytes]
 
 
@@ -84,7 +87,8 @@ class Strips:
 def film_facts(film: Film, epoch: int, first: int, strips: Strips, files: Files) -> dict[str, Any]:
     """The film for a page; its pictures have the indices from `first` on."""
     frames = []
-    for frame in film.frames:
+    shown = np.unique(np.linspace(0, len(film.frames) - 1, min(FRAMES, len(film.frames))).round().astype(int))
+    for frame in (film.frames[index] for index in shown):
         best = [
             {"top": [{"class": int(k), "probability": float(p)} for k, p in zip(classes, probabilities)]}
             for classes, probabilities in zip(frame.classes, frame.probabilities)

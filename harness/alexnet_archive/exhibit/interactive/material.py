@@ -61,7 +61,8 @@ class Material:
     """`mean` is (3, side, side) of the square that the network sees; `stored` the side of the pictures it is cut from.
 
     `views` begins with the centre. `names` are the classes that have a name. `patches` has one entry a filter for every layer
-    that looks at the picture; None for a filter that never responds. `left_out` are (what, why).
+    that looks at the picture; None for a filter that never responds. `asked` are the film's pictures. `left_out` are
+    (what, why).
     """
 
     mean: NDArray[np.float32]
@@ -72,4 +73,5 @@ class Material:
     photographs: tuple[Photograph, ...] = ()
     patches: Mapping[str, tuple[Strongest | None, ...]] = field(default_factory=dict)
     film: Film | None = None
+    asked: tuple[Shown, ...] = ()
     left_out: tuple[tuple[str, str], ...] = ()

@@ -95,7 +95,7 @@ def _exhibit(checkpoint: Checkpoint, graph: Inspection, material: Material, wish
         left_out.append({"what": "film", "why": "the run kept no film of its training"})
     if not checkpoint.test_outputs:
         left_out.append({"what": "history", "why": "the run has made no test"})
-    pictures = [*material.pictures, *_of_film(film, material)]
+    pictures = [*material.pictures, *(material.asked if film else ())]
     return {
         "format": FORMAT,
         "defaults": wishes.facts(),
@@ -118,14 +118,6 @@ def _looking(checkpoint: Checkpoint) -> list[str]:
     layers = checkpoint.layers
     found = (layer for layer in layers.values() if layer["type"] == "conv" and layers[layer["inputs"][0]]["type"] == "data")
     return [layer["name"] for layer in found if layer["filterChannels"][0] == 3]
-
-
-def _of_film(film: Any, material: Material) -> list[Shown]:
-    """The film's pictures; offered to visitors where there are no others."""
-    if film is None:
-        return []
-    rows = zip(film.pictures, film.truths)
-    return [Shown(pixels, None if truth < 0 else int(truth), offered=not material.pictures) for pixels, truth in rows]
 
 
 def _net(
