@@ -59,7 +59,9 @@ def test_the_pictures_are_those_of_the_test_and_the_answers_the_networks(filmed:
     np.testing.assert_allclose(last.probabilities, np.take_along_axis(table[where], last.classes, axis=1), rtol=1e-4)
 
 
-def test_filming_changes_no_bit_of_the_run(tiny_data: Path, tmp_path: Path, filmed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_filming_changes_no_bit_of_the_run(
+    tiny_data: Path, tmp_path: Path, filmed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from alexnet_archive.runs import filming
 
     monkeypatch.setattr(filming, "looking", lambda layers: [])
