@@ -1,7 +1,8 @@
-"""A page in place of the built one: as small as contract.ts allows, so that no test of the writer needs Node."""
+"""What contract.ts has, and a page in place of the built one, as small as that allows: the writer's tests need no Node."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 PAGE = """<!doctype html>
@@ -29,3 +30,11 @@ def build(folder: Path) -> Path:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
     return folder
+
+
+def interfaces(root: Path) -> dict[str, set[str]]:
+    """Interface -> names of its fields, as contract.ts has them."""
+    text = (root / "exhibit" / "src" / "contract.ts").read_text(encoding="utf-8")
+    text = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
+    bodies = re.findall(r"^export interface (\w+) \{\n(.*?)^\}", text, re.MULTILINE | re.DOTALL)
+    return {name: set(re.findall(r"^  (\w+)\??:", body, re.MULTILINE)) for name, body in bodies}

@@ -21,7 +21,7 @@ from alexnet_archive.errors import CheckpointError, MissingToolError, UserInputE
 from alexnet_archive.exhibit.interactive import MARKER, Wishes
 from alexnet_archive.runs import Request, exhibit_network, open_run, train
 from tests.runs.conftest import BORDER, DATA
-from tests.runs.exhibit_page import build
+from tests.runs.exhibit_page import build, interfaces
 
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")
@@ -62,14 +62,6 @@ def folder(run: Path, page: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 def facts(folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((folder / "data" / "exhibit.json").read_text(encoding="utf-8"))
     return found
-
-
-def interfaces(root: Path) -> dict[str, set[str]]:
-    """Interface -> names of its fields, as contract.ts has them."""
-    text = (root / "exhibit" / "src" / "contract.ts").read_text(encoding="utf-8")
-    text = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
-    bodies = re.findall(r"^export interface (\w+) \{\n(.*?)^\}", text, re.MULTILINE | re.DOTALL)
-    return {name: set(re.findall(r"^  (\w+)\??:", body, re.MULTILINE)) for name, body in bodies}
 
 
 def test_every_record_has_the_fields_of_the_contract(root: Path, facts: dict[str, Any], folder: Path) -> None:
@@ -261,6 +253,33 @@ def test_what_cannot_be_is_refused_before_anything_is_written(
         exhibit_network(source, out, wishes=wishes, single=single)
     assert told in f"{raised.value.message} {raised.value.remedy}"  # type: ignore[attr-defined]
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_one_file_takes_the_curators_file_beside_it_and_what_that_names(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "exhibit.toml").write_text('title = { en = "Ours" }\nlogo = "logo.png"\n', encoding="utf-8")
+    (tmp_path / "logo.png").write_bytes(b"logo")
+    exhibit_network(run, tmp_path / "exhibit.html", single=True)
+    text = (tmp_path / "exhibit.html").read_text(encoding="utf-8")
+    held = dict(re.findall(r'<script type="text/plain" data-file="([^"]+)">([^<]*)</script>', text))
+    assert base64.b64decode(held["logo.png"]) == b"logo" and b"Ours" in base64.b64decode(held["exhibit.toml"])
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('titel = "x"', "did you mean title"), ("title = ", "cannot be read"), ('kiosk = "yes"', "kiosk is of another kind"),
+        ("idle_seconds = true", "idle_seconds"), ('scenes = ["show", "win"]', "no scene win"),
+        ('logo = "gone.png"', "gone.png"), ('logo = "../out.html"', "outside"),
+        ("[[pictures]]\ntitle = 'x'", "no file"), ("pictures = [1]", "table"),
+    ],
+)  # fmt: skip
+def test_a_curators_file_that_the_page_could_not_use_is_one_clear_error(
+    text: str, told: str, run: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "exhibit.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(UserInputError) as raised:
+        exhibit_network(run, tmp_path / "exhibit.html", single=True)
+    assert told in str(raised.value) + str(raised.value.remedy) and not (tmp_path / "exhibit.html").exists()
 
 
 def test_a_demo_without_a_built_page_ends_all_the_same(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

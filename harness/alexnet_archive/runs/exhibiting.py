@@ -43,7 +43,8 @@ def exhibit_network(
 
     `data` is a folder of batch files, `photographs` for the built-in ones, by default the run's own. Where that is not there
     the pictures of the run's film take its place, and `say` is told. Raises CheckpointError, UserInputError, ExportError,
-    MissingToolError for a page that was not built, WriteError; nothing is computed before `out` has been tried.
+    MissingToolError for a page that was not built, WriteError; exhibit.toml beside the page is judged, and nothing is
+    computed before `out` has been tried.
     """
     from alexnet_archive.exhibit import interactive
     from alexnet_archive.exhibit.interactive.writing import judge
@@ -58,6 +59,7 @@ def exhibit_network(
         )  # fmt: skip
     checkpoint = checkpoints.load(checkpoint_path)
     target = interactive.Target(out, single)
+    interactive.read_curator(target.folder)
     target.claim()
     material = gather(checkpoint, checkpoint_path, data, say)
     for what, why in material.left_out:

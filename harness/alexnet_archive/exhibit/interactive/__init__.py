@@ -4,8 +4,9 @@ What it writes is what the page reads: exhibit/src/contract.ts has every name, a
 records; what needs an engine is computed in `runs` and handed in (`Material`).
 """
 
+from alexnet_archive.exhibit.interactive.curator import read as read_curator
 from alexnet_archive.exhibit.interactive.material import Material, Photograph, Shown, Strongest, View
 from alexnet_archive.exhibit.interactive.target import MARKER, Target
 from alexnet_archive.exhibit.interactive.writing import Wishes, write
 
-__all__ = ["MARKER", "Material", "Photograph", "Shown", "Strongest", "Target", "View", "Wishes", "write"]
+__all__ = ["MARKER", "Material", "Photograph", "Shown", "Strongest", "Target", "View", "Wishes", "read_curator", "write"]

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alexnet_archive.errors import UserInputError, WriteError
+from alexnet_archive.exhibit.interactive import curator
 from alexnet_archive.files import atomic_writer, make_folder, write_text
 
 MARKER = ".alexnet-archive-exhibit"
-CURATOR = "exhibit.toml"
 SINGLE = b"<!-- alexnet-archive exhibit, one file -->"
 """Stands in the first line of a page that may be written over."""
 FILLED = ("index.html", "assets", "texts", "data")
@@ -72,7 +72,12 @@ class Target:
         except OSError as error:
             raise WriteError(f"cannot write {self.path}: {error.strerror}", path=self.path) from error
 
-    def fill(self, files: Mapping[str, bytes], curator: str) -> Path:
+    @property
+    def folder(self) -> Path:
+        """Where exhibit.toml and the files it names lie."""
+        return self.path.parent if self.single else self.path
+
+    def fill(self, files: Mapping[str, bytes], template: str) -> Path:
         """Replace what an earlier exhibit wrote by `files` (path below the folder -> bytes); exhibit.toml only where none is.
 
         Everything is written aside first and then moved, so that a page is not left half old and half new by a full disk.
@@ -91,8 +96,8 @@ class Target:
                 f"cannot write {self.path}: {error.strerror or error}", path=self.path,
                 remedy="check that you may write there and that the disk is not full, then make the exhibit again",
             ) from error  # fmt: skip
-        if not (self.path / CURATOR).exists():
-            write_text(self.path / CURATOR, curator)
+        if not (self.path / curator.NAME).exists():
+            write_text(self.path / curator.NAME, template)
         return self.path / "index.html"
 
     def write_single(self, page: bytes) -> Path:

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from alexnet_archive import paths
 from alexnet_archive.checkpoints import Checkpoint, Inspection, inspection
 from alexnet_archive.errors import MissingToolError, UserInputError
-from alexnet_archive.exhibit.interactive import network, notebook
+from alexnet_archive.exhibit.interactive import curator, network, notebook
 from alexnet_archive.exhibit.interactive.history import Strips, epoch_batches, film_facts, history
 from alexnet_archive.exhibit.interactive.material import Material, Shown
 from alexnet_archive.exhibit.interactive.png import png_bytes
 from alexnet_archive.exhibit.interactive.single import single_page
-from alexnet_archive.exhibit.interactive.target import CURATOR, Target
+from alexnet_archive.exhibit.interactive.target import Target
 from alexnet_archive.exhibit.predictions import softmax_name
 from alexnet_archive.files import json_text
 
@@ -78,10 +78,11 @@ def write(target: Target, page: Mapping[str, bytes], checkpoint: Checkpoint, mat
     facts = _exhibit(checkpoint, graph, material, wishes, files)
     files["data/exhibit.json"] = json_text(facts).encode()
     files["data/notebook.json"] = json_text(notebook.notebook()).encode()
-    curator = TEMPLATE.read_text(encoding="utf-8")
+    template = TEMPLATE.read_text(encoding="utf-8")
     if target.single:
-        return target.write_single(single_page({**page, CURATOR: curator.encode(), **files}))
-    return target.fill({**page, **files}, curator)
+        text, own = curator.read(target.folder) or (template, {})
+        return target.write_single(single_page({**page, curator.NAME: text.encode(), **files, **own}))
+    return target.fill({**page, **files}, template)
 
 
 def _exhibit(checkpoint: Checkpoint, graph: Inspection, material: Material, wishes: Wishes, files: Files) -> dict[str, Any]:
