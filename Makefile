@@ -60,7 +60,11 @@ wheel: exhibit
 test: setup
 	ALEXNET_ARCHIVE_EXHAUSTIVE=$(EXHAUSTIVE) $(BIN)/python -m pytest tests -n $(WORKERS) --dist loadgroup -m 'not container and not gpu and not browser' $(if $(SEARCH),--hypothesis-profile=search --hypothesis-seed=$(SEARCH))
 
-test-browser: setup exhibit
+.venv/.browser: .venv/.ready
+	$(BIN)/python -m pip install --quiet --editable '.[browser]'
+	touch $@
+
+test-browser: .venv/.browser exhibit
 	ALEXNET_ARCHIVE_REQUIRE="$$ALEXNET_ARCHIVE_REQUIRE,browser" $(BIN)/python -m pytest tests/browser -m browser
 
 test-containers: setup
