@@ -41,7 +41,7 @@ export function App() {
   return (
     <div class="app">
       <Head />
-      <main id="scene" tabIndex={-1}>
+      <main id="scene" tabIndex={0}>
         {broken.value && (
           <p class="notice" role="alert">
             {t("broken")} <span lang="en">{broken.value}</span>
@@ -65,7 +65,7 @@ function Head() {
       {languages!.length > 1 && (
         <div class="languages" role="group" aria-label={t("languages")}>
           {languages!.map((code) => (
-            <button key={code} type="button" lang={code} aria-pressed={language.value === code} aria-label={LANGUAGES[code]} onClick={() => void speak(code)}>
+            <button key={code} type="button" lang={code} aria-pressed={language.value === code} aria-label={`${code.toUpperCase()} ${LANGUAGES[code]}`} onClick={() => void speak(code)}>
               {code.toUpperCase()}
             </button>
           ))}

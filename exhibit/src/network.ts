@@ -1,13 +1,25 @@
 /**
  * The network itself: the ONNX graph, run by onnxruntime-web from bytes that lie in the folder.
  *
+ * It is computed by WebAssembly everywhere; a large network moves to the graphics processor where the browser has WebGPU and
+ * the answers are the same and sooner there (`faster`).
+ *
  * One run at a time: a second one waits. Every switch of the graph is fed in each run; the neutral value is 1.
  */
 
-import * as ort from "onnxruntime-web/wasm";
+import * as plain from "onnxruntime-web/wasm";
+import type * as ort from "onnxruntime-web/wasm";
+import * as onGpu from "onnxruntime-web/webgpu";
 
 import type { Layer, Net, Switch } from "./contract";
 import { readBytes, unpack } from "./files";
+
+type Provider = "wasm" | "webgpu";
+
+const RUNTIMES = {
+  wasm: { runtime: plain, file: "assets/runtime.wasm.gz" },
+  webgpu: { runtime: onGpu, file: "assets/runtime-webgpu.wasm.gz" },
+};
 
 /** What a run is asked with: values by switch input; those that are absent are neutral. */
 export type Changes = Record<string, Float32Array>;
@@ -19,6 +31,7 @@ export interface Values {
 }
 
 export class Network {
+  private heir: Network | null = null;
   private waiting: Promise<unknown> = Promise.resolve();
   private readonly neutral: Record<string, ort.Tensor> = {};
   private readonly layers: Map<string, Layer>;
@@ -26,20 +39,29 @@ export class Network {
   private constructor(
     readonly net: Net,
     private readonly session: ort.InferenceSession,
+    readonly provider: Provider,
   ) {
     this.layers = new Map(net.layers.map((layer) => [layer.name, layer]));
-    for (const item of net.switches) this.neutral[item.input] = new ort.Tensor("float32", ones(item), item.shape);
+    for (const item of net.switches) this.neutral[item.input] = new plain.Tensor("float32", ones(item), item.shape);
   }
 
-  static async open(net: Net): Promise<Network> {
-    const [runtime, graph] = await Promise.all([readBytes("assets/runtime.wasm.gz").then(unpack), readBytes("data/net.onnx")]);
-    ort.env.wasm.wasmBinary = runtime.buffer;
-    ort.env.wasm.numThreads = 1; // more need headers (COOP, COEP) that file:// and plain servers do not send
-    ort.env.wasm.proxy = false;
-    ort.env.logLevel = "error";
-    const session = await ort.InferenceSession.create(graph, { executionProviders: ["wasm"], graphOptimizationLevel: "all" });
-    ort.env.wasm.wasmBinary = undefined;
-    return new Network(net, session);
+  static async open(net: Net, provider: Provider = "wasm"): Promise<Network> {
+    const { runtime, file } = RUNTIMES[provider];
+    const [wasm, graph] = await Promise.all([readBytes(file).then(unpack), readBytes("data/net.onnx")]);
+    runtime.env.wasm.wasmBinary = wasm.buffer;
+    runtime.env.wasm.numThreads = 1; // more need headers (COOP, COEP) that file:// and plain servers do not send
+    runtime.env.wasm.proxy = false;
+    runtime.env.logLevel = "error";
+    const session = await runtime.InferenceSession.create(graph, { executionProviders: [provider], graphOptimizationLevel: "all" });
+    runtime.env.wasm.wasmBinary = undefined;
+    return new Network(net, session, provider);
+  }
+
+  /** Give its memory back, after what it is doing; who still asks it is answered by `heir`. */
+  async close(heir: Network | null = null): Promise<void> {
+    this.heir = heir;
+    await this.waiting;
+    await this.session.release();
   }
 
   layer(name: string): Layer {
@@ -50,6 +72,7 @@ export class Network {
 
   /** Run `count` pictures (side x side, planes R G B, 0..255) and give the tensors that are named. */
   run(pictures: Float32Array, tensors: string[], changes: Changes = {}): Promise<Record<string, Values>> {
+    if (this.heir) return this.heir.run(pictures, tensors, changes);
     const done = this.waiting.then(() => this.runNow(pictures, tensors, changes));
     this.waiting = done.catch(() => undefined);
     return done;
@@ -58,10 +81,10 @@ export class Network {
   private async runNow(pictures: Float32Array, tensors: string[], changes: Changes): Promise<Record<string, Values>> {
     const { name, side } = this.net.input;
     const feeds: Record<string, ort.Tensor> = { ...this.neutral };
-    feeds[name] = new ort.Tensor("float32", pictures, [pictures.length / (3 * side * side), 3, side, side]);
+    feeds[name] = new plain.Tensor("float32", pictures, [pictures.length / (3 * side * side), 3, side, side]);
     for (const item of this.net.switches) {
       const value = changes[item.input];
-      if (value) feeds[item.input] = new ort.Tensor("float32", value, item.shape);
+      if (value) feeds[item.input] = new plain.Tensor("float32", value, item.shape);
     }
     const given = await this.session.run(feeds, [...new Set(tensors)]);
     const values: Record<string, Values> = {};
@@ -78,6 +101,36 @@ export class Network {
     const classes = dims[1]!;
     return Array.from({ length: dims[0]! }, (_, row) => data.slice(row * classes, (row + 1) * classes));
   }
+}
+
+/** Multiply-adds from which it pays to move to a graphics processor: below, sending a picture there takes longer. */
+const LARGE = 100e6;
+/** How far probabilities may be apart on the two; answers beyond that are those of a faulty driver. */
+const APART = 1e-3;
+
+/** The same network on the graphics processor, where there is one, the network is large, and it answers alike and sooner. */
+export async function faster(slow: Network): Promise<Network | null> {
+  const gpu = (navigator as { gpu?: { requestAdapter(): Promise<unknown> } }).gpu;
+  if (slow.net.multiply_adds < LARGE || !gpu || !(await gpu.requestAdapter().catch(() => null))) return null;
+  let found: Network;
+  try {
+    found = await Network.open(slow.net, "webgpu");
+  } catch {
+    return null;
+  }
+  const picture = Float32Array.from({ length: 3 * slow.net.input.side ** 2 }, (_, i) => (i * 7919) % 256);
+  const [here, there] = [await timed(slow, picture), await timed(found, picture).catch(() => null)];
+  if (there && there.seconds < here.seconds && here.answer.every((value, i) => Math.abs(value - there.answer[i]!) <= APART)) return found;
+  await found.close();
+  return null;
+}
+
+/** The second of two runs: the first one also makes ready. */
+async function timed(one: Network, picture: Float32Array): Promise<{ answer: Float32Array; seconds: number }> {
+  await one.answers(picture);
+  const start = performance.now();
+  const [answer] = await one.answers(picture);
+  return { answer: answer!, seconds: (performance.now() - start) / 1000 };
 }
 
 function ones(item: Switch): Float32Array {

@@ -7,7 +7,7 @@ import { address, bitmap } from "./files";
 import type { Network } from "./network";
 import { centreSquare, centreView, cut, decodeFile, store, type Square } from "./pictures";
 import type { Settings } from "./settings";
-import { said } from "./words";
+import { homeLanguage, said, speak } from "./words";
 
 export type Place = "start" | SceneName | "about";
 
@@ -151,12 +151,13 @@ export function chooseFrame(video: HTMLVideoElement): void {
   if (video.videoWidth) subject.value = take(video, { id: "camera", title: "", truth: null, credit: null, visitor: true }, true);
 }
 
-/** Forget the visitor: back to the start, with the exhibit's first picture. */
+/** Forget the visitor: back to the start and its language, with the exhibit's first picture. */
 export async function beginAnew(): Promise<void> {
   subject.value = null;
   notice.value = null;
   place.value = "start";
   visitor.value += 1;
+  await speak(homeLanguage.value);
   const first = choices.value[0];
   if (first) await choose(first);
 }

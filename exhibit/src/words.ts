@@ -13,6 +13,9 @@ type Dictionary = Record<string, string>;
 export const language = signal("en");
 const dictionaries = signal<Record<string, Dictionary>>({});
 
+/** What the exhibit speaks when nobody has chosen. */
+export const homeLanguage = signal("en");
+
 /** Load a language, and English to fall back to. */
 export async function speak(code: string): Promise<void> {
   for (const wanted of new Set(["en", code])) {

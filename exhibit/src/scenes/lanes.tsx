@@ -111,10 +111,10 @@ export function Lanes({ chosen, choose }: { chosen: string; choose: (name: strin
               class={`layer role-${layer.role} on-${layer.device}`}
               style={place}
               aria-pressed={chosen === layer.name}
-              aria-label={`${layerName(layer, layers)}${layer.device >= 0 && layer.role !== "answer" ? `, ${t("gpu", { number: layer.device + 1 })}` : ""}`}
+              aria-label={`${t(`role.${layer.role}.short`)}: ${layerName(layer, layers)}${layer.device >= 0 && layer.role !== "answer" ? `, ${t("gpu", { number: layer.device + 1 })}` : ""}`}
               onClick={() => choose(layer.name)}
             >
-              <span aria-hidden="true">{t(`role.${layer.role}.short`)}</span>
+              {t(`role.${layer.role}.short`)}
             </button>
           );
         }),

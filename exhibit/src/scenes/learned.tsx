@@ -102,6 +102,9 @@ function CurvesDrawn({ history, batch, width, height, rem }: { history: History;
       <path class="curve training" d={path(training.map((item) => ({ batch: item.batch, value: item.error })))} />
       <path class="curve topk" d={path(tests.map((item) => ({ batch: item.batch, value: item.top5 })))} />
       <path class="curve test" d={path(tests.map((item) => ({ batch: item.batch, value: item.error })))} />
+      {tests.map((item) => (
+        <circle key={item.batch} class="curve-point" r={0.22 * rem} cx={x(item.batch / epoch)} cy={y(item.error)} />
+      ))}
       {batch !== null && <line class="cursor" x1={x(batch / epoch)} x2={x(batch / epoch)} y1={y(1)} y2={y(0)} />}
     </svg>
   );

@@ -181,7 +181,7 @@ function RunCard({ told, run }: { told: Notebook; run: Mark }) {
   const { change } = run;
   const rows = told.paper.filter((row) => row.id === run.id);
   return (
-    <article class="panel nights-card" aria-live="polite">
+    <article class="panel nights-card" aria-live="polite" tabIndex={0} aria-label={t("nights.run", { id: run.id })} role="region">
       <h2>{t("nights.run", { id: run.id })}</h2>
       <p>{t("nights.facts", { date: day(run.started), gpus: run.gpus, pictures: run.dataset })}</p>
       <p class="fact">

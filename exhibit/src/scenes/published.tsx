@@ -36,6 +36,7 @@ export function Published() {
           <strong>{number(gone.length)}</strong> {t("published.things")}
         </p>
         <p>{t("published.gone.told")}</p>
+        <Missing items={gone} />
       </article>
     </div>
   );
