@@ -11,7 +11,7 @@ GPU_PYTHON ?= $(BIN)/python
 GPU_WORKERS ?= 4
 OWN_PYTHON := $(filter $(BIN)/python,$(GPU_PYTHON))
 
-.PHONY: demo test test-containers test-gpu bench bench-convert bench-native bench-gpu fuzz kills lint python2 setup setup-bench setup-fuzz clean docs docs-site lessons
+.PHONY: demo exhibit wheel test test-browser test-containers test-gpu bench bench-convert bench-native bench-gpu fuzz kills lint python2 setup setup-bench setup-fuzz clean docs docs-site lessons
 
 setup: .venv/.ready
 
@@ -45,11 +45,27 @@ PYTHON2 ?= python2.7
 
 python2: .py2/.ready
 
-demo: setup
+demo: setup exhibit
 	$(BIN)/alexnet-archive demo --out demo-out
 
+# The page of the interactive exhibit, from its sources; what is there already and newer is not built again.
+exhibit: exhibit/dist/index.html
+
+exhibit/dist/index.html: .venv/.ready $(shell find exhibit -path exhibit/node_modules -prune -o -path exhibit/dist -prune -o -type f -print)
+	PYTHON=$(CURDIR)/$(BIN)/python sh exhibit/build.sh && touch $@
+
+wheel: exhibit
+	ALEXNET_ARCHIVE_REQUIRE=exhibit $(BIN)/python -m pip wheel --no-deps --wheel-dir build .
+
 test: setup
-	ALEXNET_ARCHIVE_EXHAUSTIVE=$(EXHAUSTIVE) $(BIN)/python -m pytest tests -n $(WORKERS) --dist loadgroup -m 'not container and not gpu' $(if $(SEARCH),--hypothesis-profile=search --hypothesis-seed=$(SEARCH))
+	ALEXNET_ARCHIVE_EXHAUSTIVE=$(EXHAUSTIVE) $(BIN)/python -m pytest tests -n $(WORKERS) --dist loadgroup -m 'not container and not gpu and not browser' $(if $(SEARCH),--hypothesis-profile=search --hypothesis-seed=$(SEARCH))
+
+.venv/.browser: .venv/.ready
+	$(BIN)/python -m pip install --quiet --editable '.[browser]'
+	touch $@
+
+test-browser: .venv/.browser exhibit
+	ALEXNET_ARCHIVE_REQUIRE="$$ALEXNET_ARCHIVE_REQUIRE,browser" $(BIN)/python -m pytest tests/browser -m browser
 
 test-containers: setup
 	$(BIN)/python -m tests.containers.private_engine prepare && ALEXNET_ARCHIVE_REQUIRE="$$ALEXNET_ARCHIVE_REQUIRE,containers" $(BIN)/python -m pytest tests/containers -m container

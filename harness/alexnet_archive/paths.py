@@ -73,6 +73,12 @@ def nets() -> Path:
     return PACKAGE / "layerdefs" / "nets"
 
 
+def exhibit_page() -> Path:
+    """The built front end of the interactive exhibit: what `make exhibit` made in a checkout, else what the wheel brought."""
+    root = checkout()
+    return root / "exhibit" / "dist" if root else PACKAGE / "_house" / "exhibit"
+
+
 def cache() -> Path:
     """What can be made again at any time."""
     return Path(platformdirs.user_cache_dir("alexnet-archive"))

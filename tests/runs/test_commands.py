@@ -72,7 +72,7 @@ def test_show(run_folder: Path, command: Command, tmp_path: Path, suffix: str) -
 
 
 def test_exhibit(run_folder: Path, command: Command, tmp_path: Path) -> None:
-    command("exhibit", str(tmp_path / "page.html"), "--checkpoint", str(run_folder))
+    command("exhibit", str(run_folder), "--out", str(tmp_path / "page.html"))
     text = (tmp_path / "page.html").read_text()
     assert text.count("<img") == 3 and "conv1b" in text
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alexnet_archive import batches, checkpoints, pickles, training
+from alexnet_archive import batches, checkpoints, paths, pickles, training
 from alexnet_archive.assembly import machine
 from alexnet_archive.cli import main, shared
 from alexnet_archive.errors import (
@@ -29,6 +29,7 @@ from alexnet_archive.errors import (
 )
 from alexnet_archive.layerdefs import find_definition, our_nets
 from alexnet_archive.runs import choose_border, opened
+from tests.runs import exhibit_page
 
 USAGE = 2  # click's own
 FLAT_NET = """
@@ -124,7 +125,7 @@ def test_a_wrong_word_is_one_clear_error(told: Told, train_words: list[str], wor
         (["show", "predictions", "RUN", "--count", "0"], USAGE, "--count"),
         (["show", "cost", "RUN", "--out", "x.bmp"], UserInputError.exit_code, ".png"),
         (["export", "RUN", "--out", "absent/x.npz"], WriteError.exit_code, "absent"),
-        (["exhibit", ".", "--checkpoint", "RUN"], WriteError.exit_code, "write"),
+        (["exhibit", "RUN", "--out", "."], WriteError.exit_code, "write"),
         (["demo", "--epochs", "0"], USAGE, "--epochs"),
         (["train", "--resume", "RUN", "--params", "absent.cfg"], UserInputError.exit_code, "absent.cfg"),
     ],
@@ -220,7 +221,7 @@ def test_a_page_says_what_is_left_out(told: Told, flat: Callable[[int], list[str
     ]
     code, _, err = told("train", *words)
     assert code == 0, err
-    code, out, _ = told("exhibit", "page.html", "--checkpoint", "runs", "--json")
+    code, out, _ = told("exhibit", "runs", "--out", "page.html", "--json")
     text = Path("page.html").read_text()
     assert code == 0 and json.loads(out)["page"] == "page.html"
     assert text.count("<img") == 2 and "left out: no conv layer looks at the data" in text
@@ -336,8 +337,11 @@ def test_demo_takes_its_own_folder_again_and_reports_as_json(
     from alexnet_archive.batches import photographs
 
     monkeypatch.setattr(photographs, "CropPlan", functools.partial(photographs.CropPlan, train=8, test=4))
+    page = exhibit_page.build(tmp_path / "page")
+    monkeypatch.setattr(paths, "exhibit_page", lambda: page)
     for _ in range(2):
         code, out, err = told("demo", "--out", tmp_path / "demo", "--epochs", "1", "--json")
         result = json.loads(out)
         assert code == 0 and 0 <= result["top1_error"] <= 1 and result["test_cases"] == 64
         assert Path(result["page"]).read_text().count("<img") == 3 and "1.1..." in err
+        assert 'data-file="data/photographs/15.jpg"' in Path(result["exhibit"]).read_text()

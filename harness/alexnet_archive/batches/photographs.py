@@ -35,6 +35,25 @@ PHOTOGRAPHS: dict[str, str] = {
     "retina.jpg": "retina",
     "rocket.jpg": "rocket",
 }
+# The same files -> whose they are and on what terms, as scikit-image's documentation has it.
+CREDITS: dict[str, str] = {
+    "astronaut.png": "NASA: Eileen Collins. Public domain",
+    "brick.png": "CC0Textures. CC0",
+    "camera.png": "Lav Varshney. CC0",
+    "cell.png": "Paul Müller and others (Optics Express 26, 2018). CC0",
+    "chelsea.png": "Stéfan van der Walt. CC0",
+    "clock_motion.png": "Stéfan van der Walt. Public domain",
+    "coffee.png": "Rachel Michetti, courtesy of Pikolo Espresso Bar. CC0",
+    "coins.png": "Brooklyn Museum: Greek coins from Pompeii. No known copyright restrictions",
+    "grass.png": "Linolafett. CC0",
+    "gravel.png": "CC0Textures. CC0",
+    "hubble_deep_field.jpg": "NASA: Hubble eXtreme Deep Field. Public domain",
+    "ihc.png": "Center for Microscopy and Molecular Imaging. No known copyright restrictions",
+    "moon.png": "bundled with scikit-image, which names no photographer",
+    "motorcycle_left.png": "Middlebury 2014 stereo data: D. Scharstein and others (GCPR 2014)",
+    "retina.jpg": "Mikael Häggström (WikiJournal of Medicine 1, 2014). CC0",
+    "rocket.jpg": "SpaceX: launch of DSCOVR. Public domain",
+}
 LARGEST_SIDE = 512
 Region = tuple[int, int, int, int]  # top, left, bottom, right
 

@@ -14,27 +14,33 @@ from alexnet_archive.checkpoints.folder import (
     run_folder_name,
     sweep,
 )
+from alexnet_archive.checkpoints.inspection import Inspection, Switch, inspection
 from alexnet_archive.checkpoints.lineage import Line, line_of
+from alexnet_archive.checkpoints.onnx_graph import require_onnx
 from alexnet_archive.checkpoints.options import OptionRow, OptionType, options_from_pickle, options_to_pickle
 from alexnet_archive.checkpoints.store import Checkpoint, Position, load, save, size
 
 __all__ = [
     "Checkpoint",
+    "Inspection",
     "Line",
     "OptionRow",
     "OptionType",
     "Position",
+    "Switch",
     "abandoned",
     "abandoned_by",
     "export",
     "has_checkpoints",
     "in_order",
+    "inspection",
     "line_of",
     "load",
     "newest",
     "options_from_pickle",
     "options_to_pickle",
     "prune",
+    "require_onnx",
     "run_folder_name",
     "save",
     "size",

@@ -19,29 +19,43 @@ OPSET = 17
 
 def onnx_bytes(layers: dict[str, dict[str, Any]]) -> bytes:
     """Serialise the graph; raises ExportError for layers ONNX cannot express or when onnx is not installed."""
-    try:
-        import onnx
-    except ImportError as error:
-        raise ExportError("onnx is not installed", remedy="pip install 'alexnet-archive[export]'") from error
-    graph = _Graph(layers)
+    require_onnx()
+    graph = Graph(layers)
     for name, layer in layers.items():
         if graph.wanted(name):
             graph.add(name, layer)
-    model = onnx.helper.make_model(
-        graph.build(), opset_imports=[onnx.helper.make_opsetid("", OPSET)], producer_name="alexnet-archive", ir_version=8
-    )
+    return model_bytes(graph.build())
+
+
+def require_onnx() -> None:
+    """Raises ExportError where onnx is not installed."""
+    try:
+        import onnx  # noqa: F401
+    except ImportError as error:
+        raise ExportError("onnx is not installed", remedy="pip install 'alexnet-archive[export]'") from error
+
+
+def model_bytes(graph: Any) -> bytes:
+    """A checked model around a graph of nodes, serialised."""
+    import onnx
+
+    opset = onnx.helper.make_opsetid("", OPSET)
+    model = onnx.helper.make_model(graph, opset_imports=[opset], producer_name="alexnet-archive", ir_version=8)
     onnx.checker.check_model(model)
     data: bytes = model.SerializeToString()
     return data
 
 
-class _Graph:
+class Graph:
+    """Nodes and constants of the layers added so far; `inputs` are (N, shape), `fixed` have no N."""
+
     def __init__(self, layers: dict[str, dict[str, Any]]) -> None:
         self.layers = layers
         self.nodes: list[Any] = []
         self.constants: dict[str, NDArray[Any]] = {}
         self.images: dict[str, tuple[int, int, int]] = {}  # layer -> (C, H, W) when its tensor is an image
         self.inputs: dict[str, tuple[int, ...]] = {}
+        self.fixed: dict[str, tuple[int, ...]] = {}
 
     def wanted(self, name: str) -> bool:
         """Costs, and data that only costs read, have no place in an inference graph."""
@@ -54,6 +68,10 @@ class _Graph:
     def outputs(self) -> list[str]:
         read = {i for layer in self.layers.values() if not layer["type"].startswith("cost.") for i in layer.get("inputs", [])}
         return [n for n, layer in self.layers.items() if self.wanted(n) and n not in read and layer["type"] != "data"]
+
+    def output(self, name: str) -> tuple[str, list[Any]]:
+        """The tensor that is given out for a layer, and its shape."""
+        return self.flat(name), ["N", None]
 
     def constant(self, name: str, value: NDArray[Any]) -> str:
         self.constants[name] = value
@@ -192,11 +210,14 @@ class _Graph:
         total = self.node("Conv", [square, self.constant(name + "/ones", kernel)], name + "/sum", group=group, pads=pads)
         scale = self.constant(name + "/scale", np.float32(layer["scale"]).reshape(1))
         floor_name = self.constant(name + "/floor", np.float32(floor).reshape(1))
-        power = self.constant(name + "/pow", np.float32(-layer["pow"]).reshape(1))
+        power = self.exponent(name, -layer["pow"])
         scaled = self.node("Mul", [total, scale], name + "/scaled")
         base = self.node("Add", [scaled, floor_name], name + "/base")
         factor = self.node("Pow", [base, power], name + "/factor")
         self.node("Mul", [x, factor], name)
+
+    def exponent(self, name: str, power: float) -> str:
+        return self.constant(name + "/pow", np.float32(power).reshape(1))
 
     def add_rnorm(self, name: str, layer: dict[str, Any]) -> None:
         self._map_norm(name, layer, centred=False)
@@ -277,8 +298,9 @@ class _Graph:
     def build(self) -> Any:
         from onnx import TensorProto, helper, numpy_helper
 
-        inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", *shape]) for name, shape in self.inputs.items()]
-        names = [self.flat(name) for name in self.outputs()]
-        outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", None]) for name in names]
+        shapes: dict[str, Any] = {name: ["N", *shape] for name, shape in self.inputs.items()} | self.fixed
+        inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()]
+        described = [self.output(name) for name in self.outputs()]
+        outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in described]
         constants = [numpy_helper.from_array(value, name) for name, value in self.constants.items()]
         return helper.make_graph(self.nodes, "alexnet-archive", inputs, outputs, constants)

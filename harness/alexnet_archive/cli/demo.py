@@ -58,6 +58,8 @@ def _tell(event: Event, as_json: bool) -> None:
         click.echo(f"seed {event.seed}, saving to {event.folder}")
     elif isinstance(event, runs.BatchTrained):
         click.echo(training.batch_line(event), err=as_json)
+    elif isinstance(event, runs.Notice):
+        click.echo(f"note: {event.text}", err=True)
     elif isinstance(event, runs.Tested):
         click.echo(training.test_lines(event)[1] + "  (test)", err=as_json)
 
@@ -71,7 +73,10 @@ def _conclude(shown: Shown | Trained, seconds: float, as_json: bool) -> None:
     cases, rate = shown.tested.cases, shown.trained.cases_per_second or 0.0
     if as_json:
         result = {"top1_error": shown.top1_error, "test_cases": cases, "cases_per_second": rate}
-        emit_json({**result, "seconds": seconds, "page": str(shown.page)})
+        exhibit = None if shown.exhibit is None else str(shown.exhibit)
+        emit_json({**result, "seconds": seconds, "page": str(shown.page), "exhibit": exhibit})
         return
     click.echo(f"total: {seconds:.1f} s, {cases} test cases")
     click.echo(f"demo: top-1 error {shown.top1_error * 100:.1f} %, {rate:.0f} cases/s, page {shown.page}")
+    if shown.exhibit is not None:
+        click.echo(f"exhibit: {shown.exhibit} opens in a browser; the network computes in it")

@@ -38,7 +38,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "export": ("export", "export", "A checkpoint as npz, safetensors or onnx."),
     "diff": ("diff", "diff", "What the build changes; where two engines part ways."),
     "prove": ("prove", "prove", "For holders of the release: try everything on it, as a record without its text."),
-    "exhibit": ("exhibit", "exhibit", "A self-contained page about a trained network."),
+    "exhibit": ("exhibit", "exhibit", "A network for visitors to play with in a browser; a page of figures."),
     "demo": ("demo", "demo", "Everything in two minutes, on real photographs, no network, no GPU."),
 }
 

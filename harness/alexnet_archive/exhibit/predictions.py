@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from alexnet_archive.errors import UserInputError
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -16,3 +18,11 @@ class Prediction:
     picture: NDArray[Any]
     probabilities: NDArray[np.float32]
     truth: int | None
+
+
+def softmax_name(layers: dict[str, dict[str, Any]]) -> str:
+    """The layer whose output is the prediction: the input of the first logistic-regression cost."""
+    for layer in layers.values():
+        if layer["type"] == "cost.logreg":
+            return str(layer["inputs"][1])
+    raise UserInputError("the network has no cost.logreg layer, so it predicts no classes")

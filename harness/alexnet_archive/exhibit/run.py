@@ -32,14 +32,6 @@ def cost_names(checkpoint: Checkpoint) -> list[str]:
     return [name for name, layer in checkpoint.layers.items() if layer["type"].startswith("cost.")]
 
 
-def softmax_name(layers: dict[str, dict[str, Any]]) -> str:
-    """The layer whose output is the prediction: the input of the first logistic-regression cost."""
-    for layer in layers.values():
-        if layer["type"] == "cost.logreg":
-            return str(layer["inputs"][1])
-    raise UserInputError("the network has no cost.logreg layer, so it predicts no classes")
-
-
 def first_layer_blocks(layers: dict[str, dict[str, Any]], name: str = "", input_index: int = 0) -> list[FilterBlock]:
     """The filters of the named conv layer, or of every conv layer that looks at the data: one block per GPU.
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         Stopped,
         Tested,
     )
+    from alexnet_archive.runs.exhibiting import exhibit_network
     from alexnet_archive.runs.fitting import Input, choose_border, input_of
     from alexnet_archive.runs.history import RunComparison, RunSummary, compare_runs, list_runs
     from alexnet_archive.runs.locate import locate_definition, locate_parameters
@@ -58,6 +59,7 @@ _PLACES = {
         "RECORDED", "BatchTested", "BatchTrained", "Changed", "Estimated", "Event", "Finished", "Initialised", "Notice",
         "Progress", "Report", "SaveFailed", "Saved", "Started", "Stopped", "Tested",
     ),
+    "exhibiting": ("exhibit_network",),
     "fitting": ("Input", "choose_border", "input_of"),
     "history": ("RunComparison", "RunSummary", "compare_runs", "list_runs"),
     "locate": ("locate_definition", "locate_parameters"),
@@ -77,7 +79,8 @@ __all__ = [
     "Estimated", "Event", "Finished", "GradientsChecked", "Initialised", "Input", "Notice", "OpenedRun", "Progress", "Report",
     "Request", "RunComparison", "RunEstimate", "RunSummary", "SaveFailed", "Saved", "Shown", "Started", "Stopped", "TestResult",
     "Tested", "Trained", "check_gradients", "choose_border", "claim", "class_remedy", "classify", "compare_engines",
-    "compare_runs", "data_shape", "demonstrate", "ensemble", "estimate", "exhibit_run", "features", "input_of", "list_runs",
-    "locate_definition", "locate_parameters", "open_data", "open_installation", "open_run", "open_runner",
+    "compare_runs", "data_shape", "demonstrate", "ensemble", "estimate", "exhibit_network", "exhibit_run", "features",
+    "input_of", "list_runs", "locate_definition", "locate_parameters", "open_data", "open_installation", "open_run",
+    "open_runner",
     "photographs", "predict_test_batch", "run_folder", "test", "train",
 ]  # fmt: skip

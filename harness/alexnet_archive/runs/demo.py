@@ -1,4 +1,5 @@
-"""The demo: the photographs bundled with scikit-image as class folders and batch files, a two-column net, its test, a page."""
+"""The demo: the photographs bundled with scikit-image as class folders and batch files, a two-column net, its test, a page of
+figures and the exhibit."""
 
 from __future__ import annotations
 
@@ -6,9 +7,10 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from alexnet_archive.errors import UserInputError
+from alexnet_archive.errors import ExportError, MissingToolError, UserInputError
 from alexnet_archive.files import make_folder, write_text
-from alexnet_archive.runs.events import Report, Stop, ignore, never
+from alexnet_archive.runs.events import Notice, Report, Stop, ignore, never
+from alexnet_archive.runs.exhibiting import exhibit_network
 from alexnet_archive.runs.pages import exhibit_run
 from alexnet_archive.runs.request import Request
 from alexnet_archive.runs.results import TestResult, Trained
@@ -17,7 +19,8 @@ from alexnet_archive.runs.verbs import test, train
 
 SIZE, BORDER = 64, 4
 MARKER = ".alexnet-archive-demo"
-FILLED = ("pictures", "batches", "runs", "index.html", "cost.png", "filters.png", "predictions.png")
+EXHIBIT = "exhibit.html"
+FILLED = ("pictures", "batches", "runs", "index.html", EXHIBIT, "cost.png", "filters.png", "predictions.png")
 """What a demo writes into its folder, and therefore replaces."""
 
 TITLE = "A two-column network of 2012, trained on photographs"
@@ -25,11 +28,15 @@ TITLE = "A two-column network of 2012, trained on photographs"
 
 @dataclass(frozen=True)
 class Shown:
-    """A demo that ended: its training, the test over its whole range, its page."""
+    """A demo that ended: its training, the test over its whole range, its page of figures, and the exhibit of its network.
+
+    `exhibit` is None where the exhibit's page has not been built.
+    """
 
     trained: Trained
     tested: TestResult
     page: Path
+    exhibit: Path | None
 
     @property
     def top1_error(self) -> float:
@@ -70,7 +77,7 @@ def photographs(out: str | Path, *, seed: int = SEED, workers: int | None = None
 def demonstrate(
     out: Path, data: Path, *, epochs: int, seed: int, report: Report = ignore, stop: Stop = never
 ) -> Shown | Trained:
-    """Train the demo's net on `data`, test it, make its page in `out`; the training alone when it was stopped."""
+    """Train the demo's net on `data`, test it, make its page and exhibit in `out`; the training alone when it was stopped."""
     for old in out.glob("runs/ConvNet__*"):
         shutil.rmtree(old)
     wanted = Request(
@@ -83,4 +90,12 @@ def demonstrate(
     assert trained.folder is not None
     tested = test(Request(resume=trained.folder))
     page = exhibit_run(trained.folder, out / "index.html", data=data, title=TITLE, keep=out)
-    return Shown(trained, tested, page)
+    return Shown(trained, tested, page, _exhibit(trained.folder, out / EXHIBIT, report))
+
+
+def _exhibit(run: Path, out: Path, report: Report) -> Path | None:
+    try:
+        return exhibit_network(run, out, single=True, say=lambda text: report(Notice(text)))
+    except (MissingToolError, ExportError) as error:
+        report(Notice(f"no exhibit: {error.message}; {error.remedy}"))
+        return None

@@ -18,6 +18,7 @@ from alexnet_archive.files import require_room, require_writable
 from alexnet_archive.runs import imported, remembering
 from alexnet_archive.runs.classes import RECORD
 from alexnet_archive.runs.events import Changed, Estimated, Notice, Progress, Report, Started, Stop, Stopped
+from alexnet_archive.runs.filming import Filming
 from alexnet_archive.runs.keeping import keeping
 from alexnet_archive.runs.opened import OpenedRun, going_on, open_run
 from alexnet_archive.runs.request import Request
@@ -52,12 +53,14 @@ def train_opened(run: OpenedRun, report: Report, stop: Stop, course: Steered | N
         crossed[0] = run.engine.transfers
         clock.tick(done, total)
 
+    filming = Filming(run, report, lambda epoch, batch: trainer.batches_done(Position(epoch, batch)))
     trainer = training.Trainer(
-        run.engine, run.data.train, run.data.test, plan, resume=run.checkpoint, report=report,
+        run.engine, run.data.train, run.data.test, plan, resume=run.checkpoint, report=filming,
         steering=_Hand(run, course) if course else None, on_minibatch=on_minibatch, stop=stop,
     )  # fmt: skip
     # The old one stays until the new one is whole.
     require_room(plan.save_folder, 2 * checkpoints.size(trainer.checkpoint(), plan.options), "two checkpoints of this net")
+    filming.resume(len(trainer.train_outputs))
     started = started_event(run, trainer)
     clock.batches = started.to_do
     report(started)
@@ -219,7 +222,7 @@ def require_views(run: OpenedRun, views: int) -> None:
 def probabilities(run: OpenedRun, matrices: Sequence[Array], *, multiview: bool) -> Array:
     """(cases, classes) of the layer whose output is the prediction, from `matrices` of (features, cases * views); without
     the columns of unused classes."""
-    from alexnet_archive.exhibit.run import softmax_name
+    from alexnet_archive.exhibit.predictions import softmax_name
 
     assert run.data.test is not None
     layers = run.engine.layers
