@@ -20,14 +20,14 @@ from alexnet_archive import batches, checkpoints, layerdefs, pickles, runs
 from alexnet_archive.archive import manifests, packguard, sources, staging
 from alexnet_archive.batches import codec
 from alexnet_archive.batches.check import check_folder
-from alexnet_archive.batches.convert import devkit, tars
+from alexnet_archive.batches.convert import ConvertOptions, convert, devkit, tars
 from alexnet_archive.layerdefs import cropped_shape
 from alexnet_archive.runs import history
 from alexnet_archive.toolchains import locks, table
 from tests.conftest import ROOT
 from tests.fuzz.mutations import Mutation, lines, pickled, rezipped, tarred, zipped
 from tests.unit.archive.test_packguard import entry, pack
-from tests.unit.batches import miniature, samples
+from tests.unit.batches import cifars, formats, miniature, samples
 
 TINY = ROOT / "tests" / "data" / "tiny.cfg"
 SHAPE = cropped_shape(16, 4)
@@ -134,6 +134,28 @@ def read_tar_of_pictures(path: Path) -> None:
         pass
 
 
+def read_numbers(path: Path) -> None:
+    """As `convert` does, to the end: pictures that are numbers are read when their batch is made."""
+    convert(path, path.parent / "out", ConvertOptions(workers=1))
+
+
+@functools.cache
+def cifar_members() -> dict[str, bytes]:
+    made = cifars.files("python10", cifars.small(1, 10), cifars.small(2, 2))
+    return {f"cifar-10-batches-py/{name}": data for name, data in made.items()}
+
+
+@functools.cache
+def arrays() -> tuple[bytes, ...]:
+    kept = []
+    numbers, names = np.arange(4) % 2, np.array(["a", "b"] * 2)
+    for values, labels in ((np.zeros((4, 9, 8), np.uint16), numbers), (np.ones((4, 8, 8, 4)), names)):
+        stream = io.BytesIO()
+        np.savez(stream, x_train=values, y_train=labels)
+        kept.append(stream.getvalue())
+    return tuple(kept)
+
+
 def stage(kind: str, path: Path) -> None:
     place = path.parent / "place"
     place.mkdir()
@@ -162,7 +184,8 @@ def encoded(picture: Any, *kinds: str) -> list[bytes]:
 @functools.cache
 def pictures() -> tuple[bytes, ...]:
     many = encoded(samples.photograph(1), "JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP")
-    return (*many, *miniature.oddities().values(), *(data for data, _ in miniature.unusable().values()))
+    odd = (row.data() for row in formats.table)
+    return (*many, *odd, *miniature.oddities().values(), *(data for data, _ in miniature.unusable().values()))
 
 
 def spliced(examples: Callable[[], tuple[bytes, ...]]) -> Mutation:
@@ -257,6 +280,14 @@ TARGETS = (
     Target(
         "pictures-tar", "tar of pictures, tars in tars", lambda: [tarred(inner_tars())(random.Random(k)) for k in range(4)],
         lambda: tarred(inner_tars(), ("n00000001.tar", "n00000002.tar")), in_file("x.tar", read_tar_of_pictures),
+    ),
+    Target(
+        "cifar", "CIFAR as published, packed", lambda: [tarred(cifar_members())(random.Random(k)) for k in range(4)],
+        lambda: tarred(cifar_members()), in_file("cifar-10-python.tar.gz", read_numbers),
+    ),
+    Target(
+        "arrays", "pictures and labels of NumPy", lambda: list(arrays()), lambda: spliced(arrays),
+        in_file("pictures.npz", read_numbers),
     ),
     Target(
         "devkit", "development kit of ImageNet", lambda: [kit()], lambda: tarred(kit_members()),

@@ -78,13 +78,24 @@ def test_each_of_our_nets_takes_any_number_of_classes(name: str, tmp_path: Path)
     parameters = find_parameters(definition)
     assert layer is not None and parameters is not None
     made = write_widened(definition, parameters, layer, 7, tmp_path)
-    found = declared_facts(made.definition)
+    found = declared_facts(made.definition, any_classes=True)
     assert found is not None and (found.name, found.classes, found.crop_border) == (name, 7, facts.crop_border)
     assert accepted_classes(made.definition, side=facts.inner_size) == (7,)
     wide, plain = (read_network(d, find_parameters(d), f.shape()).by_name() for d, f in
                    ((made.definition, found), (definition, facts)))  # fmt: skip
     changed = {key for key in plain if wide[key].outputs != plain[key].outputs}
     assert layer in changed and changed <= {layer, f"{layer}_neuron", "probs"}
+
+
+def test_the_border_is_that_of_the_net_with_its_own_classes(tmp_path: Path) -> None:
+    """Pictures of 32 pixels are cropped by nobody else: the usual border of 4 would be taken."""
+    data = data_of(tmp_path / "data", 2, side=32)
+    asked = Request(layers="cifar-conv", data=data, classes_from_data=True, save=tmp_path)
+    assert with_own_classes(asked, lambda event: None).crop_border == 0
+    assert with_own_classes(asked.replace(crop_border=8), lambda event: None).crop_border == 8
+    again = with_own_classes(asked.replace(layers=tmp_path / "cifar-conv-2-classes.cfg", classes_from_data=False, classes=3),
+                             lambda event: None)  # fmt: skip
+    assert again.layers == tmp_path / "cifar-conv-3-classes.cfg"
 
 
 def test_what_is_asked_for_twice_or_too_late_is_refused(tmp_path: Path) -> None:

@@ -130,17 +130,18 @@ def accepted_classes(definition: Path, *, side: int | None = None, channels: int
     return () if at is None else fitting.classes(at)
 
 
-def declared_facts(definition: Path) -> NetFacts | None:
+def declared_facts(definition: Path, *, any_classes: bool = False) -> NetFacts | None:
     """What one of our nets declares for itself, for that net and any copy with the same sections, whatever its name.
 
-    A copy may have another number of classes, and then says so.
+    With `any_classes` also for one with another number of classes, which is then the number that is given.
     """
     try:
         sections, classes = _without_classes(sections_of(definition))
     except LayerFileError:
         return None
     for facts in our_nets().values():
-        if _without_classes(sections_of(paths.nets() / f"{facts.name}.cfg"))[0] == sections:
+        own, own_classes = _without_classes(sections_of(paths.nets() / f"{facts.name}.cfg"))
+        if own == sections and (any_classes or classes == own_classes):
             return replace(facts, classes=classes or facts.classes)
     return None
 

@@ -41,8 +41,8 @@ def write_widened(definition: Path, parameters: Path, layer: str, classes: int, 
 
     The same files are left as they are; raises UserInputError for others of that name, WriteError.
     """
-    name = f"{definition.name.removesuffix(SUFFIX)}-{classes}-classes"
-    head = f"# {definition.name.removesuffix(SUFFIX)} with {classes} classes\n"
+    net = re.sub(r"-\d+-classes$", "", definition.name.removesuffix(SUFFIX))
+    name, head = f"{net}-{classes}-classes", f"# {net} with {classes} classes\n"
     made = CopiedNet(folder / f"{name}{SUFFIX}", folder / f"{name}.params{SUFFIX}")
     texts = {
         made.parameters: head + parameters.read_text(encoding="utf-8"),

@@ -12,7 +12,7 @@ from alexnet_archive.layerdefs import DataShape, Fitting, NetFacts, cropped_shap
 from alexnet_archive.layerdefs.fitting import sections_of
 from alexnet_archive.layerdefs.widening import output_layer, write_widened
 from alexnet_archive.runs.events import Notice, Report
-from alexnet_archive.runs.fitting import picture_side
+from alexnet_archive.runs.fitting import border_for, picture_side
 from alexnet_archive.runs.locate import locate_definition, locate_parameters
 from alexnet_archive.runs.request import Request
 
@@ -95,16 +95,27 @@ def with_own_classes(request: Request, report: Report) -> Request:
         )  # fmt: skip
     if facts.classes == count:
         return request
-    folder = Path(request.save or ".")
+    border, folder = _border(facts, request, report), Path(request.save or ".")
     made = write_widened(definition, locate_parameters(definition, str(request.params or "")), layer, count, folder)
     report(Notice(f"{layer} of {facts.name} has {count} units instead of {facts.classes}: {made.definition}"))
-    return request.replace(layers=made.definition, params=made.parameters)
+    return request.replace(layers=made.definition, params=made.parameters, crop_border=border)
+
+
+def _border(facts: NetFacts, request: Request, report: Report) -> int | None:
+    """The border that the net has on the same pictures with its own classes."""
+    if not request.data or (request.provider or "").startswith("dummy-"):
+        return request.crop_border
+    own = paths.nets() / f"{facts.name}.cfg"
+    choice = border_for(own, Path(request.data), request.provider, given=request.crop_border)
+    if choice.why:
+        report(Notice(choice.why))
+    return choice.border
 
 
 def _ours(definition: Path) -> NetFacts | None:
     """What one of our nets declares, None for any other definition: the files of the release are left as they are."""
     released = definition.resolve().is_relative_to(paths.original_source().resolve())
-    return None if released else declared_facts(definition)
+    return None if released else declared_facts(definition, any_classes=True)
 
 
 def _named_by(request: Request) -> int:
