@@ -16,6 +16,7 @@ import alexnet_archive as aa
 from alexnet_archive import checkpoints, errors
 from alexnet_archive.cli.main import main
 from alexnet_archive.engines.reference import ReferenceEngine
+from alexnet_archive.runs.classlists import read_classes, require_count
 from alexnet_archive.runs.importing import ImportRequest, import_weights
 from tests import today
 
@@ -261,3 +262,39 @@ def test_nets_of_the_published_size_by_their_own_recipes(net: str, kind: str, si
     else:
         theirs = today.by_onnxruntime(today.as_onnx(ops, side), seen)
     assert np.abs(found["probs"] - theirs).max() <= PROBABILITY
+
+
+def test_lists_of_classes_come_from_texts_kits_and_data_folders(data: Path, tmp_path: Path) -> None:
+    pytest.importorskip("scipy", reason="the extra `imagenet` reads meta.mat")
+    from tests.unit.batches import miniature
+
+    miniature.devkit(tmp_path / "ILSVRC2012_devkit_t12.tar.gz", [1, 2])
+    for place, count in ((tmp_path / "ILSVRC2012_devkit_t12.tar.gz", miniature.CLASSES), (data, 10)):
+        listed = read_classes(place)
+        order = listed.order()
+        assert order is not None and len(listed.names) == count and order != sorted(order)
+        assert [sorted(listed.wnids)[k] for k in order] == list(listed.wnids)
+    for text, names, wnids in (
+        ("tench, Tinca\n\ngoldfish\n", ("tench, Tinca", "goldfish"), ()),
+        ("n01443537 goldfish\nn01440764 tench, Tinca\n", ("goldfish", "tench, Tinca"), ("n01443537", "n01440764")),
+    ):
+        (tmp_path / "names.txt").write_text(text, encoding="utf-8")
+        listed = read_classes(tmp_path / "names.txt")
+        assert (listed.names, listed.wnids, listed.order()) == (names, wnids, None)
+    with pytest.raises(errors.UserInputError, match="does not fit"):
+        require_count(listed, 3, "names.txt")
+    (tmp_path / "names.txt").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(errors.UserInputError, match="no list of classes"):
+        read_classes(tmp_path / "names.txt")
+
+
+def test_what_was_mistyped_is_named_by_its_option(tmp_path: Path) -> None:
+    source = write("onnx", chain_of("caffenet"), 99, tmp_path / "net.onnx")
+    layers = today.small("caffenet", tmp_path)
+    for words, named in (
+        (("--mean", "1,2"), "--mean"),
+        (("--std", "1,0,1", "--mean", "1,2,3", "--order", "rgb"), "--std"), (("--range", "x"), "--range"),
+        (("--order", "gbr", "--mean", "1,2,3"), "--order"), ((), "nothing says how"),
+    ):  # fmt: skip
+        assert named in typed("import", source, "--layers", layers, "--save", tmp_path / "runs", *words, status=3)
+    assert not (tmp_path / "runs").exists()
