@@ -72,6 +72,11 @@ def outside_locks() -> Iterator[None]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def ignore() -> None:
+    """From now on Ctrl-C does nothing; for a process that is about to end."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def caused(error: BaseException) -> bool:
     """Whether an error came out of an interrupt: one that got through to a lock in spite of all."""
     seen: BaseException | None = error

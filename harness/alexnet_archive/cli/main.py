@@ -111,6 +111,8 @@ def run(arguments: list[str] | None = None) -> None:
     try:
         main.main(args=arguments, prog_name="alexnet-archive", standalone_mode=True)
     except ArchiveError as error:
+        if arguments is None and isinstance(error, Interrupted):
+            interrupts.ignore()  # this process has ended but for the words: Ctrl-C once more must not cut them short
         sys.exit(report(error, as_json="--json" in (arguments or sys.argv[1:])))
     except OSError as error:  # a file that may not be read, or a device that fails, in the midst of something
         plain = ArchiveError(error.strerror or str(error), path=error.filename, remedy="check that it exists and may be read")

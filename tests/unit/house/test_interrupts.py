@@ -200,6 +200,23 @@ def test_the_top_level_has_one_answer(
     assert "stopped at once" in said and "same command again" in said and "Aborted" not in said
 
 
+def test_the_last_words_of_a_stopped_command_are_not_cut_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    @click.command()
+    def stopped() -> None:
+        raise Interrupted("stopped")
+
+    monkeypatch.setattr(cli.LazyGroup, "get_command", lambda self, context, name: stopped)
+    monkeypatch.setattr("sys.argv", ["alexnet-archive", "doctor"])
+    monkeypatch.setattr(cli, "report", lambda error, as_json: (press(), error.exit_code)[1])
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        with pytest.raises(SystemExit) as ended:
+            cli.run()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert ended.value.code == Interrupted.exit_code
+
+
 def test_the_second_ctrl_c_of_a_polite_stop_waits_for_a_lock_too(capfd: pytest.CaptureFixture[str]) -> None:
     condition: Any = threading.Condition(PressedOnRelease(press))  # type: ignore[arg-type]
     with pytest.raises(KeyboardInterrupt), interrupts.outside_locks(), shared.polite_stop() as stop:
