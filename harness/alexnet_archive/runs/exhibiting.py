@@ -85,12 +85,10 @@ def gather(checkpoint: Checkpoint, path: Path, data: str | Path | None, say: Say
 
 
 def _film(checkpoint: Checkpoint, say: Say) -> film.Film | None:
-    if checkpoint.path is None:
-        return None
     try:
-        return film.load(checkpoint.path.parent)
+        return film.of(checkpoint)
     except CheckpointError as error:
-        say(f"{error.message}: {error.found}; {error.remedy}")
+        say(f"no film: {error.message}, {error.found}")
         return None
 
 
