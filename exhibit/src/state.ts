@@ -147,8 +147,16 @@ export async function chooseFile(file: Blob): Promise<void> {
   }
 }
 
-export function chooseFrame(video: HTMLVideoElement): void {
-  if (video.videoWidth) subject.value = take(video, { id: "camera", title: "", truth: null, credit: null, visitor: true }, true);
+/** The present frame of the camera. While it runs only the network's square is made: the picture itself is the video. */
+export function chooseFrame(video: HTMLVideoElement, running: boolean): void {
+  if (!video.videoWidth) return;
+  const about = { id: "camera", title: "", truth: null, credit: null, visitor: true };
+  if (!running) {
+    subject.value = take(video, about, true);
+    return;
+  }
+  const stored = store(video, net.value.input, true);
+  subject.value = { ...about, stored, seen: centreView(stored, net.value.input), large: stored, window: null };
 }
 
 /** Forget the visitor: back to the start and its language, with the exhibit's first picture. */

@@ -14,12 +14,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alexnet_archive import paths
+from alexnet_archive import checkpoints, paths
 from alexnet_archive.checkpoints import film
 from alexnet_archive.cli import main
 from alexnet_archive.errors import CheckpointError, MissingToolError, UserInputError
 from alexnet_archive.exhibit.interactive import MARKER, Wishes
 from alexnet_archive.runs import Request, exhibit_network, open_run, train
+from alexnet_archive.training import rows
 from tests.runs.conftest import BORDER, DATA
 from tests.runs.exhibit_page import build, interfaces
 
@@ -78,9 +79,9 @@ def test_every_record_has_the_fields_of_the_contract(root: Path, facts: dict[str
         "Step": [step for one in notebook["runs"] for step in one["steps"]], "PaperRow": notebook["paper"],
     }  # fmt: skip
     assert set(known) - set(records) == {"Curator", "CuratorPicture", "Photograph"}
-    for name, rows in records.items():
-        assert rows, name
-        for row in rows:
+    for name, found in records.items():
+        assert found, name
+        for row in found:
             assert row.keys() == known[name], name
 
 
@@ -200,7 +201,7 @@ def test_the_curators_file_and_files_stay_and_what_an_exhibit_wrote_is_replaced(
 
 
 def test_a_run_that_was_copied_elsewhere_keeps_the_films_pictures_and_says_so(run: Path, tmp_path: Path) -> None:
-    kept = film.load(run)
+    kept = film.of(checkpoints.load(run))
     copied = shutil.copytree(run, tmp_path / "copied")
     said: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
@@ -217,7 +218,9 @@ def test_a_run_that_was_copied_elsewhere_keeps_the_films_pictures_and_says_so(ru
         )
         assert facts["patches"] == [] and {one["what"] for one in facts["left_out"]} == {"pictures", "patches"}
         assert any("gone" in one and "--data" in one for one in said)
-        (copied / film.NAME).unlink()
+        bare = checkpoints.load(copied)
+        del bare.extension[film.ENTRY]
+        checkpoints.save(copied, bare, rows(bare.options))
         with pytest.raises(CheckpointError, match="not here"):
             exhibit_network(copied, tmp_path / "out", say=said.append)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from alexnet_archive.checkpoints import film
 from alexnet_archive.errors import CheckpointError
 from alexnet_archive.runs import Notice, Request, train
 from alexnet_archive.runs.choosing import choose
+from alexnet_archive.training import rows
 from tests.runs.conftest import BORDER, DATA
 
 
@@ -31,7 +33,7 @@ def filmed(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_test_is_a_frame_and_the_first_one_comes_before_training(filmed: Path) -> None:
-    found, stored = film.load(filmed), checkpoints.load(filmed)
+    found, stored = film.of(checkpoints.load(filmed)), checkpoints.load(filmed)
     assert found is not None and [frame.batch for frame in found.frames] == [0, 2, 4, 6]
     errors = [costs["logprob"][1] for costs, _ in stored.test_outputs]
     assert np.isnan(found.frames[0].error) and [frame.error for frame in found.frames[1:]] == pytest.approx(errors)
@@ -45,7 +47,7 @@ def test_the_pictures_are_those_of_the_test_and_the_answers_the_networks(filmed:
     from alexnet_archive.runs.filming import pixels_of
     from alexnet_archive.runs.reference import probabilities
 
-    found = film.load(filmed)
+    found = film.of(checkpoints.load(filmed))
     assert found is not None and found.pictures.shape == (24, 3, 16, 16) and found.mean.shape == (3, 16, 16)
     assert sorted(set(found.truths)) == [0, 1, 2, 3]
     with open_run(Request(resume=filmed), training=False) as run:
@@ -66,7 +68,7 @@ def test_filming_changes_no_bit_of_the_run(
 
     monkeypatch.setattr(filming, "looking", lambda layers: [])
     bare = train(request(tiny_data, tmp_path)).folder
-    assert bare is not None and film.load(bare) is None
+    assert bare is not None and film.of(checkpoints.load(bare)) is None
     ours, theirs = checkpoints.load(filmed), checkpoints.load(bare)
     assert ours.test_outputs == theirs.test_outputs and ours.train_outputs == theirs.train_outputs
     assert ours.extension["engine"] == theirs.extension["engine"]
@@ -81,22 +83,38 @@ def test_a_resumed_run_goes_on_with_its_film(tiny_data: Path, tmp_path: Path, fi
     assert half is not None
     # From the second of three batches: the frame of the third is trained anew.
     again = train(Request(resume=half / "1.2", epochs=2, test_frequency=2, save=tmp_path / "on")).folder
-    found, whole = film.load(again), film.load(filmed)
+    assert again is not None
+    found, whole = film.of(checkpoints.load(again)), film.of(checkpoints.load(filmed))
     assert found is not None and whole is not None and [frame.batch for frame in found.frames] == [0, 1, 2, 4, 6]
     np.testing.assert_array_equal(found.frames[-1].filters["conv1a"], whole.frames[-1].filters["conv1a"])
 
 
-def test_a_damaged_film_is_told_and_stops_no_run(tiny_data: Path, tmp_path: Path) -> None:
-    folder = train(request(tiny_data, tmp_path, epochs=1)).folder
-    assert folder is not None
-    damaged = folder / film.NAME
-    damaged.write_bytes(damaged.read_bytes()[:-200])
-    with pytest.raises(CheckpointError, match="film of this run cannot be read"):
-        film.load(folder)
+def test_a_damaged_film_is_told_and_stops_no_run(tiny_data: Path, tmp_path: Path, filmed: Path) -> None:
+    damaged = checkpoints.load(filmed)
+    damaged.extension[film.ENTRY]["errors"] = damaged.extension[film.ENTRY]["errors"][:-1]
+    with pytest.raises(CheckpointError, match="film of this checkpoint is damaged"):
+        film.of(damaged)
+    kept = checkpoints.load(filmed)
+    kept.extension[film.ENTRY] = {"pictures": "none"}
+    folder = Path(shutil.copytree(filmed, tmp_path / "copy"))
+    checkpoints.save(folder, kept, rows(kept.options))
     told: list[object] = []
-    again = train(Request(resume=folder, epochs=2), told.append).folder
-    assert again == folder and film.load(folder) is not None
+    again = train(Request(resume=folder, epochs=3), told.append).folder
+    found = film.of(checkpoints.load(again)) if again else None
+    assert found is not None and [frame.batch for frame in found.frames] == [8]
     assert any(isinstance(event, Notice) and "a new one begins" in event.text for event in told)
+
+
+def test_a_long_film_keeps_its_first_and_its_latest_frame_and_is_evenly_spread() -> None:
+    empty = film.Film(np.zeros((0, 3, 0, 0), np.uint8), np.zeros(0, np.int32), np.zeros((3, 0, 0), np.float32), ())
+    long = empty
+    for batch in range(1000):
+        long = long.with_frame(film.Frame(batch, 0.5, {}, np.zeros((0, 5), np.int32), np.zeros((0, 5), np.float32)))
+        assert len(long.frames) <= film.MOST
+    batches = [frame.batch for frame in long.frames]
+    assert (batches[0], batches[-1]) == (0, 999) and len(batches) == film.MOST
+    steps = np.diff(batches)
+    assert steps.max() <= 2 * 1000 / film.MOST and (steps > 0).all()
 
 
 def test_a_plain_square_is_chosen_last_and_classes_take_turns() -> None:

@@ -57,3 +57,18 @@ def test_data_files_travel_with_the_wheel(installed: Path, tmp_path: Path) -> No
 def test_an_installed_package_trains(installed: Path, train_words: list[str], tmp_path: Path) -> None:
     out = run(installed, tmp_path, *train_words, "--epochs", "1", "--save", str(tmp_path / "runs"))
     assert "1.3..." in out and "finished" in out
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("wheel")
+def test_an_installed_package_brings_the_exhibits_page_where_it_was_built(installed: Path, root: Path, tmp_path: Path) -> None:
+    built = root / "exhibit" / "dist"
+    code = "from alexnet_archive.paths import exhibit_page; print(exhibit_page())"
+    python = str(installed.parent / "python")
+    done = subprocess.run([python, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=outside(), check=True)
+    page = Path(done.stdout.strip())
+    assert "site-packages" in str(page)
+    if not (built / "index.html").is_file():
+        pytest.skip("the page has not been built here: make exhibit")
+    names = {path.relative_to(built).as_posix() for path in built.rglob("*") if path.is_file()}
+    assert {path.relative_to(page).as_posix() for path in page.rglob("*") if path.is_file()} == names

@@ -191,6 +191,7 @@ function useCamera() {
   const alive = useRef(true);
 
   function off(): void {
+    if (stream.current && video.current) chooseFrame(video.current, false); // the last frame stays in hand for the other scenes
     stream.current?.getTracks().forEach((track) => track.stop());
     stream.current = null;
     if (video.current) video.current.srcObject = null;
@@ -207,7 +208,7 @@ function useCamera() {
       video.current!.srcObject = given;
       await video.current!.play();
       setOn(true);
-      chooseFrame(video.current!);
+      chooseFrame(video.current!, true);
     } catch {
       off();
       notice.value = "camera.refused";
@@ -226,6 +227,6 @@ function useCamera() {
     video,
     toggle: () => void (on ? off() : start()),
     /** The next frame, once the last one has been answered. */
-    next: () => requestAnimationFrame(() => stream.current && video.current && chooseFrame(video.current)),
+    next: () => requestAnimationFrame(() => stream.current && video.current && chooseFrame(video.current, true)),
   };
 }

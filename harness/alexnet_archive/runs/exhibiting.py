@@ -91,12 +91,10 @@ def gather(
 
 
 def _film(checkpoint: Checkpoint, say: Say) -> film.Film | None:
-    if checkpoint.path is None:
-        return None
     try:
-        return film.load(checkpoint.path.parent)
+        return film.of(checkpoint)
     except CheckpointError as error:
-        say(f"{error.message}: {error.found}; {error.remedy}")
+        say(f"no film: {error.message}, {error.found}")
         return None
 
 

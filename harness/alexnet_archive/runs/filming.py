@@ -1,4 +1,4 @@
-"""A run of the reference engine, filmed: at every test one frame is added to the film in its folder.
+"""A run of the reference engine, filmed: at every test one frame is added to the film that its checkpoints carry.
 
 What the network says is asked for between two batches, by a pass that draws no random number and changes no weight: a run is
 bit for bit the same with and without (test).
@@ -28,42 +28,46 @@ Matrices = tuple[NDArray[np.float32], ...]
 
 
 class Filming:
-    """Passes events on, and films at every test; `done(epoch, batch)` are the batches trained up to there."""
+    """Passes events on, and films at every test; `done(epoch, batch)` are the batches trained up to there.
 
-    def __init__(self, run: OpenedRun, report: Report, done: Callable[[int, int], int]) -> None:
-        self.run, self.report, self.done = run, report, done
+    `extension` is what the run's checkpoints carry: the film in it is replaced before the checkpoint of that test is saved.
+    """
+
+    def __init__(self, run: OpenedRun, report: Report, extension: dict[str, Any], done: Callable[[int, int], int]) -> None:
+        self.run, self.report, self.extension, self.done = run, report, extension, done
         self.names, self.answer = looking(run.engine.layers), ""
         self.matrices: Matrices = ()
         pictures, truths, mean = _nothing()
-        shown = _pictures(run)
+        shown = _pictures(run) if self.names else None
         if shown is not None:
             self.answer, self.matrices, pictures, truths, mean = shown
-        self.film = film.Film(pictures, truths, mean, ())
-        if self.names and run.checkpoint is None:
-            self.film = replace(self.film, frames=(self._frame(0, float("nan")),))
+        self.film = self._begun(film.Film(pictures, truths, mean, ()))
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Tested) and self.names:
             self._add(self._frame(self.done(event.epoch, event.batch), _error(event)))
         self.report(event)
 
-    def resume(self, batch: int) -> None:
-        """Go on with the film beside the checkpoint, up to `batch` batches; one of other pictures is begun anew."""
-        checkpoint = self.run.checkpoint
-        if checkpoint is None or checkpoint.path is None or not self.names:
-            return
+    def _begun(self, empty: film.Film) -> film.Film:
+        """The film of the checkpoint that the run goes on from; of other pictures, or for a new run, a new one."""
+        if not self.names:
+            return empty
+        if self.run.checkpoint is None:
+            return empty.with_frame(self._frame(0, float("nan")))
         try:
-            found = film.load(checkpoint.path.parent)
+            found = film.of(self.run.checkpoint)
         except CheckpointError as error:
-            self.report(Notice(f"{error.message}; a new one begins: {error.found}"))
-            return
-        if found is not None and np.array_equal(found.pictures, self.film.pictures):
-            kept = (frame for frame in found.frames if frame.batch <= batch and frame.filters.keys() == set(self.names))
-            self.film = replace(self.film, frames=tuple(kept))
+            self.report(Notice(f"{error.message}, and a new one begins: {error.found}"))
+            return empty
+        same = found is not None and found.frames and np.array_equal(found.pictures, empty.pictures)
+        if not same or found is None or found.frames[0].filters.keys() != set(self.names):
+            return empty
+        self.extension[film.ENTRY] = found.entry()
+        return found
 
     def _add(self, frame: film.Frame) -> None:
-        self.film = replace(self.film, frames=(*self.film.frames, frame))
-        film.save(self.run.folder, self.film)
+        self.film = self.film.with_frame(frame)
+        self.extension[film.ENTRY] = self.film.entry()
 
     def _frame(self, batch: int, error: float) -> film.Frame:
         layers = self.run.engine.layers

@@ -53,14 +53,13 @@ def train_opened(run: OpenedRun, report: Report, stop: Stop, course: Steered | N
         crossed[0] = run.engine.transfers
         clock.tick(done, total)
 
-    filming = Filming(run, report, lambda epoch, batch: trainer.batches_done(Position(epoch, batch)))
+    filming = Filming(run, report, plan.extension, lambda epoch, batch: trainer.batches_done(Position(epoch, batch)))
     trainer = training.Trainer(
         run.engine, run.data.train, run.data.test, plan, resume=run.checkpoint, report=filming,
         steering=_Hand(run, course) if course else None, on_minibatch=on_minibatch, stop=stop,
     )  # fmt: skip
     # The old one stays until the new one is whole.
     require_room(plan.save_folder, 2 * checkpoints.size(trainer.checkpoint(), plan.options), "two checkpoints of this net")
-    filming.resume(len(trainer.train_outputs))
     started = started_event(run, trainer)
     clock.batches = started.to_do
     report(started)
