@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import io
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -51,6 +52,45 @@ def build(name: str, *options: str, target: str | None = None) -> Path:
             done = subprocess.run([str(part) for part in command], capture_output=True, text=True, env=tools())
             assert done.returncode == 0, f"{command}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
     return folder
+
+
+@dataclass(frozen=True)
+class Made:
+    """A folder under build/ for programs that tests compile themselves: like a build of the companion it outlives the session,
+    and Ninja makes anew what depends on a text that has changed."""
+
+    folder: Path
+    texts: set[Path] = field(default_factory=set)
+
+    def write(self, name: str, text: str) -> Path:
+        """A generated source; not touched where it says that already."""
+        path = self.folder / "generated" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.is_file() or path.read_text() != text:
+            path.write_text(text)
+        self.texts.add(path)
+        return path
+
+    def make(self, compiler: Sequence[str], link: Sequence[str], programs: Mapping[str, Sequence[Path]]) -> None:
+        """Compile the sources of each program with `compiler`, link them with `link`, whose words name libraries. A warning
+        is to be an error: what has been compiled is not compiled again only to be told."""
+        for path in (self.folder / "generated").rglob("*"):
+            if path.is_file() and path not in self.texts:
+                path.unlink()
+        compile_one, join = (shlex.join(words).replace("$", "$$") for words in (compiler, link))
+        lines = [f"rule compile\n  command = {compile_one} -MMD -MF $out.d -c $in -o $out\n  depfile = $out.d\n  deps = gcc"]
+        lines += [f"rule link\n  command = {shlex.quote(compiler[0])} $in {join} -o $out"]
+        sources = {source: f"{source.stem}.o" for listed in programs.values() for source in listed}
+        assert len(set(sources.values())) == len(sources), "two sources of one name"
+        lines += [f"build {out}: compile {source}" for source, out in sources.items()]
+        libraries = " ".join(word for word in link if word.startswith("/"))
+        for program, listed in programs.items():
+            lines.append(f"build {program}: link {' '.join(sources[source] for source in listed)} | {libraries}")
+        with (self.folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            (self.folder / "build.ninja").write_text("\n".join([*lines, ""]))
+            done = subprocess.run(["ninja", "-C", str(self.folder)], capture_output=True, text=True, env=tools())
+        assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
 
 
 def received(stream: IO[bytes], count: int) -> list[Array]:

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
+import functools
 import importlib.util
 import os
 import re
@@ -16,7 +18,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from alexnet_archive import paths
+from alexnet_archive import files, paths
+from alexnet_archive.assembly import record
 from alexnet_archive.errors import MissingToolError
 
 CUDA_NEEDS = (
@@ -103,14 +106,39 @@ _ENTRY = re.compile(
 )
 
 
-def resources(source: Path, architecture: str, folder: Path, options: Sequence[str] = ()) -> list[Kernel]:
-    """Compile one unit of the companion for e.g. sm_90 and read the compiler's resource report. Needs nvcc alone."""
+@functools.cache
+def _compilers_and_texts() -> str:
+    """One digest of the compilers' versions and of every file of the companion."""
+    versions = [subprocess.run([name, "--version"], capture_output=True, text=True).stdout for name in ("nvcc", "g++")]
+    return record.key_of([versions, record.tree_digests(paths.companion())])
+
+
+def compiled(words: Sequence[str], out: str) -> tuple[str, Path]:
+    """What nvcc says with `words`, which name texts of the companion alone, and the file `out` that it makes. AssertionError
+    where it fails. As a build's folder, both are kept under build/ until a text of the companion or a compiler changes."""
+    folder = paths.builds() / "nvcc" / f"{out}-{record.key_of(list(words))[:16]}"
+    said = folder / "said"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        of, _, text = said.read_text().partition("\n") if said.is_file() else ("", "", "")
+        if of != _compilers_and_texts():
+            said.unlink(missing_ok=True)
+            done = subprocess.run(["nvcc", *words, "-o", str(folder / out)], capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr[-4000:]
+            text = done.stderr
+            files.write_text(said, f"{_compilers_and_texts()}\n{text}")
+    return text, folder / out
+
+
+def resources(source: Path, architecture: str, folder: Path | None = None, options: Sequence[str] = ()) -> list[Kernel]:
+    """Compile one unit of the companion for e.g. sm_90 and read the compiler's resource report. Needs nvcc alone; `folder`
+    is not used."""
     companion = paths.companion()
-    command = ["nvcc", *options, "-std=c++14", "-O3", f"-arch={architecture}", "-Xptxas=-v", f"-I{companion / 'include'}"]
-    command += [f"-I{companion / 'common'}", "-c", str(source), "-o", str(folder / f"{source.stem}.{architecture}.o")]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-4000:]
-    found = [match for match in _ENTRY.finditer(done.stderr) if not match["name"].startswith("__")]
+    command = [*options, "-std=c++14", "-O3", f"-arch={architecture}", "-Xptxas=-v", f"-I{companion / 'include'}"]
+    command += [f"-I{companion / 'common'}", "-c", str(source)]
+    said, _ = compiled(command, f"{source.stem}.{architecture}.o")
+    found = [match for match in _ENTRY.finditer(said) if not match["name"].startswith("__")]
     names = subprocess.run(["c++filt"], input="\n".join(match["name"] for match in found), capture_output=True, text=True)
     kernels = []
     for match, name in zip(found, names.stdout.splitlines(), strict=True):

@@ -5,14 +5,13 @@ from __future__ import annotations
 import functools
 import re
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from alexnet_archive import paths
-from tests.cuda import Kernel, resources
+from tests.cuda import Kernel, compiled, resources
 
 pytestmark = [
     pytest.mark.native,
@@ -26,10 +25,9 @@ UNITS = ["cuda_conv", "cuda_pool", "cuda_norm", "cuda_image"]
 
 
 @pytest.fixture(scope="module")
-def reported(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[Kernel]]:
+def reported() -> Callable[[str], list[Kernel]]:
     """What the compiler says of a unit's kernels; compiled once for the tests that ask."""
-    folder = tmp_path_factory.mktemp("units")
-    return functools.cache(lambda unit: resources(paths.companion() / "cudaconv2" / f"{unit}.cu", "sm_90", folder, STRICT))
+    return functools.cache(lambda unit: resources(paths.companion() / "cudaconv2" / f"{unit}.cu", "sm_90", options=STRICT))
 
 
 @pytest.mark.xdist_group("cuda-resources")
@@ -53,13 +51,12 @@ def test_the_tiles_of_a_product_share_a_multiprocessor_as_they_say(reported: Cal
 
 
 @pytest.mark.parametrize("unit", UNITS)
-def test_no_warning(unit: str, tmp_path: Path) -> None:
+def test_no_warning(unit: str) -> None:
     """Of the front ends, which need no optimised code; what the optimiser and the assembler would warn of fails `reported`."""
-    command = ["nvcc", "-std=c++14", "-gencode=arch=compute_75,code=compute_75", "-Xcicc=-O0", *STRICT]
+    words = ["-std=c++14", "-gencode=arch=compute_75,code=compute_75", "-Xcicc=-O0", *STRICT]
     source = paths.companion() / "cudaconv2" / f"{unit}.cu"
-    command += [f"-I{paths.companion() / 'include'}", "-c", str(source), "-o", str(tmp_path / "unit.o")]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
+    said, _ = compiled([*words, f"-I{paths.companion() / 'include'}", "-c", str(source)], f"{unit}.o")
+    assert said == ""
 
 
 # A memory-bound kernel on a large GPU has about a hundred instructions for an element; a division of integers is twenty to
@@ -69,10 +66,10 @@ WALKERS += ["nvmatrix/operations", "nvmatrix/cuda_copies", "nvmatrix/cuda_random
 
 
 @pytest.mark.parametrize("unit", WALKERS)
-def test_no_kernel_divides_to_find_its_element(unit: str, tmp_path: Path) -> None:
-    companion, out = paths.companion(), tmp_path / "unit.ptx"
-    command = ["nvcc", "-std=c++14", "-arch=sm_75", "-ptx", f"-I{companion / 'include'}", f"-I{companion / 'common'}"]
-    subprocess.run([*command, str(companion / f"{unit}.cu"), "-o", str(out)], check=True)
+def test_no_kernel_divides_to_find_its_element(unit: str) -> None:
+    companion = paths.companion()
+    words = ["-std=c++14", "-arch=sm_75", "-ptx", f"-I{companion / 'include'}", f"-I{companion / 'common'}"]
+    _, out = compiled([*words, str(companion / f"{unit}.cu")], f"{Path(unit).name}.ptx")
     kernels = re.split(r"^\.(?:visible|weak)? ?\.?entry ", out.read_text(), flags=re.MULTILINE)[1:]
     dividing = {kernel.partition("(")[0] for kernel in kernels if re.search(r"\b(?:div|rem)\.[us](?:16|32|64)\b", kernel)}
     assert kernels

@@ -40,11 +40,9 @@ def test_without_a_gpu_the_tier_fails_and_says_what_it_needs() -> None:
 
 
 def test_the_whole_tier_is_marked_and_no_other_tier_takes_it() -> None:
-    everything = python("-m", "pytest", "--collect-only", "-q", "tests/gpu").stdout
-    ours = python("-m", "pytest", "--collect-only", "-q", "-m", "gpu", "tests/gpu").stdout
-    total, marked = (re.search(r"^(\d+) tests collected", text, re.MULTILINE) for text in (everything, ours))
-    assert total and marked and total[1] == marked[1] and int(total[1]) > 300
-    assert "no tests collected" in python("-m", "pytest", "--collect-only", "-q", "-m", "not gpu", "tests/gpu").stdout
+    others = python("-m", "pytest", "--collect-only", "-q", "-m", "not gpu", "tests/gpu").stdout
+    marked = re.search(r"^no tests collected \((\d+) deselected\)", others, re.MULTILINE)
+    assert marked and int(marked[1]) > 300
 
 
 def test_the_cases_it_lists_are_those_that_ctest_knows() -> None:

@@ -5,10 +5,9 @@ The stand-in is acquired with our tiny net beside its own files, under the names
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from alexnet_archive import checkpoints, paths, runs
 from alexnet_archive.errors import UserInputError
 from alexnet_archive.layerdefs import read_parameters
 from alexnet_archive.runs import Changed, Notice, Request
+from tests import warm
 from tests.conftest import ROOT
 from tests.runs.test_steering import notes, told
 
@@ -36,10 +36,9 @@ def acquired(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in NAMES:
         shutil.copyfile(DATA / "tiny.cfg", tree / "layers" / f"layers-{name}.cfg")
         (tree / "layers" / f"layer-params-{name}.cfg").write_text(filed)
-    words = [sys.executable, "-m", "alexnet_archive", "acquire", "--from", str(tree), "--first-seen"]
-    import os
-
-    subprocess.run(words, check=True, capture_output=True, env={**os.environ, paths.ROOT_VARIABLE: str(root)})
+    words = ["acquire", "--from", str(tree), "--first-seen"]
+    done = warm.run(words, environment={**os.environ, paths.ROOT_VARIABLE: str(root)})
+    assert done.returncode == 0, done.stderr
     return root
 
 

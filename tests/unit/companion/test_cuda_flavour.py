@@ -38,8 +38,8 @@ def test_programs_that_need_a_gpu_are_skipped_never_passed(folder: Path) -> None
 
 @pytest.mark.skipif(shutil.which("nvcc") is None, reason="nvcc is not on the path")
 @pytest.mark.parametrize("unit", ["operations", "cuda_copies", "cuda_random", "cuda_reductions"])
-def test_no_kernel_of_nvmatrix_spills_registers(unit: str, tmp_path: Path) -> None:
-    kernels = resources(paths.companion() / "nvmatrix" / f"{unit}.cu", "sm_80", tmp_path)
+def test_no_kernel_of_nvmatrix_spills_registers(unit: str) -> None:
+    kernels = resources(paths.companion() / "nvmatrix" / f"{unit}.cu", "sm_80")
     assert kernels
     assert not [kernel for kernel in kernels if kernel.spilled]
     # 256 threads of 64 registers leave room for four blocks on every GPU in the table of toolchains.

@@ -11,13 +11,13 @@ import json
 import os
 import re
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from alexnet_archive import paths
 from alexnet_archive.assembly.launches import rewrite_launches
-from tests.companion import build
+from tests.companion import Made, build
 
 pytestmark = [pytest.mark.native, pytest.mark.xdist_group("emulated")]
 COMPANION = Path(__file__).resolve().parents[3] / "patches" / "companion"
@@ -27,50 +27,38 @@ PROGRAMS = ["nvmatrix_shape", "nvmatrix_copy", "nvmatrix_elementwise", "nvmatrix
 
 
 @pytest.fixture(scope="module")
-def emulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def emulated() -> Path:
     """A folder with the conformance programs of NVMatrix over the rewritten kernels."""
     facts = json.loads((build("tests-release") / "companion.json").read_text())
-    folder = tmp_path_factory.mktemp("emulated")
+    made = Made(paths.builds() / "emulated")
     launches = 0
     header = rewrite_launches((COMPANION / "include" / "nvmatrix_apply_cuda.cuh").read_text())
     # Where nvmatrix_apply.cuh looks for the CPU flavour's loops it finds the kernels.
-    (folder / "nvmatrix_apply_cpu.h").write_text(header.text)
+    made.write("nvmatrix_apply_cpu.h", header.text)
     launches += len(header.launches)
+    sources = [RULES]
     for name in KERNELS:
         rewritten = rewrite_launches((COMPANION / "nvmatrix" / name).read_text())
-        (folder / name).write_text(rewritten.text)
+        sources.append(made.write(name, rewritten.text))
         launches += len(rewritten.launches)
     assert launches > 10
-    sources = [RULES, *(folder / name for name in KERNELS)]
     wraps = [f"-Wl,--wrap={name}" for name in re.findall(r'^#define COPY\w* "(\w+)"', RULES.read_text(), re.MULTILINE)]
     assert len(wraps) == 4
     sources += [COMPANION / "nvmatrix" / name for name in ("nvmatrix.cu", "operations.cu", "cpu_product.cpp")]
     sources += [*sorted((COMPANION / "common").glob("*.cpp")), *sorted((COMPANION / "cpu").glob("*.cpp"))]
     blas = next(library for library in facts["link_libraries"] if "/" in library)
     plain = "scipy" not in Path(blas).name
-    options = ["g++", "-std=gnu++14", "-O1", "-fopenmp", "-Wall", "-Wno-unused-function"]
+    options = ["g++", "-x", "c++", "-std=gnu++14", "-O1", "-fopenmp", "-Wall", "-Werror", "-Wno-unused-function"]
     # A GPU faults where four elements are accessed at an address that is not a multiple of theirs; this processor may not.
-    options += ["-fsanitize=alignment", "-fno-sanitize-recover=alignment", "-Wno-unknown-pragmas", f"-I{folder}"]
+    options += ["-fsanitize=alignment", "-fno-sanitize-recover=alignment", "-Wno-unknown-pragmas"]
+    options += [f"-I{made.folder / 'generated'}"]
     options += [*(f"-I{path}" for path in facts["include_dirs"]), f"-I{COMPANION / 'nvmatrix'}"]
     options += [f"-I{COMPANION / 'tests' / 'support'}", f"-DCOMPANION_BLAS_PREFIX={'' if plain else 'scipy_'}"]
     options += ["-DCOMPANION_BLAS_IS_OPENBLAS"] if "openblas" in Path(blas).name else []
-    sources += [COMPANION / "tests" / "core" / f"{program}.cu" for program in PROGRAMS]
-
-    def compile_one(source: Path) -> Path:
-        out = folder / f"{source.stem}.o"
-        done = subprocess.run([*options, "-x", "c++", "-c", str(source), "-o", str(out)], capture_output=True, text=True)
-        assert done.returncode == 0 and "warning" not in done.stderr, done.stderr[-4000:]
-        return out
-
-    with ThreadPoolExecutor(2) as pool:
-        objects = list(pool.map(compile_one, sources))
-    library, programs = objects[: -len(PROGRAMS)], objects[-len(PROGRAMS) :]
-    for program in programs:
-        command = ["g++", "-fopenmp", "-fsanitize=alignment", *wraps, str(program), *map(str, library), blas]
-        command += [f"-Wl,-rpath,{Path(blas).parent}", "-lpthread"]
-        done = subprocess.run([*command, "-o", str(program.with_suffix(""))], capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr[-4000:]
-    return folder
+    link = ["-fopenmp", "-fsanitize=alignment", *wraps, blas, f"-Wl,-rpath,{Path(blas).parent}", "-lpthread"]
+    programs = {program: [COMPANION / "tests" / "core" / f"{program}.cu", *sources] for program in PROGRAMS}
+    made.make(options, link, programs)
+    return made.folder
 
 
 # In reverse every thread of a block is a fiber, which elementwise kernels, having no barrier, pay for nothing.

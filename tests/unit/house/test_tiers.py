@@ -55,3 +55,7 @@ def test_other_examples_are_drawn_where_a_seed_is_given(root: Path) -> None:
     assert "hypothesis" not in dry_run(root)
     words = [sys.executable, "-m", "pytest", "--hypothesis-profile=search", "--hypothesis-seed=17", "--collect-only", SOME]
     assert "examples drawn with seed 17" in subprocess.run(words, capture_output=True, text=True, cwd=root, env=clean()).stdout
+
+
+def test_modules_are_compiled_once_for_all_commands() -> None:
+    assert not sys.dont_write_bytecode and "PYTHONDONTWRITEBYTECODE" not in os.environ
