@@ -17,7 +17,7 @@ from alexnet_archive import checkpoints, errors
 from alexnet_archive.cli.main import main
 from alexnet_archive.engines.reference import ReferenceEngine
 from alexnet_archive.runs.classlists import read_classes, require_count
-from alexnet_archive.runs.importing import ImportRequest, import_weights
+from alexnet_archive.runs.importing import ImportRequest, import_weights, recipes
 from tests import today
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: pip install '.[bench]'")
@@ -294,7 +294,16 @@ def test_what_was_mistyped_is_named_by_its_option(tmp_path: Path) -> None:
     for words, named in (
         (("--mean", "1,2"), "--mean"),
         (("--std", "1,0,1", "--mean", "1,2,3", "--order", "rgb"), "--std"), (("--range", "x"), "--range"),
-        (("--order", "gbr", "--mean", "1,2,3"), "--order"), ((), "nothing says how"),
+        (("--order", "gbr", "--mean", "1,2,3"), "--order"),
+        (("--order", "rgb", "--mean", "0.5,256,3"), "--mean"),
+        (("--order", "rgb", "--mean", "1,2,3", "--range", "1"), "--range says"), ((), "nothing says how"),
     ):  # fmt: skip
         assert named in typed("import", source, "--layers", layers, "--save", tmp_path / "runs", *words, status=3)
     assert not (tmp_path / "runs").exists()
+
+
+def test_pictures_in_another_order_of_channels_are_the_same_pictures() -> None:
+    for recipe in recipes().values():
+        other = recipe.in_order("rgb" if recipe.order == "bgr" else "bgr")
+        np.testing.assert_array_equal(other.mean_in_pixels(), recipe.mean_in_pixels())
+        assert other.pictures().deviation == recipe.pictures().deviation and other.pictures().order != recipe.pictures().order

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from alexnet_archive import batches, checkpoints, layerdefs, training
+from alexnet_archive import batches, checkpoints, kinds, layerdefs, training
 from alexnet_archive.checkpoints import Checkpoint, importing
 from alexnet_archive.checkpoints.importing import Moved, PictureInput, Source
 from alexnet_archive.engines.base import Array, LayerDicts
@@ -105,6 +105,12 @@ class Recipe:
     mean: Sequence[float] | Array
     deviation: Sequence[float]
 
+    def in_order(self, order: str) -> Recipe:
+        """The same pictures with their channels in another order."""
+        if order == self.order:
+            return self
+        return Recipe(order, self.range, np.asarray(self.mean)[::-1], list(self.deviation)[::-1])
+
     def mean_in_pixels(self) -> Array:
         """Red first, 0..255: (3,) or (3, side, side)."""
         mean = np.asarray(self.mean, np.float64) * (255 / self.range)
@@ -154,39 +160,45 @@ def import_weights(request: ImportRequest) -> Imported:
 def _recipe(request: ImportRequest, definition: Path, source: Source) -> Recipe | None:
     """What the options say over what the network's recipe says; None where the data folder's mean counts, as for our own
     exports. Raises UserInputError where nothing says it."""
-    given: dict[str, Any] = {
-        "order": request.order,
-        "range": request.pixel_range,
-        "deviation": request.deviation,
-        "mean": request.mean,
-    }
-    given = {key: value for key, value in given.items() if value is not None}
     facts = declared_facts(definition)
-    known = recipes().get(facts.name) if facts else None
+    base = recipes().get(facts.name) if facts else None
     if source.own is not None:
-        folded = sorted(set(given) - {"mean"})
-        if folded:
-            raise UserInputError(
-                "weights that this program exported see pictures as 2012 has them: their order and scale cannot be chosen",
-                found=", ".join(folded), remedy="give --mean or --data alone",
-            )  # fmt: skip
-        if "mean" not in given and request.data:
+        if request.mean is None and request.data:
             return None
-        known = Recipe("rgb", 255, known.mean_in_pixels(), (1, 1, 1)) if known else None
-        given.setdefault("order", "rgb")
-    if known is None and ("mean" not in given or "order" not in given):
+        _require_own(request)
+        base = Recipe("rgb", 255, base.mean_in_pixels() if base else (0, 0, 0), (1, 1, 1)) if base or request.mean else None
+    elif base is None and request.mean is not None and request.order is not None:
+        base = Recipe("rgb", 255, (0, 0, 0), (1, 1, 1))
+    if base is None:
         raise UserInputError(
             f"nothing says how the pictures of {definition.name} were made", path=definition,
             expected="the order of their channels and their mean", remedy="give --order and --mean, or for weights that this "
             "program exported --mean or --data",
         )  # fmt: skip
-    base = known or Recipe("rgb", 255, (0, 0, 0), (1, 1, 1))
+    if request.pixel_range is not None and (request.mean is None or request.deviation is None):
+        raise UserInputError(
+            "--range says in what the mean and the deviation are given", expected="--mean and --std beside it",
+            found=f"--range {request.pixel_range:g}", remedy="give all three",
+        )  # fmt: skip
+    base = base.in_order(request.order or base.order)
     recipe = Recipe(
-        given.get("order", base.order), given.get("range", base.range), _mean(given.get("mean", base.mean)),
-        given.get("deviation", base.deviation),
+        base.order, base.range if request.pixel_range is None else request.pixel_range,
+        _mean(base.mean if request.mean is None else request.mean),
+        base.deviation if request.deviation is None else request.deviation,
     )  # fmt: skip
     _require_sound(recipe)
     return recipe
+
+
+def _require_own(request: ImportRequest) -> None:
+    """Raises UserInputError where weights that this program exported are to see pictures otherwise than they do."""
+    given = {"--order": request.order, "--range": request.pixel_range, "--std": request.deviation}
+    folded = [option for option, value in given.items() if value is not None]
+    if folded:
+        raise UserInputError(
+            "weights that this program exported see pictures as 2012 has them: their order and scale cannot be chosen",
+            found=", ".join(folded), remedy="give --mean or --data alone",
+        )  # fmt: skip
 
 
 def _mean(given: Any) -> Any:
@@ -198,13 +210,14 @@ def _require_sound(recipe: Recipe) -> None:
     wrong = [
         ("--order", recipe.order, recipe.order in ("rgb", "bgr"), "rgb or bgr"),
         ("--range", recipe.range, math.isfinite(recipe.range) and recipe.range > 0, "1 or 255"),
-        ("--mean", recipe.mean, mean.shape[:1] == (3,) and bool(np.isfinite(mean).all()), "three numbers, or a file"),
+        ("--mean", recipe.mean, mean.shape[:1] == (3,) and bool(((mean >= 0) & (mean <= recipe.range)).all()),
+         f"three numbers from 0 to {recipe.range:g}, or a file with such"),
         ("--std", recipe.deviation, deviation.shape == (3,) and bool((np.isfinite(deviation) & (deviation > 0)).all()),
          "three numbers above 0"),
     ]  # fmt: skip
     for option, value, sound, expected in wrong:
         if not sound:
-            raise UserInputError(f"{option} makes no pictures", expected=expected, found=value)
+            raise UserInputError(f"{option} makes no pictures", expected=expected, found=kinds.shown(value))
 
 
 def _mean_at(mean: Array, stored: int, request: ImportRequest) -> Array:
