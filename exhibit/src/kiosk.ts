@@ -34,8 +34,6 @@ export function guard(idleSeconds: number): void {
   kiosk.value = true;
   resting.value = true;
   document.documentElement.dataset.kiosk = "yes";
-  const viewport = document.querySelector<HTMLMetaElement>("meta[name=viewport]")!;
-  viewport.content = "width=device-width, initial-scale=1, maximum-scale=1, user-scalable=no";
   for (const kind of ["contextmenu", "selectstart", "dragstart", "gesturestart"]) document.addEventListener(kind, stop);
   document.addEventListener("wheel", stopZoom, { passive: false });
   document.addEventListener("keydown", stopKeys);

@@ -52,7 +52,7 @@ export class Network {
     runtime.env.wasm.numThreads = 1; // more need headers (COOP, COEP) that file:// and plain servers do not send
     runtime.env.wasm.proxy = false;
     runtime.env.logLevel = "error";
-    const session = await runtime.InferenceSession.create(graph, { executionProviders: [provider], graphOptimizationLevel: "all" });
+    const session = await runtime.InferenceSession.create(graph, { executionProviders: [provider], graphOptimizationLevel: "all", logSeverityLevel: 3 });
     runtime.env.wasm.wasmBinary = undefined;
     return new Network(net, session, provider);
   }

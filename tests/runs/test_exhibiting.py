@@ -17,7 +17,7 @@ from PIL import Image
 from alexnet_archive import checkpoints, paths
 from alexnet_archive.checkpoints import film
 from alexnet_archive.cli import main
-from alexnet_archive.errors import CheckpointError, MissingToolError, UserInputError
+from alexnet_archive.errors import CheckpointError, ExportError, MissingToolError, UserInputError
 from alexnet_archive.exhibit.interactive import MARKER, Wishes
 from alexnet_archive.runs import Request, exhibit_network, open_run, train
 from alexnet_archive.training import rows
@@ -283,6 +283,18 @@ def test_a_curators_file_that_the_page_could_not_use_is_one_clear_error(
     with pytest.raises(UserInputError) as raised:
         exhibit_network(run, tmp_path / "exhibit.html", single=True)
     assert told in str(raised.value) + str(raised.value.remedy) and not (tmp_path / "exhibit.html").exists()
+
+
+def test_a_network_that_no_browser_can_compute_is_told_what_works(tiny_data: Path, tmp_path: Path) -> None:
+    wanted = Request(
+        layers=DATA / "tiny.cfg", params=DATA / "tiny.params.cfg", data=tiny_data, minibatch=64, epochs=1, train_range=[1],
+        crop_border=BORDER, save=tmp_path, conv_to_local=["conv1a"], seed=1,
+    )  # fmt: skip
+    folder = train(wanted).folder
+    assert folder is not None
+    with pytest.raises(ExportError, match="local") as raised:
+        exhibit_network(folder, tmp_path / "out")
+    assert "--out PAGE" in str(raised.value.remedy)
 
 
 def test_a_demo_without_a_built_page_ends_all_the_same(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

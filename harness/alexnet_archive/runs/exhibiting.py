@@ -15,7 +15,7 @@ from alexnet_archive.batches import photographs as bundled
 from alexnet_archive.batches.crops import Crop, nine_views, ten_views
 from alexnet_archive.batches.provider import PictureProvider
 from alexnet_archive.checkpoints import Checkpoint, film
-from alexnet_archive.errors import CheckpointError, MissingToolError, UserInputError
+from alexnet_archive.errors import CheckpointError, ExportError, MissingToolError, UserInputError
 from alexnet_archive.runs.choosing import choose
 from alexnet_archive.runs.filming import labels_of, looking, pixels_of
 from alexnet_archive.runs.opened import OpenedRun, open_run
@@ -64,7 +64,11 @@ def exhibit_network(
     material = gather(checkpoint, checkpoint_path, data, say, match_classes)
     for what, why in material.left_out:
         leave_out(what, why)
-    return interactive.write(target, page, checkpoint, material, wishes)
+    try:
+        return interactive.write(target, page, checkpoint, material, wishes)
+    except ExportError as error:
+        error.remedy = error.remedy or f"a page of figures needs no such graph: exhibit {checkpoint_path} --out PAGE"
+        raise
 
 
 def gather(
