@@ -211,7 +211,7 @@ def test_a_run_that_was_copied_elsewhere_keeps_the_films_pictures_and_says_so(ru
             raise CheckpointError("the data folder is not here", path="gone", remedy="name it with --data")
 
         patch.setattr(exhibiting, "data_folder", away)
-        exhibit_network(copied, tmp_path / "out", say=said.append)
+        exhibit_network(copied, tmp_path / "out", leave_out=lambda what, why: said.append(f"{what}: {why}"))
         facts = json.loads((tmp_path / "out" / "data" / "exhibit.json").read_text())
         assert (
             kept is not None and len(facts["pictures"]) == len(kept.pictures) and all(one["shown"] for one in facts["pictures"])
@@ -222,7 +222,7 @@ def test_a_run_that_was_copied_elsewhere_keeps_the_films_pictures_and_says_so(ru
         del bare.extension[film.ENTRY]
         checkpoints.save(copied, bare, rows(bare.options))
         with pytest.raises(CheckpointError, match="not here"):
-            exhibit_network(copied, tmp_path / "out", say=said.append)
+            exhibit_network(copied, tmp_path / "out", leave_out=lambda what, why: said.append(f"{what}: {why}"))
 
 
 @pytest.mark.parametrize(

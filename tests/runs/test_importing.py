@@ -224,7 +224,7 @@ def test_data_with_another_order_of_classes_and_another_mean_are_tested_as_the_n
     (figures,) = tested.costs.values()
     assert figures[0] == pytest.approx(cost, rel=1e-3) and figures[1] == pytest.approx(1 - np.mean(right), abs=1e-6)
     import_weights(ImportRequest(**{**vars(request), "classes": None, "save": tmp_path / "b"}))
-    with pytest.raises(errors.CheckpointError, match="another order"):
+    with pytest.raises(errors.CheckpointError, match="not have the same classes"):
         aa.test(tmp_path / "b", data=data)
 
 
