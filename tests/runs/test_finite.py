@@ -47,8 +47,8 @@ WORDS = {
     "classify": ("classify", "RUN", "PICTURE"),
     "export": ("export", "RUN", "--out", "OUT"),
     "export as onnx": ("export", "RUN", "--to", "onnx", "--out", "OUT"),
-    "filters": ("show", "filters", "RUN", "--out", "OUT"),
-    "predictions": ("show", "predictions", "RUN", "--out", "OUT"),
+    "filters": ("show", "filters", "RUN", "--out", "FIGURE"),
+    "predictions": ("show", "predictions", "RUN", "--out", "FIGURE"),
     "exhibit": ("exhibit", "RUN", "--out", "OUT"),
     "resume": ("train", "--resume", "RUN", "--epochs", "20"),
     "test natively": ("test", "RUN", "--engine", "native"),
@@ -70,10 +70,10 @@ def test_one_nan_is_refused_by_every_command(run_folder: Path, tiny_data: Path, 
     from alexnet_archive.cli.main import main
 
     run = changed(run_folder, tmp_path / "run", one_nan)
-    given = {"RUN": str(run), "PICTURE": str(picture(tiny_data)), "OUT": str(tmp_path / "out")}
-    result = CliRunner().invoke(main, [given.get(word, word) for word in WORDS[case]])
+    given = {"RUN": run, "PICTURE": picture(tiny_data), "OUT": tmp_path / "out", "FIGURE": tmp_path / "out.png"}
+    result = CliRunner().invoke(main, [str(given.get(word, word)) for word in WORDS[case]])
     assert isinstance(result.exception, CheckpointError) and "fc3.biases is not finite" in str(result.exception)
-    assert "nan" not in result.stdout.lower() and not (tmp_path / "out").is_file()
+    assert "nan" not in result.stdout.lower() and not given["OUT"].is_file() and not given["FIGURE"].is_file()
 
 
 def calls(run: Path, tiny_data: Path, tmp_path: Path) -> Iterator[Callable[[], object]]:

@@ -125,7 +125,8 @@ def test_room_for_two_checkpoints_is_asked_for_first(
     with pytest.raises(WriteError, match="no room for two checkpoints") as caught:
         runs.train(request_of.replace(save=tmp_path / "b"), heard.append)
     needed = int(str(caught.value.expected).split("(")[1].split()[0].replace(",", ""))
-    assert f"{int(1.5 * size):,} bytes" in str(caught.value.found) and abs(needed / 2 - size) < 0.1 * size
+    # The run's film is not in the first checkpoint: some kilobytes, of which this smallest of nets has few itself.
+    assert f"{int(1.5 * size):,} bytes" in str(caught.value.found) and abs(needed / 2 - size) < 0.2 * size
     assert not (tmp_path / "b").exists() and not [event for event in heard if isinstance(event, runs.Progress)]
     monkeypatch.setattr(shutil, "disk_usage", lambda place: Usage(10**9, 10**9, needed))
     assert runs.train(request_of.replace(epochs=1, save=tmp_path / "b")).checkpoint
