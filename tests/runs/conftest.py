@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests import warm
+from tests import typed, warm
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 SIDE, BORDER = 20, 2
@@ -41,6 +42,12 @@ def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 draw(rng, kind).save(target / f"{i}.jpg", quality=92)
     convert(folder / "pictures", folder / "batches", ConvertOptions(size=SIDE, batch_size=64, seed=1))
     return folder / "batches"
+
+
+@pytest.fixture
+def told(capsys: pytest.CaptureFixture[str]) -> typed.Told:
+    """Run the command in this process; (exit code, standard output, standard error)."""
+    return functools.partial(typed.told, capsys)
 
 
 @pytest.fixture

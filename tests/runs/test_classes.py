@@ -9,11 +9,11 @@ import pytest
 
 import alexnet_archive as aa
 from alexnet_archive import batches, checkpoints, runs
-from alexnet_archive.cli import main
 from alexnet_archive.errors import CheckpointError, LayerFileError
 from alexnet_archive.runs import Request, open_run
 from alexnet_archive.runs.classes import RECORD, padding_of
 from alexnet_archive.runs.pictures import predict_test_batch
+from tests.typed import told
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 UNITS, NAMED = 7, 4
@@ -29,13 +29,6 @@ def net(folder: Path, units: int = UNITS) -> Path:
 
 def bytes_of(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
-
-
-def told(capsys: pytest.CaptureFixture[str], *words: str | Path) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as end:
-        main.run([str(word) for word in words])
-    out = capsys.readouterr()
-    return int(end.value.code or 0), out.out, out.err
 
 
 @pytest.fixture(scope="module")

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from alexnet_archive import batches, checkpoints
-from alexnet_archive.cli import main
 from alexnet_archive.engines.base import BatchResult
 from alexnet_archive.errors import LayerFileError
 from alexnet_archive.runs import Progress, Request, estimate, estimating
 from alexnet_archive.runs.results import PAPER_EPOCHS, PAPER_PICTURES
+from tests.typed import told
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 PICTURES, MEASURED = 192, estimating.MEASURED
@@ -23,13 +23,6 @@ PICTURES, MEASURED = 192, estimating.MEASURED
 def request(data: Path, **more: Any) -> Request:
     given = {"layers": DATA / "tiny.cfg", "data": data, "crop_border": 2, "minibatch": 16, "epochs": 5, "seed": 1, **more}
     return Request(**given)
-
-
-def told(capsys: pytest.CaptureFixture[str], *words: str | Path) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as end:
-        main.run([str(word) for word in words])
-    out = capsys.readouterr()
-    return int(end.value.code or 0), out.out, out.err
 
 
 @pytest.mark.parametrize("minibatch", [16, 64])

@@ -16,13 +16,13 @@ from PIL import Image
 
 from alexnet_archive import checkpoints, paths
 from alexnet_archive.checkpoints import film
-from alexnet_archive.cli import main
 from alexnet_archive.errors import CheckpointError, ExportError, MissingToolError, UserInputError
 from alexnet_archive.exhibit.interactive import MARKER, Wishes
 from alexnet_archive.runs import Request, exhibit_network, open_run, train
 from alexnet_archive.training import rows
 from tests.runs.conftest import BORDER, DATA
 from tests.runs.exhibit_page import build, interfaces
+from tests.typed import Told
 
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")
@@ -325,13 +325,7 @@ def test_one_file_holds_everything_and_names_its_script_and_style(run: Path, fol
     exhibit_network(run, out, single=True)  # its own page it may write over
 
 
-def test_the_command(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    def told(*words: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as end:
-            main.run([str(word) for word in words])
-        shown = capsys.readouterr()
-        return int(end.value.code or 0), shown.out, shown.err
-
+def test_the_command(run: Path, tmp_path: Path, told: Told) -> None:
     out = tmp_path / "museum"
     code, text, err = told("exhibit", out, "--checkpoint", run, "--lang", "de, en", "--kiosk", "--json")
     assert (code, err) == (0, "") and json.loads(text)["page"] == str(out / "index.html")

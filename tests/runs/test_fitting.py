@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from alexnet_archive import batches, layerdefs
-from alexnet_archive.cli import main
 from alexnet_archive.errors import LayerFileError
 from alexnet_archive.layerdefs import find_definition, our_nets
 from alexnet_archive.runs import CaseRequest, EngineChoice, Request, choose_border, input_of, native, opened
 from alexnet_archive.runs.comparison import open_case
 from alexnet_archive.runs.events import Notice
+from tests.typed import told
 
 TINY = find_definition("two-column-120")
 
@@ -43,13 +43,6 @@ def data(folder: Path, side: int, classes: int, provider: str = "inet-lr-cropped
     for number in (1, 2000):
         batches.write_batch(batches.batch_path(folder, number), values)
     return folder
-
-
-def told(capsys: pytest.CaptureFixture[str], *words: str | Path) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as end:
-        main.run([str(word) for word in words])
-    found = capsys.readouterr()
-    return int(end.value.code or 0), found.out, found.err
 
 
 # -- the choice ----------------------------------------------------------------------------------------------------------

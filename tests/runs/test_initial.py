@@ -12,23 +12,16 @@ import pytest
 
 import alexnet_archive as aa
 from alexnet_archive import checkpoints
-from alexnet_archive.cli import main
 from alexnet_archive.errors import CheckpointError, UserInputError
 from alexnet_archive.runs import Initialised, Request, open_run
 from alexnet_archive.runs.initial import copy_weights
+from tests.typed import told
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 
 
 def options(data: Path, **more: Any) -> dict[str, Any]:
     return {"layers": DATA / "tiny.cfg", "data": data, "crop_border": 2, "minibatch": 16, "seed": 3, **more}
-
-
-def told(capsys: pytest.CaptureFixture[str], *words: str | Path) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as end:
-        main.run([str(word) for word in words])
-    out = capsys.readouterr()
-    return int(end.value.code or 0), out.out, out.err
 
 
 def test_weights_and_biases_are_those_of_the_other_run_and_momentum_is_not(run_folder: Path, tiny_data: Path) -> None:

@@ -6,7 +6,7 @@ import json
 import logging
 import shutil
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,25 +15,13 @@ import pytest
 
 import alexnet_archive as aa
 from alexnet_archive import batches, checkpoints, runs
-from alexnet_archive.cli import main
 from alexnet_archive.errors import CheckpointError
 from alexnet_archive.runs.joining import class_order
+from tests.typed import Told
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 NAMES = [f"stripes{k}" for k in range(4)]
 ORDER = (2, 0, 3, 1)
-Told = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def told(capsys: pytest.CaptureFixture[str]) -> Told:
-    def run(*words: str | Path) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as end:
-            main.run([str(word) for word in words])
-        out = capsys.readouterr()
-        return int(end.value.code or 0), out.out, out.err
-
-    return run
 
 
 @pytest.fixture(scope="module")

@@ -4,29 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import alexnet_archive as aa
 from alexnet_archive import checkpoints
-from alexnet_archive.cli import main
 from alexnet_archive.errors import UserInputError
+from tests.typed import Told
 
 DATA = Path(__file__).resolve().parents[1] / "data"
-Told = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def told(capsys: pytest.CaptureFixture[str]) -> Told:
-    def run(*words: str | Path) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as end:
-            main.run([str(word) for word in words])
-        out = capsys.readouterr()
-        return int(end.value.code or 0), out.out, out.err
-
-    return run
 
 
 @pytest.fixture(scope="module")

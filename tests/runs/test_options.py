@@ -30,6 +30,7 @@ from alexnet_archive.errors import (
 from alexnet_archive.layerdefs import find_definition, our_nets
 from alexnet_archive.runs import choose_border, opened
 from tests.runs import exhibit_page
+from tests.typed import Told
 
 USAGE = 2  # click's own
 FLAT_NET = """
@@ -55,21 +56,12 @@ gpu=0
 """
 FLAT_PARAMETERS = "[fc]\nepsW=0.0000001\nepsB=0.002\nmomW=0.9\nmomB=0.9\nwc=0\n[logprob]\ncoeff=1\ntopk=1\n"
 
-Told = Callable[..., tuple[int, str, str]]
-
 
 @pytest.fixture
-def told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Told:
-    """Run the command in this process; (exit code, standard output, standard error)."""
+def told(told: Told, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Told:
+    """As everywhere, in a folder of its own."""
     monkeypatch.chdir(tmp_path)
-
-    def run(*words: str | Path) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as end:
-            main.run([str(word) for word in words])
-        found = capsys.readouterr()
-        return int(end.value.code or 0), found.out, found.err
-
-    return run
+    return told
 
 
 @pytest.fixture

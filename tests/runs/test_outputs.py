@@ -18,19 +18,13 @@ from typing import Any
 import pytest
 
 from alexnet_archive import checkpoints, files, runs, training
-from alexnet_archive.cli import main, shared
+from alexnet_archive.cli import shared
 from alexnet_archive.errors import WriteError
 from alexnet_archive.runs import Request, saving, steering
 from tests.runs.conftest import DATA
+from tests.typed import told
 
 Usage = namedtuple("Usage", "total used free")
-
-
-def told(capsys: pytest.CaptureFixture[str], *words: str | Path) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as end:
-        main.run([str(word) for word in words])
-    out = capsys.readouterr()
-    return int(end.value.code or 0), out.out, out.err
 
 
 @pytest.fixture

@@ -9,21 +9,14 @@ import pytest
 
 import alexnet_archive as aa
 from alexnet_archive import batches, checkpoints, paths
-from alexnet_archive.cli import main
 from alexnet_archive.errors import LayerFileError, UserInputError
 from alexnet_archive.layerdefs import accepted_classes, declared_facts, find_definition, find_parameters, our_nets, read_network
 from alexnet_archive.layerdefs.fitting import sections_of
 from alexnet_archive.layerdefs.widening import output_layer, write_widened
 from alexnet_archive.runs import Request
 from alexnet_archive.runs.classes import with_own_classes
+from tests.typed import told
 from tests.unit.batches import cifars
-
-
-def told(capsys: pytest.CaptureFixture[str], *words: str | Path) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as end:
-        main.run([str(word) for word in words])
-    out = capsys.readouterr()
-    return int(end.value.code or 0), out.out, out.err
 
 
 def data_of(folder: Path, classes: int, side: int = 64) -> Path:
@@ -85,6 +78,17 @@ def test_each_of_our_nets_takes_any_number_of_classes(name: str, tmp_path: Path)
                    ((made.definition, found), (definition, facts)))  # fmt: skip
     changed = {key for key in plain if wide[key].outputs != plain[key].outputs}
     assert layer in changed and changed <= {layer, f"{layer}_neuron", "probs"}
+
+
+@pytest.mark.parametrize("header", [b"[fc16] ", b"[fc16]  ; the classes", b"[fc16] # the classes"])
+def test_a_definition_is_changed_however_its_writer_spelt_it(header: bytes, tmp_path: Path) -> None:
+    text = find_definition("demo").read_bytes().replace(b"[fc16]\n", header + b"\r\n").replace(b"outputs=16", b"Outputs : 16")
+    own, parameters = tmp_path / "own.cfg", find_parameters(find_definition("demo"))
+    own.write_bytes(b"# caf\xe9\n" + text)
+    assert parameters is not None and output_layer(sections_of(own)) == "fc16"
+    made = write_widened(own, parameters, "fc16", 7, tmp_path / "out")
+    assert sections_of(made.definition)["fc16"]["outputs"] == "7"
+    assert made.definition.read_bytes().endswith((b"# caf\xe9\n" + text).replace(b"Outputs : 16", b"outputs=7"))
 
 
 def test_the_border_is_that_of_the_net_with_its_own_classes(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,23 +13,11 @@ import pytest
 import alexnet_archive as aa
 from alexnet_archive import batches, checkpoints
 from alexnet_archive.batches.reorder import DECISIVE
-from alexnet_archive.cli import main
 from alexnet_archive.errors import BatchFileError, CheckpointError
+from tests.typed import Told
 
 DATA = Path(__file__).resolve().parents[1] / "data"
-Told = Callable[..., tuple[int, str, str]]
 CHANGED = "NOT AS IT WAS when the net was trained on it"
-
-
-@pytest.fixture
-def told(capsys: pytest.CaptureFixture[str]) -> Told:
-    def run(*words: str | Path) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as end:
-            main.run([str(word) for word in words])
-        out = capsys.readouterr()
-        return int(end.value.code or 0), out.out, out.err
-
-    return run
 
 
 @pytest.fixture(scope="module")

@@ -12,12 +12,12 @@ import pytest
 
 from alexnet_archive import archive, batches, checkpoints, paths
 from alexnet_archive.batches import photographs
-from alexnet_archive.cli import main
 from alexnet_archive.compare import cases
 from alexnet_archive.errors import LayerFileError, MissingToolError, UserInputError
 from alexnet_archive.layerdefs import find_definition
 from alexnet_archive.runs import CaseRequest, Notice, Request, comparison, sources
 from alexnet_archive.runs.sources import LOUD, VARIABLE, with_data
+from tests.typed import told
 
 STANDIN = Path(__file__).resolve().parents[1] / "standin"
 
@@ -38,13 +38,6 @@ def found(request: Request) -> tuple[Any, list[str]]:
     data = with_data(request, heard.append).data
     assert all(isinstance(event, Notice) for event in heard)
     return data, [event.text for event in heard]
-
-
-def told(capsys: pytest.CaptureFixture[str], *words: str | Path) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as end:
-        main.run([str(word) for word in words])
-    out = capsys.readouterr()
-    return int(end.value.code or 0), out.out, out.err
 
 
 def test_what_is_named_comes_first_then_the_variable_then_a_folder_here(
