@@ -11,9 +11,11 @@ import contextlib
 import gzip
 import importlib
 import io
+import lzma
 import pickle
 import pickletools
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections import OrderedDict
@@ -24,6 +26,13 @@ from typing import IO, Any, cast
 import numpy as np
 
 from alexnet_archive.errors import ArchiveError, UnsafePickleError
+
+DAMAGED = (
+    OSError, EOFError, KeyError, ValueError, TypeError, RuntimeError, OverflowError, MemoryError, SyntaxError, struct.error,
+    lzma.LZMAError, zlib.error, tokenize.TokenError, zipfile.BadZipFile,
+)  # fmt: skip
+"""What a damaged ZIP, JSON or array header (a Python literal) makes its readers raise; RuntimeError has encryption, unknown
+methods and recursion in it."""
 
 
 class Python2Instance:

@@ -11,8 +11,6 @@ import contextlib
 import hashlib
 import io
 import json
-import struct
-import tokenize
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -22,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet_archive import files, kinds
+from alexnet_archive import files, kinds, pickles
 from alexnet_archive.batches import store
 from alexnet_archive.batches.reorder import reordered_meta
 from alexnet_archive.errors import BatchFileError
@@ -37,11 +35,6 @@ SUM_ERROR = 1e-3
 """How far a row of probabilities may be from adding up to 1: a thousand float32 roundings are far less."""
 ABOUT = "about.json"
 REMEDY = "write it again with `alexnet-archive test RUN --views 10 --out FILE`"
-_DAMAGED = (
-    OSError, EOFError, KeyError, ValueError, TypeError, RuntimeError, OverflowError, MemoryError, NotImplementedError,
-    SyntaxError, struct.error, tokenize.TokenError, zipfile.BadZipFile,
-)  # fmt: skip
-"""What a damaged ZIP, JSON or header makes its readers raise; RuntimeError has encryption and recursion in it."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +156,7 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(path) as archive:
             yield archive
-    except _DAMAGED as error:
+    except pickles.DAMAGED as error:
         what = f"{path} is damaged, or no file of predictions: {error or type(error).__name__}"
         raise BatchFileError(what, path=path, expected="a file of `test --out`, or a folder", remedy=REMEDY) from error
 

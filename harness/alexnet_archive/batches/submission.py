@@ -56,13 +56,13 @@ def require_entry(about: About, pictures: Pictures) -> None:
     """Raises UserInputError for predictions from which no entry can be made: a picture without a line moves all behind it."""
     numbers = list(about.batches)
     roles = [role for role, some in store.numbers_by_role(numbers).items() if some]
-    counts = np.array([np.count_nonzero(pictures.batch == number) for number in numbers])
-    missing = sum(about.batches.values()) - int(counts.sum())
+    expected = sum(about.batches.values())
+    missing = expected - len(pictures)
     gap = next(((a, b) for a, b in pairwise(numbers) if b != a + 1), None)
     if missing:
         raise _refused(
-            f"{missing} pictures could not be decoded, and an entry has a line for each", sum(about.batches.values()),
-            int(counts.sum()), "convert the pictures again, and see its report for those that are damaged",
+            f"{missing} pictures could not be decoded, and an entry has a line for each", expected,
+            len(pictures), "convert the pictures again, and see its report for those that are damaged",
         )  # fmt: skip
     if gap or len(roles) > 1:
         found = f"batch {gap[0]}, then batch {gap[1]}" if gap else " and ".join(roles)

@@ -53,21 +53,12 @@ def in_order(folder: Path, *, strict: bool = True) -> list[Path]:
     Then those that the run left behind, then those that led to the newest, each as they were saved. Raises CheckpointError
     for a damaged record; not `strict`, such a file counts as one without.
     """
-    lines = _lines(folder, strict=strict)
-    last = _last(lines)
-
-    def age(file: Path) -> tuple[int, int]:
-        line = lines[file]
-        return (0, 0) if line is None else (1 + (line.number in last), line.number)
-
-    return sorted(lines, key=age)
+    return _ordered(_lines(folder, strict=strict))
 
 
 def abandoned(folder: Path) -> list[Path]:
     """The checkpoints that a run left behind when it went on from an earlier one; raises as `in_order` does."""
-    lines = _lines(folder)
-    last = _last(lines)
-    return [file for file in in_order(folder) if (line := lines[file]) is not None and line.number not in last]
+    return _left_behind(_lines(folder))
 
 
 def abandoned_by(file: Path) -> list[Path]:
@@ -75,8 +66,8 @@ def abandoned_by(file: Path) -> list[Path]:
 
     Raises as `in_order` does.
     """
-    lines, ordered = _lines(file.parent), in_order(file.parent)
-    left, mine = abandoned(file.parent), lines.get(file)
+    lines = _lines(file.parent)
+    ordered, left, mine = _ordered(lines), _left_behind(lines), lines.get(file)
     if mine is None:
         later = ordered[ordered.index(file) + 1 :] if file in ordered else []
     else:
@@ -88,6 +79,21 @@ def next_line(folder: Path, before: Line) -> Line:
     """The line of the checkpoint that is saved next in a folder by a run that goes on from `before`."""
     known = _lines(folder, strict=False).values() if folder.is_dir() else ()
     return before.then(1 + max([before.number, *(line.number for line in known if line)]))
+
+
+def _ordered(lines: dict[Path, Line | None]) -> list[Path]:
+    last = _last(lines)
+
+    def age(file: Path) -> tuple[int, int]:
+        line = lines[file]
+        return (0, 0) if line is None else (1 + (line.number in last), line.number)
+
+    return sorted(lines, key=age)
+
+
+def _left_behind(lines: dict[Path, Line | None]) -> list[Path]:
+    last = _last(lines)
+    return [file for file in _ordered(lines) if (line := lines[file]) is not None and line.number not in last]
 
 
 def _last(lines: dict[Path, Line | None]) -> Line:

@@ -30,10 +30,12 @@ def _below(sections: Sections, cost: str) -> str | None:
     return layer if plain else None
 
 
-def with_outputs(text: str, layer: str, outputs: int) -> str:
-    """A definition's text with another number of units in one layer, everything else as it stands."""
-    head, mark, rest = text.partition(f"[{layer}]\n")
-    return head + mark + re.sub(r"(?m)^outputs\s*[=:].*$", f"outputs={outputs}", rest, count=1)
+def with_outputs(data: bytes, layer: str, outputs: int) -> bytes:
+    """A definition with another number of units in one layer of it, everything else as it stands, to the byte."""
+    header = re.search(rb"(?m)^\[" + re.escape(layer.encode("latin-1")) + rb"\]", data)
+    assert header is not None  # the parser has seen it
+    start = header.end()  # what may follow it on its line: blanks, a comment
+    return data[:start] + re.sub(rb"(?mi)^outputs\s*[=:][^\r\n]*", b"outputs=%d" % outputs, data[start:], count=1)
 
 
 def write_widened(definition: Path, parameters: Path, layer: str, classes: int, folder: Path) -> CopiedNet:
@@ -42,14 +44,14 @@ def write_widened(definition: Path, parameters: Path, layer: str, classes: int, 
     The same files are left as they are; raises UserInputError for others of that name, WriteError.
     """
     net = re.sub(r"-\d+-classes$", "", definition.name.removesuffix(SUFFIX))
-    name, head = f"{net}-{classes}-classes", f"# {net} with {classes} classes\n"
+    name, head = f"{net}-{classes}-classes", f"# {net} with {classes} classes\n".encode()
     made = CopiedNet(folder / f"{name}{SUFFIX}", folder / f"{name}.params{SUFFIX}")
     texts = {
-        made.parameters: head + parameters.read_text(encoding="utf-8"),
-        made.definition: head + with_outputs(definition.read_text(encoding="utf-8"), layer, classes),
+        made.parameters: head + parameters.read_bytes(),
+        made.definition: head + with_outputs(definition.read_bytes(), layer, classes),
     }
     for path, text in texts.items():
-        if path.exists() and path.read_bytes() != text.encode():
+        if path.exists() and path.read_bytes() != text:
             raise UserInputError(
                 f"{path} is another net", path=path, expected=f"{definition.name} with {classes} classes",
                 remedy=f"train it with --layers {path}, or save elsewhere",
@@ -57,5 +59,5 @@ def write_widened(definition: Path, parameters: Path, layer: str, classes: int, 
     files.make_folder(folder)
     for path, text in texts.items():  # the definition last: where it stands, its parameters do
         if not path.exists():
-            files.write_text(path, text)
+            files.write_bytes(path, text)
     return made

@@ -44,7 +44,7 @@ def find_data(checkpoint: Checkpoint) -> None:
             "the data folder of this checkpoint is not here", path=places[0], expected=f"a folder with {batches.META_NAME}",
             found=f"none at {' nor at '.join(map(str, dict.fromkeys(places)))}", remedy="name it with --data",
         )  # fmt: skip
-    as_it_was = (place for place in there if _digests(place) == record["meta"])
+    as_it_was = (place for place in there if len(there) == 1 or _digests(place) == record["meta"])
     checkpoint.options["data_path"] = str(next(as_it_was, there[0]))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -472,6 +473,21 @@ def test_means_are_read_from_caffes_and_numpys_files(tmp_path: Path) -> None:
         (tmp_path / "mean.binaryproto").write_bytes(wrong)
         with pytest.raises(WeightsError):
             importing.read_mean(tmp_path / "mean.binaryproto")
+
+
+@pytest.mark.parametrize("place", ["net.npz", "mean.npy"])
+def test_a_damaged_header_of_an_array_is_one_error(place: str, tmp_path: Path) -> None:
+    """The header is a Python literal: cut, it is not even one to the tokenizer."""
+    header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (3,".ljust(57) + b"\n"
+    array = b"\x93NUMPY\x01\x00\x3a\x00" + header + bytes(12)
+    path = tmp_path / place
+    if path.suffix == ".npz":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("weights.npy", array)
+    else:
+        path.write_bytes(array)
+    with pytest.raises(WeightsError):
+        (importing.read_source if path.suffix == ".npz" else importing.read_mean)(path)
 
 
 def test_a_first_layer_in_units_of_today_is_scaled_channel_by_channel() -> None:

@@ -57,9 +57,10 @@ def read_arrays(walk: Walk, files: Sequence[Path]) -> Inventory:
             inventory.side = int(min(found.shape[1:3]))
             inventory.per_file = PER_FILE if inventory.side <= SMALL else None
         add_labelled(inventory, role, place, truth[role], ROWS)
-    for word in sorted(set(containers) - {_word(path, containers) for pair in pairs.values() for path in pair}):
-        if containers[word] != named:
-            walk.leave_out(containers[word], "no role", "an array whose name says neither pictures nor labels")
+    used = {named, *(path for pair in pairs.values() for path in pair)}
+    for _, path in sorted(containers.items()):
+        if path not in used:
+            walk.leave_out(path, "no role", "an array whose name says neither pictures nor labels")
     return inventory
 
 
@@ -74,10 +75,6 @@ def _containers(walk: Walk, files: Sequence[Path]) -> dict[str, str]:
         for name in arrays.array_names(path):
             found[name if len(files) == 1 else f"{path.stem}_{name}"] = f"{place}/{name}"
     return found
-
-
-def _word(path: str, containers: dict[str, str]) -> str:
-    return next(word for word, container in containers.items() if container == path)
 
 
 def _base(name: str) -> str:

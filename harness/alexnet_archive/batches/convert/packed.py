@@ -59,14 +59,18 @@ def read_members(path: Path, wanted: list[Member]) -> Iterator[bytes]:
     """Their contents, in the order of the tar. Raises ConvertError for one that is cut short."""
     with _opened(path) as (stream, _):
         for member in wanted:
-            try:
-                stream.seek(member.offset)
-                data = stream.read(member.size)
-            except OSError as error:
-                raise _cut(path, member, str(error)) from error
-            if len(data) != member.size:
-                raise _cut(path, member, f"{len(data)} of {member.size} bytes")
-            yield data
+            yield _content(path, stream, member)
+
+
+def _content(path: Path, stream: IO[bytes], member: Member) -> bytes:
+    try:
+        stream.seek(member.offset)
+        data = stream.read(member.size)
+    except OSError as error:
+        raise _cut(path, member, str(error)) from error
+    if len(data) != member.size:
+        raise _cut(path, member, f"{len(data)} of {member.size} bytes")
+    return data
 
 
 def _cut(path: Path, member: Member, found: str) -> ConvertError:
@@ -82,10 +86,12 @@ def read(root: Path, container: str) -> bytes:
         return path.read_bytes()
     outer = outer_file(root, container)
     name = outer.relative_to(root).as_posix()
-    wanted = [member for member in members(outer, name, []) if member.path == container]
-    if not wanted:
-        raise ConvertError(f"{container} is not there any more", path=outer)
-    return next(read_members(outer, wanted[:1]))
+    with _opened(outer) as (stream, size):
+        # No further than the member: what lies behind it would only be unpacked to be passed over.
+        for member in list_stream(stream, size, name, []):
+            if member.path == container:
+                return _content(outer, stream, member)
+    raise ConvertError(f"{container} is not there any more", path=outer)
 
 
 def outer_file(root: Path, container: str) -> Path:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from alexnet_archive.checkpoints import seal
 from alexnet_archive.checkpoints.importing.columns import Flow, Member, Stage
 from alexnet_archive.checkpoints.importing.steps import Array, Source, Weighted
 from alexnet_archive.errors import WeightsError
@@ -170,20 +171,16 @@ def fill_own(source: Source, layers: Mapping[str, dict[str, Any]]) -> list[Moved
     for name, layer in layers.items():
         if "weights" not in layer:
             continue
-        for key in ("weights", "weightsInc", "biases", "biasesInc"):
-            listed = isinstance(layer[key], list)
-            for part, matrix in (
-                ((f"{name}.{key}.{i}", m) for i, m in enumerate(layer[key])) if listed else ((f"{name}.{key}", layer[key]),)
-            ):
-                found = given.pop(part, None)
-                if found is None:
-                    faults += [f"{part} is not in the file"] if not key.endswith("Inc") else []
-                elif found.shape != matrix.shape or found.dtype.kind != "f" or not np.isfinite(found).all():
-                    faults.append(
-                        f"{part} is {found.dtype} of shape {found.shape}, expected finite numbers of shape {matrix.shape}"
-                    )
-                else:
-                    matrix[...] = found
+        for part, matrix in seal.matrices({name: layer}):
+            found = given.pop(part, None)
+            if found is None:
+                momentum = part.removeprefix(f"{name}.").partition(".")[0].endswith("Inc")
+                faults += [] if momentum else [f"{part} is not in the file"]
+            elif found.shape != matrix.shape or found.dtype.kind != "f" or not np.isfinite(found).all():
+                expected = f"finite numbers of shape {matrix.shape}"
+                faults.append(f"{part} is {found.dtype} of shape {found.shape}, expected {expected}")
+            else:
+                matrix[...] = found
         moved.append(Moved(name, (name,), tuple(layer["weights"][0].shape), ()))
     faults += [f"{part} belongs to no layer of the network" for part in given]
     if faults:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from alexnet_archive import pickles
 from alexnet_archive.checkpoints.importing import caffe, onnx_file, tables, torch_file
-from alexnet_archive.checkpoints.importing.steps import ARCHIVE_FAULTS, Array, Source, unreadable
+from alexnet_archive.checkpoints.importing.steps import Array, Source, unreadable
 from alexnet_archive.errors import WeightsError
 
 FORMATS = ".onnx, .caffemodel, .pt or .pth, .safetensors, .npz"
@@ -59,7 +60,7 @@ def _is_torch(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return any(name.endswith("/data.pkl") for name in archive.namelist())
-    except ARCHIVE_FAULTS as error:
+    except pickles.DAMAGED as error:
         raise unreadable(path, "npz or PyTorch file", error) from error
 
 
@@ -71,7 +72,7 @@ def read_mean(path: Path) -> Array:
     path = Path(path)
     try:
         found = np.load(path, allow_pickle=False) if path.suffix == ".npy" else caffe.read_binaryproto(path)
-    except (OSError, EOFError, ValueError, SyntaxError, MemoryError) as error:
+    except pickles.DAMAGED as error:
         raise unreadable(path, "mean", error) from error
     mean = np.asarray(found)
     if mean.shape == (3, 1, 1):

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import lzma
-import struct
-import zipfile
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,11 +13,6 @@ from numpy.typing import NDArray
 from alexnet_archive.errors import WeightsError
 
 Array = NDArray[Any]
-# What a damaged archive makes its readers raise. RuntimeError: encrypted, or a version or method that is not known.
-ARCHIVE_FAULTS = (
-    OSError, EOFError, KeyError, RuntimeError, ValueError, OverflowError, MemoryError, struct.error, lzma.LZMAError, zlib.error,
-    zipfile.BadZipFile,
-)  # fmt: skip
 
 
 @dataclass(frozen=True)

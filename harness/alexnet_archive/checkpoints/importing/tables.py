@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
+from alexnet_archive import pickles
 from alexnet_archive.checkpoints.folder import natural_key
 from alexnet_archive.checkpoints.importing.steps import (
-    ARCHIVE_FAULTS,
     Array,
     Source,
     Weighted,
@@ -38,8 +38,7 @@ def read_npz(path: Path) -> Source:
     try:
         with np.load(path, allow_pickle=False) as archive:
             found = {name: archive[name] for name in archive.files}
-    except (*ARCHIVE_FAULTS, TypeError, SyntaxError) as error:
-        # SyntaxError: a header of an array is a Python literal, and a damaged one is none
+    except pickles.DAMAGED as error:
         raise unreadable(path, "npz file", error) from error
     return _source("npz", path, found)
 

@@ -19,7 +19,7 @@ from typing import IO, Any
 import numpy as np
 
 from alexnet_archive import pickles
-from alexnet_archive.checkpoints.importing.steps import ARCHIVE_FAULTS, Array, unreadable
+from alexnet_archive.checkpoints.importing.steps import Array, unreadable
 from alexnet_archive.errors import UnsafePickleError, WeightsError
 
 MAGIC = 0x1950A86A20F9469CFC6C
@@ -133,7 +133,7 @@ def read_torch(path: Path) -> dict[str, Array]:
             stream.seek(0)
             content = _from_zip(path, reader, storages) if zipped else _from_stream(path, stream, reader, storages)
         return _arrays(path, content)
-    except ARCHIVE_FAULTS as error:
+    except pickles.DAMAGED as error:
         raise unreadable(path, "PyTorch file", error) from error
 
 
