@@ -99,7 +99,7 @@ def predictions() -> bytes:
         samples.write_meta(folder)
         batches.batch_path(folder, 1).write_bytes(run_files()[1])
         pictures = batches.stored_pictures(folder, 1)
-        about = batches.About("net", "run/1.2", "reference", 10, **batches.about_data(folder))
+        about = batches.About("net", "run/1.2", "reference", 10, **batches.about_data(batches.read_meta(folder)))
         with batches.predictions_writer(folder / "p.npz", about) as writer:
             for number in (1, 2):
                 writer.add(number, len(pictures), pictures, table)

@@ -70,7 +70,7 @@ def test_a_test_keeps_what_a_later_reader_needs(files: list[Path], nets: list[Pa
     meta, stored = batches.read_meta(tiny_data), batches.stored_pictures(tiny_data, 2000)
     assert found.about == About(
         "tiny", f"{nets[0].name}/2.3", "reference", 10, tuple(meta["label_names"]), tuple(meta["wnids"]),
-        batches.about_data(tiny_data)["mean_sha256"], {2000: 48},
+        batches.about_data(batches.read_meta(tiny_data))["mean_sha256"], {2000: 48},
     )  # fmt: skip
     np.testing.assert_array_equal(found.pictures.keys, stored.keys)
     np.testing.assert_array_equal(found.pictures.label, stored.label)

@@ -14,6 +14,7 @@ from PIL import Image
 
 import alexnet_archive as aa
 from alexnet_archive import checkpoints, errors
+from alexnet_archive.batches.predictions import mean_digest
 from alexnet_archive.cli.main import main
 from alexnet_archive.engines.reference import ReferenceEngine
 from alexnet_archive.runs.classlists import read_classes, require_count
@@ -215,7 +216,9 @@ def test_data_with_another_order_of_classes_and_another_mean_are_tested_as_the_n
     source, layers = write("onnx", ops, 99, tmp_path / "net.onnx"), today.small("caffe-alexnet", tmp_path)
     request = ImportRequest(source=source, layers=layers, save=tmp_path / "a", classes=data, deviation=(8, 8, 8), **CAFFE)
     import_weights(request)
-    tested = aa.test(tmp_path / "a", data=data)
+    tested = aa.test(tmp_path / "a", data=data, out=tmp_path / "kept.npz")
+    own = np.repeat(np.float32(checkpoints.load(tmp_path / "a").extension["input"]["mean"]), 107 * 107)
+    assert aa.read_predictions(tmp_path / "kept.npz").about.mean_sha256 == mean_digest({"data_mean": own})
     crops = today.pictures(107)[:, :, 4:103, 4:103]
     theirs = today.by_onnxruntime(source.read_bytes(), seen_by_caffe(crops))
     wnids = [(7 * k) % 10 for k in range(10)]

@@ -100,7 +100,8 @@ def _of_folder(
     parts = [stored(number) for number in numbers]
     _, note = read_predictions(path / f"{form}_{numbers[0]}")
     about = About(
-        net="", checkpoint=Path(note).name, engine="2012", views=10 if form == "test_preds" else 1, **about_data(data),
+        net="", checkpoint=Path(note).name, engine="2012", views=10 if form == "test_preds" else 1,
+        **about_data(store.read_meta(data)),
         batches={number: len(part) for number, part in zip(numbers, parts)},
     )  # fmt: skip
     pictures = joined(parts)

@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 
 from alexnet_archive import files, kinds, pickles
 from alexnet_archive.batches import store
-from alexnet_archive.batches.reorder import reordered_meta
 from alexnet_archive.errors import BatchFileError
 
 Array = NDArray[np.float32]
@@ -281,9 +280,7 @@ def mean_digest(meta: Mapping[str, Any]) -> str:
     return hashlib.sha256(np.ascontiguousarray(meta["data_mean"], "<f4").tobytes()).hexdigest()
 
 
-def about_data(folder: Path, order: Sequence[int] = ()) -> dict[str, Any]:
-    """What `About` says of the data: classes, their WordNet ids, the digest of the mean; `order` as in `stored_pictures`."""
-    meta = store.read_meta(folder)
-    meta = reordered_meta(meta, order) if order else meta
+def about_data(meta: Mapping[str, Any]) -> dict[str, Any]:
+    """What `About` says of the data whose `batches.meta` a network was given: classes, WordNet ids, the digest of the mean."""
     names = {"classes": tuple(meta.get("label_names", ())), "wnids": tuple(meta.get("wnids", ()))}
     return {**names, "mean_sha256": mean_digest(meta)}

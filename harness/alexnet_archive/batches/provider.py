@@ -220,6 +220,7 @@ class PictureProvider(Provider):
         mean = np.asarray(required(self.meta, "data_mean", self.folder), np.float32)
         if self.options.mean is not None:
             mean = self._given_mean(self.options.mean)
+            self.meta = {**self.meta, "data_mean": mean.reshape(-1, 1)}
         if mean.size != 3 * self.side**2:
             raise BatchFileError(
                 "data_mean of batches.meta does not fit num_vis", path=self.folder, expected=3 * self.side**2, found=mean.size

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,12 @@ class Prediction:
     picture: NDArray[Any]
     probabilities: NDArray[np.float32]
     truth: int | None
+
+
+def looking(layers: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The convolutions that look at the picture, with filters in colour."""
+    convolutions = (layer for layer in layers.values() if layer["type"] == "conv")
+    return [one["name"] for one in convolutions if layers[one["inputs"][0]]["type"] == "data" and one["filterChannels"][0] == 3]
 
 
 def softmax_name(layers: dict[str, dict[str, Any]]) -> str:

@@ -226,22 +226,24 @@ def _judged(
     pictures = opened[0].pictures
     truths, ranks = np.ones((len(pictures), len(columns))), np.zeros((len(pictures), len(columns)), np.int64)
     with _written(opened, given, out, submission) as write:
+        mixed: NDArray[Any]
         for number, rows, blocks in _side_by_side(opened):
             report(Progress(rows.stop, len(pictures), "pictures"))
             label = pictures.label[rows]
             known = label != NO_LABEL
             for k, (_, weights) in enumerate(columns):
-                table = _mixed(blocks, weights)[known]
+                mixed = _mixed(blocks, weights)
+                table = mixed[known]
                 truths[rows, k][known] = table[np.arange(len(table)), label[known]]
                 ranks[rows, k][known] = mixing.ranks(table, label[known])
-            write(number, rows, blocks)
+            write(number, rows, mixed)  # of the last column, which is what was asked for
     return truths, ranks
 
 
 @contextlib.contextmanager
 def _written(
     opened: Sequence[Predictions], given: mixing.Floats, out: str | Path | None, submission: str | Path | None
-) -> Iterator[Callable[[int, slice, list[Array]], None]]:
+) -> Iterator[Callable[[int, slice, NDArray[Any]], None]]:
     """What takes the rows of one batch after another; the files asked for appear when the block ends well."""
     first = opened[0]
     made = " + ".join(f"{w:.6g} x {one.about.checkpoint or one.name}" for one, w in zip(opened, given))
@@ -250,10 +252,7 @@ def _written(
         entry = stack.enter_context(batches.submission_writer(Path(submission))) if submission else None
         kept = stack.enter_context(batches.predictions_writer(Path(out), about)) if out else None
 
-        def write(number: int, rows: slice, blocks: list[Array]) -> None:
-            if entry is None and kept is None:
-                return
-            mixed = _mixed(blocks, given)
+        def write(number: int, rows: slice, mixed: NDArray[Any]) -> None:
             if entry is not None:
                 entry.add(mixed)
             if kept is not None:

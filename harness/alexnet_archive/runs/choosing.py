@@ -19,7 +19,7 @@ def _cells(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Means over a grid (N, 3, cells, cells) of pictures (N, 3, side, side)."""
     side = pictures.shape[-1]
     edges = np.linspace(0, side, min(CELLS, side) + 1).astype(int)
-    rows = np.add.reduceat(pictures.astype(np.float32), edges[:-1], axis=2) / np.diff(edges)[:, None]
+    rows = np.add.reduceat(pictures, edges[:-1], axis=2, dtype=np.float32) / np.diff(edges)[:, None]
     return np.asarray(np.add.reduceat(rows, edges[:-1], axis=3) / np.diff(edges), np.float32)
 
 

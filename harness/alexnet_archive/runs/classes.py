@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,10 @@ def padding_of(checkpoint: Checkpoint, asked: bool = False) -> int:
     """The same for a run that goes on or is tested: as many as it has units, where it began so or that is `asked` for."""
     if not asked and RECORD not in checkpoint.extension:
         return 0
-    costs = (layer for layer in checkpoint.layers.values() if layer["type"].startswith("cost."))
-    below = (layer["inputs"][1] for layer in costs if len(layer.get("inputs", ())) == 2)
-    return max((int(checkpoint.layers[name]["outputs"]) for name in below), default=0)
+    return units_of(checkpoint.layers)
+
+
+def units_of(layers: Mapping[str, Mapping[str, Any]]) -> int:
+    """Classes that a net has units for: those of the widest layer that a cost compares with labels."""
+    costs = (layer for layer in layers.values() if layer["type"].startswith("cost.") and len(layer.get("inputs", ())) == 2)
+    return max((int(layers[layer["inputs"][1]]["outputs"]) for layer in costs), default=0)

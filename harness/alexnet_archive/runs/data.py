@@ -59,6 +59,16 @@ def read_meta_of_run(folder: Path) -> dict[str, Any]:
         raise
 
 
+def own_options(folder: Path) -> dict[str, Any]:
+    """Provider and ranges of a data folder, under the release's names. Raises BatchFileError."""
+    meta = read_meta_of_run(folder)
+    roles = batches.roles_in(meta, batches.batch_numbers(folder))
+    return {
+        "dp_type": batches.default_provider(meta), "train_batch_range": roles["training"],
+        "test_batch_range": roles["validation"] or roles["test"],
+    }  # fmt: skip
+
+
 def complete_data_options(values: dict[str, Any]) -> tuple[Path | None, str, bool]:
     """Fill in provider name and ranges where they were left to us; (folder, provider name, whether it needs no files)."""
     folder = Path(values["data_path"]) if values["data_path"] else None
@@ -71,11 +81,8 @@ def complete_data_options(values: dict[str, Any]) -> tuple[Path | None, str, boo
     if not dummy and folder is not None:
         folder = folder.absolute()  # a checkpoint is not always opened where it was made
         values["data_path"] = str(folder)
-        meta = read_meta_of_run(folder)
-        values["dp_type"] = values["dp_type"] or batches.default_provider(meta)
-        roles = batches.roles_in(meta, batches.batch_numbers(folder))
-        values["train_batch_range"] = values["train_batch_range"] or roles["training"]
-        values["test_batch_range"] = values["test_batch_range"] or roles["validation"] or roles["test"]
+        for name, own in own_options(folder).items():
+            values[name] = values[name] or own
     return folder, values["dp_type"], dummy
 
 
@@ -85,7 +92,7 @@ def open_data(
 ) -> Data:  # fmt: skip
     """Open the providers that the options name: for training if that is wanted, and for testing.
 
-    `classes` are declared at least (`fitting.padding_of`), given out in another `order` (`joining.join`); `mean` takes the
+    `classes` are declared at least (`classes.padding_of`), given out in another `order` (`joining.join`); `mean` takes the
     place of the folder's (`imported.mean_of`).
 
     Raises UserInputError when no folder or no batches are named, BatchFileError for missing or unfit files.

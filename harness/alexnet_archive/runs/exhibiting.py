@@ -16,8 +16,9 @@ from alexnet_archive.batches.crops import Crop, nine_views, ten_views
 from alexnet_archive.batches.provider import PictureProvider
 from alexnet_archive.checkpoints import Checkpoint, film
 from alexnet_archive.errors import CheckpointError, ExportError, MissingToolError, UserInputError
+from alexnet_archive.exhibit.predictions import looking
 from alexnet_archive.runs.choosing import choose
-from alexnet_archive.runs.filming import labels_of, looking, pixels_of
+from alexnet_archive.runs.filming import labels_of, pixels_of
 from alexnet_archive.runs.opened import OpenedRun, open_run
 from alexnet_archive.runs.pictures import data_folder, picture_provider
 from alexnet_archive.runs.request import Request

@@ -6,7 +6,7 @@ bit for bit the same with and without (test).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -17,13 +17,15 @@ from alexnet_archive import batches
 from alexnet_archive.batches.provider import PictureProvider
 from alexnet_archive.checkpoints import film
 from alexnet_archive.errors import ArchiveError, CheckpointError, UserInputError
-from alexnet_archive.exhibit.predictions import softmax_name
+from alexnet_archive.exhibit.predictions import looking, softmax_name
 from alexnet_archive.runs.choosing import choose
 from alexnet_archive.runs.events import Event, Notice, Report, Tested
 from alexnet_archive.runs.opened import OpenedRun
 
 PICTURES = 24
 """How many test pictures are asked about."""
+AT_ONCE = 64
+"""Pictures of a batch that are turned back into squares at a time."""
 Matrices = tuple[NDArray[np.float32], ...]
 
 
@@ -88,12 +90,6 @@ def _error(event: Tested) -> float:
     return next((float(values[1]) for values in event.costs.values() if len(values) > 1), float("nan"))
 
 
-def looking(layers: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """The convolutions that look at the picture, with filters in colour."""
-    convolutions = (layer for layer in layers.values() if layer["type"] == "conv")
-    return [one["name"] for one in convolutions if layers[one["inputs"][0]]["type"] == "data" and one["filterChannels"][0] == 3]
-
-
 def _nothing() -> tuple[NDArray[np.uint8], NDArray[np.int32], NDArray[np.float32]]:
     return np.zeros((0, 3, 0, 0), np.uint8), np.zeros(0, np.int32), np.zeros((3, 0, 0), np.float32)
 
@@ -127,4 +123,6 @@ def labels_of(batch: batches.Batch) -> list[int]:
 
 def pixels_of(provider: batches.Provider, matrix: NDArray[np.float32]) -> NDArray[np.uint8]:
     """The squares (cases, 3, side, side) that a data matrix was made from."""
-    return np.rint(provider.plottable(matrix) * 255).astype(np.uint8).transpose(0, 3, 1, 2)
+    starts = range(0, max(1, matrix.shape[1]), AT_ONCE)  # the whole batch of a large net as float32 would take gigabytes
+    parts = (provider.plottable(matrix[:, start : start + AT_ONCE]) for start in starts)
+    return np.concatenate([np.rint(part * 255).astype(np.uint8).transpose(0, 3, 1, 2) for part in parts])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -22,7 +22,9 @@ from alexnet_archive.engines.base import Array, LayerDicts
 from alexnet_archive.errors import LayerFileError, UserInputError, WeightsError
 from alexnet_archive.layerdefs import Fitting, cropped_shape, declared_facts
 from alexnet_archive.layerdefs.fitting import PUBLISHED_CLASSES
+from alexnet_archive.runs.classes import units_of
 from alexnet_archive.runs.classlists import ClassList, numbered, read_classes, require_count
+from alexnet_archive.runs.data import own_options
 from alexnet_archive.runs.fitting import DEFAULT_BORDER, border_for, stored_side
 from alexnet_archive.runs.imported import ENTRY
 from alexnet_archive.runs.layers import Layers
@@ -142,7 +144,7 @@ def import_weights(request: ImportRequest) -> Imported:
     recipe = _recipe(request, definition, source)
     layers, notices = place.layers, []
     listed = _classes(request)
-    count = _class_count(layers.dicts)
+    count = units_of(layers.dicts)
     if listed is not None:
         require_count(listed, count, str(request.classes or request.data))
     else:
@@ -334,11 +336,6 @@ def _classes(request: ImportRequest) -> ClassList | None:
     return read_classes(Path(named)) if named else None
 
 
-def _class_count(layers: Mapping[str, Mapping[str, Any]]) -> int:
-    costs = (layer for layer in layers.values() if layer["type"].startswith("cost.") and len(layer.get("inputs", ())) == 2)
-    return max((int(layers[layer["inputs"][1]]["outputs"]) for layer in costs), default=0)
-
-
 def _save(
     request: ImportRequest, files: tuple[Path, Path], place: _Place, listed: ClassList, mean: Array | None
 ) -> Path:  # fmt: skip
@@ -349,11 +346,7 @@ def _save(
     }  # fmt: skip
     if request.data:
         folder = Path(request.data)
-        meta = batches.read_meta(folder)
-        roles = batches.roles_in(meta, batches.batch_numbers(folder))
-        given |= {"data_path": str(folder.absolute()), "train_batch_range": roles["training"],
-                  "test_batch_range": roles["validation"] or roles["test"],
-                  "dp_type": batches.default_provider(meta)}  # fmt: skip
+        given |= {"data_path": str(folder.absolute()), **own_options(folder)}
     values, _ = training.merge(given, None)
     extension: dict[str, Any] = {"label_names": list(listed.names)}
     if mean is not None:

@@ -284,6 +284,6 @@ def _engine(engine: EngineChoice | str) -> EngineChoice:
 
 __all__ = [
     "check_gradients", "classify", "compare_engines", "convert", "demo_data", "ensemble", "export_checkpoint", "features",
-    "load_checkpoint", "notebook", "open_data", "read_definition", "read_predictions", "save_checkpoint", "shape_table",
-    "test", "train", "verify_original",
+    "import_weights", "load_checkpoint", "notebook", "open_data", "read_definition", "read_predictions", "save_checkpoint",
+    "shape_table", "test", "train", "verify_original",
 ]  # fmt: skip

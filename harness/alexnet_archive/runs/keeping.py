@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -66,7 +65,7 @@ def keeping(run: OpenedRun, out: Path | None) -> Iterator[Keeping | None]:
     with contextlib.ExitStack() as stack:
         writer = None
         if out is not None and data is not None:
-            told = batches.about_data(data, order)
+            told = batches.about_data(provider.meta)
             facts = About(run.net, source_name(run.checkpoint), "reference", provider.num_views, **told)
             writer = stack.enter_context(batches.predictions_writer(out, facts))
 
@@ -83,10 +82,9 @@ def keeping(run: OpenedRun, out: Path | None) -> Iterator[Keeping | None]:
 
 def keep_written(folder: Path, data: Path, numbers: Sequence[int], stored: Checkpoint, *, views: int, out: Path) -> None:
     """A file of predictions from what the release wrote of batches `numbers`; raises as `open_predictions` does."""
-    pictures = functools.cache(functools.partial(batches.stored_pictures, data))
-    found = batches.open_predictions(folder, data, stored=pictures, numbers=numbers, unused=True)
+    found = batches.open_predictions(folder, data, numbers=numbers, unused=True)
     net = net_name(stored.options.get("layer_def") or "")
     about = dataclasses.replace(found.about, net=net, checkpoint=source_name(stored), engine="native", views=views)
     with batches.predictions_writer(out, about) as writer:
-        for number in found.about.batches:
-            writer.add(number, len(pictures(number)), pictures(number), found.load(number))
+        for number, count in found.about.batches.items():
+            writer.add(number, count, found.pictures[np.flatnonzero(found.pictures.batch == number)], found.load(number))

@@ -280,11 +280,12 @@ def _ended(folder: Path | None, seed: int | None, stopped: bool, report: Report)
     return Trained(folder, newest, seed, stopped, count, None)
 
 
-def _loaded(request: Request) -> Checkpoint:
-    """The checkpoint that is tested, with its data folder where that lies now."""
+def _loaded(request: Request) -> tuple[Checkpoint, Path]:
+    """The checkpoint that is tested, with its data folder where that lies now, and its file: asked for once, since a run
+    that goes on may save another meanwhile."""
     found = resumed(request)
-    assert found is not None  # `verbs` asked for it
-    return found
+    assert found is not None and found.path is not None  # `verbs` asked for it
+    return found, found.path
 
 
 def test(request: Request, report: Report, views: int | None = None, out: Path | None = None) -> TestResult:
@@ -293,7 +294,7 @@ def test(request: Request, report: Report, views: int | None = None, out: Path |
     asked = bool(values.pop("multiview_test", 0)) if views is None else views > 1
     tested: list[BatchTested] = []
 
-    stored = _loaded(request)
+    stored, file = _loaded(request)
     order = joined(request, stored, values, report)
     places = remembered({**values, "load_file": str(checkpoint)}, stored.options)
     missing = unlabelled_batches({**stored.options, **places}, "test_batch_range")
@@ -313,7 +314,6 @@ def test(request: Request, report: Report, views: int | None = None, out: Path |
                 tested.append(ours)
                 report(ours)
 
-        file = checkpoints.newest(checkpoint)
         if out is not None:
             values["logreg_name"] = logreg_of(stored.layers, values.get("logreg_name"))
             if asked:
@@ -360,9 +360,9 @@ def batch_probabilities(request: Request, views: int) -> tuple[Array, Array, lis
 def features(request: Request, layers: Sequence[str], report: Report) -> dict[str, Array]:
     values = request.given()
     values.pop("test_only", None)  # of convnet.py; shownet.py only looks
-    file = checkpoints.newest(Path(values.pop("load_file")))
+    values.pop("load_file")
     found: dict[str, Array] = {}
-    stored = _loaded(request)
+    stored, file = _loaded(request)
     order = joined(request, stored, values, report)
     places = remembered({**values, "load_file": str(file)}, stored.options)
     with installed(request, places, stored) as (installation, scratch):

@@ -11,10 +11,19 @@ from alexnet_archive.checkpoints import Checkpoint
 from alexnet_archive.errors import UserInputError
 from alexnet_archive.files import json_text, write_text
 from alexnet_archive.runs import remembering
+from alexnet_archive.runs.data import own_options
 from alexnet_archive.runs.events import Notice, Report
 from alexnet_archive.runs.imported import entry_of, view
 from alexnet_archive.runs.opened import joined_data
 from alexnet_archive.runs.request import Request
+
+
+def _folder(stored: Checkpoint | None, values: Mapping[str, Any]) -> Path | None:
+    """The data folder of a run; None for random data, and for one that is not here."""
+    merged = {**(stored.options if stored else {}), **values}
+    folder = Path(str(merged.get("data_path") or "")).absolute()
+    dummy = str(merged.get("dp_type") or "").startswith("dummy-")
+    return None if dummy or not (folder / batches.META_NAME).is_file() else folder
 
 
 def joined(request: Request, stored: Checkpoint, values: dict[str, Any], report: Report) -> tuple[int, ...]:
@@ -23,9 +32,8 @@ def joined(request: Request, stored: Checkpoint, values: dict[str, Any], report:
     Names in `values` the data folder where it lies now: the release would look where it was. Raises CheckpointError for data
     of other classes. A path that is not here is left to the release, which may know a map for it.
     """
-    merged = {**stored.options, **values}
-    folder = Path(str(merged.get("data_path") or "")).absolute()
-    if str(merged.get("dp_type") or "").startswith("dummy-") or not (folder / batches.META_NAME).is_file():
+    folder = _folder(stored, values)
+    if folder is None:
         return ()
     values["data_path"] = str(folder)
     joint = joined_data(request, stored, folder)
@@ -57,13 +65,12 @@ def kept_entries(places: Mapping[str, Any], stored: Checkpoint | None, scratch: 
 
     None for random data, and for a folder that is not here.
     """
-    merged = {**(stored.options if stored else {}), **places}
-    folder = Path(str(merged.get("data_path") or ""))
-    if str(merged.get("dp_type") or "").startswith("dummy-") or not (folder / batches.META_NAME).is_file():
+    folder = _folder(stored, places)
+    if folder is None:
         return None
     meta, named = batches.read_meta(folder), stored.extension if stored else {}
     source = named if named.get("label_names") else meta
-    run = stored.path.parent if stored and stored.path else Path(merged.get("save_path") or ".") / "run"
+    run = stored.path.parent if stored and stored.path else Path(places.get("save_path") or ".") / "run"
     found = {key: list(source[key]) for key in ("label_names", "wnids") if source.get(key)}
     path = scratch / "entries.json"
     write_text(path, json_text({**found, remembering.ENTRY: remembering.record_of(folder, run)}))
@@ -82,16 +89,8 @@ def imported_data(values: dict[str, Any], stored: Checkpoint, scratch: Path) -> 
         raise UserInputError("no data folder was named", remedy="name one with --data, or make one with `convert`")
     folder = Path(str(found))
     # The release demands both ranges and the provider, whatever it is to do.
-    own = data_options(folder)
+    own = own_options(folder)
+    tested = own["test_batch_range"] or own["train_batch_range"]
+    own |= {"train_batch_range": own["train_batch_range"] or tested, "test_batch_range": tested}
     missing = {name: value for name, value in own.items() if not stored.options.get(name)}
     return {**missing, **values, "data_path": str(view(stored, folder, scratch / "data"))}
-
-
-def data_options(folder: Path) -> dict[str, Any]:
-    """Provider and ranges of a data folder, as the release's options."""
-    meta = batches.read_meta(folder)
-    roles = batches.roles_in(meta, batches.batch_numbers(folder))
-    tested = roles["validation"] or roles["test"] or roles["training"]
-    return {
-        "dp_type": batches.default_provider(meta), "train_batch_range": roles["training"] or tested, "test_batch_range": tested,
-    }  # fmt: skip

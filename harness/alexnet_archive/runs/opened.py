@@ -151,8 +151,10 @@ def _joined(
 
     Raises CheckpointError where the data and the checkpoint have other classes.
     """
+    if checkpoint is None and source is None:
+        return Joint(), None
     folder, _, dummy = complete_data_options(values)
-    if dummy or folder is None or (checkpoint is None and source is None):
+    if dummy or folder is None:
         return Joint(), None
     if checkpoint is not None:
         return joined_data(request, checkpoint, folder), None

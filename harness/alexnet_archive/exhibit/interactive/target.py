@@ -10,7 +10,7 @@ from pathlib import Path
 
 from alexnet_archive.errors import UserInputError, WriteError
 from alexnet_archive.exhibit.interactive import curator
-from alexnet_archive.files import atomic_writer, make_folder, write_text
+from alexnet_archive.files import make_folder, require_writable, write_bytes, write_text
 
 MARKER = ".alexnet-archive-exhibit"
 SINGLE = b"<!-- alexnet-archive exhibit, one file -->"
@@ -66,11 +66,7 @@ class Target:
                         f"{self.path} is there already, and no exhibit made it", path=self.path, remedy="name a new file"
                     )
         make_folder(self.path.parent)
-        try:
-            with tempfile.TemporaryFile(dir=self.path.parent):
-                pass
-        except OSError as error:
-            raise WriteError(f"cannot write {self.path}: {error.strerror}", path=self.path) from error
+        require_writable(self.path)
 
     @property
     def folder(self) -> Path:
@@ -102,8 +98,7 @@ class Target:
 
     def write_single(self, page: bytes) -> Path:
         """The one file, atomically. Raises WriteError."""
-        with atomic_writer(self.path) as stream:
-            stream.write(page)
+        write_bytes(self.path, page)
         return self.path
 
 

@@ -22,7 +22,7 @@ from alexnet_archive.exhibit.interactive.material import Material, Shown
 from alexnet_archive.exhibit.interactive.png import png_bytes
 from alexnet_archive.exhibit.interactive.single import single_page
 from alexnet_archive.exhibit.interactive.target import Target
-from alexnet_archive.exhibit.predictions import softmax_name
+from alexnet_archive.exhibit.predictions import looking, softmax_name
 from alexnet_archive.files import json_text
 
 FORMAT = 1
@@ -86,7 +86,7 @@ def write(target: Target, page: Mapping[str, bytes], checkpoint: Checkpoint, mat
 
 
 def _exhibit(checkpoint: Checkpoint, graph: Inspection, material: Material, wishes: Wishes, files: Files) -> dict[str, Any]:
-    weights = {name: np.asarray(checkpoint.layers[name]["weights"][0]) for name in _looking(checkpoint)}
+    weights = {name: np.asarray(checkpoint.layers[name]["weights"][0]) for name in looking(checkpoint.layers)}
     film = material.film if material.film and material.film.frames else None
     if film is not None and film.frames[0].filters.keys() != weights.keys():
         film = None
@@ -113,12 +113,6 @@ def _exhibit(checkpoint: Checkpoint, graph: Inspection, material: Material, wish
         "release": notebook.release(),
         "left_out": left_out,
     }
-
-
-def _looking(checkpoint: Checkpoint) -> list[str]:
-    layers = checkpoint.layers
-    found = (layer for layer in layers.values() if layer["type"] == "conv" and layers[layer["inputs"][0]]["type"] == "data")
-    return [layer["name"] for layer in found if layer["filterChannels"][0] == 3]
 
 
 def _net(
