@@ -131,9 +131,8 @@ def compiled(words: Sequence[str], out: str) -> tuple[str, Path]:
     return text, folder / out
 
 
-def resources(source: Path, architecture: str, folder: Path | None = None, options: Sequence[str] = ()) -> list[Kernel]:
-    """Compile one unit of the companion for e.g. sm_90 and read the compiler's resource report. Needs nvcc alone; `folder`
-    is not used."""
+def resources(source: Path, architecture: str, options: Sequence[str] = ()) -> list[Kernel]:
+    """Compile one unit of the companion for e.g. sm_90 and read the compiler's resource report. Needs nvcc alone."""
     companion = paths.companion()
     command = [*options, "-std=c++14", "-O3", f"-arch={architecture}", "-Xptxas=-v", f"-I{companion / 'include'}"]
     command += [f"-I{companion / 'common'}", "-c", str(source)]

@@ -11,7 +11,6 @@ import { beginAnew } from "./state";
 
 /** Whether the attract loop runs. */
 export const resting = signal(false);
-export const kiosk = signal(false);
 
 const SIGNS_OF_LIFE = ["pointerdown", "pointermove", "keydown", "wheel", "touchstart"] as const;
 const ZOOM_KEYS = ["+", "-", "=", "0", "p", "s", "o", "u", "f", "g"];
@@ -31,7 +30,6 @@ function stopKeys(event: KeyboardEvent): void {
 }
 
 export function guard(idleSeconds: number): void {
-  kiosk.value = true;
   resting.value = true;
   document.documentElement.dataset.kiosk = "yes";
   for (const kind of ["contextmenu", "selectstart", "dragstart", "gesturestart"]) document.addEventListener(kind, stop);

@@ -11,7 +11,7 @@ import * as plain from "onnxruntime-web/wasm";
 import type * as ort from "onnxruntime-web/wasm";
 import * as onGpu from "onnxruntime-web/webgpu";
 
-import type { Layer, Net, Switch } from "./contract";
+import type { Net, Switch } from "./contract";
 import { readBytes, unpack } from "./files";
 
 type Provider = "wasm" | "webgpu";
@@ -34,14 +34,12 @@ export class Network {
   private heir: Network | null = null;
   private waiting: Promise<unknown> = Promise.resolve();
   private readonly neutral: Record<string, ort.Tensor> = {};
-  private readonly layers: Map<string, Layer>;
 
   private constructor(
     readonly net: Net,
     private readonly session: ort.InferenceSession,
     readonly provider: Provider,
   ) {
-    this.layers = new Map(net.layers.map((layer) => [layer.name, layer]));
     for (const item of net.switches) this.neutral[item.input] = new plain.Tensor("float32", ones(item), item.shape);
   }
 
@@ -62,12 +60,6 @@ export class Network {
     this.heir = heir;
     await this.waiting;
     await this.session.release();
-  }
-
-  layer(name: string): Layer {
-    const found = this.layers.get(name);
-    if (!found) throw new Error(`the network has no layer ${name}`);
-    return found;
   }
 
   /** Run `count` pictures (side x side, planes R G B, 0..255) and give the tensors that are named. */
@@ -96,7 +88,7 @@ export class Network {
 
   /** Probabilities of the classes for each picture. */
   async answers(pictures: Float32Array, changes: Changes = {}): Promise<Float32Array[]> {
-    const tensor = this.layer(this.net.answer).tensor;
+    const { tensor } = this.net.layers.find((layer) => layer.name === this.net.answer)!;
     const { data, dims } = (await this.run(pictures, [tensor], changes))[tensor]!;
     const classes = dims[1]!;
     return Array.from({ length: dims[0]! }, (_, row) => data.slice(row * classes, (row + 1) * classes));
@@ -133,7 +125,8 @@ async function timed(one: Network, picture: Float32Array): Promise<{ answer: Flo
   return { answer: answer!, seconds: (performance.now() - start) / 1000 };
 }
 
-function ones(item: Switch): Float32Array {
+/** The neutral value of a switch. */
+export function ones(item: Switch): Float32Array {
   return new Float32Array(item.shape.reduce((product, size) => product * size, 1)).fill(1);
 }
 

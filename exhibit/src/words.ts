@@ -34,8 +34,6 @@ export function t(key: string, values: Record<string, string | number> = {}): st
   return text.replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
 }
 
-export const has = (key: string): boolean => key in (dictionaries.value["en"] ?? {});
-
 /** A curator's text. */
 export function said(words: Words | null): string {
   if (words === null) return "";

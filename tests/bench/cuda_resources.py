@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import tempfile
 from collections import defaultdict
 from pathlib import Path
 
@@ -28,11 +27,10 @@ def row_name(kernel: str) -> str:
 def rows(architectures: list[str]) -> list[str]:
     """One Markdown row per kernel name: instances, then the worst registers, spills and shared memory per architecture."""
     found: dict[tuple[str, str], dict[str, list[Kernel]]] = defaultdict(lambda: defaultdict(list))
-    with tempfile.TemporaryDirectory() as scratch:
-        for unit in UNITS:
-            for architecture in architectures:
-                for kernel in resources(paths.companion() / unit, architecture, Path(scratch)):
-                    found[Path(unit).stem, row_name(kernel.name)][architecture].append(kernel)
+    for unit in UNITS:
+        for architecture in architectures:
+            for kernel in resources(paths.companion() / unit, architecture):
+                found[Path(unit).stem, row_name(kernel.name)][architecture].append(kernel)
     lines = []
     for (unit, name), by_architecture in sorted(found.items()):
         cells = [unit, f"`{name}`", str(len(next(iter(by_architecture.values()))))]

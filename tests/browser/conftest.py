@@ -110,15 +110,21 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *_: Any) -> None: ...
 
 
+def serving(folder: Path) -> http.server.ThreadingHTTPServer:
+    """A plain file server over a folder, as a museum may have it, on a free port of loopback."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
 @pytest.fixture(scope="session")
 def serve() -> Iterator[Callable[[Path], str]]:
-    """Serve a folder from loopback, by a plain file server as a museum may have it; returns its address."""
+    """Serve a folder from loopback, each by one server for all pages; returns its address."""
     servers = []
 
+    @functools.cache
     def start(folder: Path) -> str:
-        handler = functools.partial(Quiet, directory=str(folder))
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        server = serving(folder)
         servers.append(server)
         return f"http://127.0.0.1:{server.server_port}/"
 
@@ -140,10 +146,15 @@ def playwright() -> Iterator[Any]:
 ARGUMENTS = ["--no-sandbox", "--use-fake-device-for-media-stream"]
 
 
+def launch(playwright: Any, permission: str = "--use-fake-ui-for-media-stream") -> Any:
+    """Chromium with a camera that is a test picture; by default it is allowed."""
+    return playwright.chromium.launch(executable_path=chromium(), args=[*ARGUMENTS, permission])
+
+
 @pytest.fixture(scope="session")
 def browser(playwright: Any) -> Iterator[Any]:
     """Chromium with a camera that is a test picture, and that is allowed."""
-    started = playwright.chromium.launch(executable_path=chromium(), args=[*ARGUMENTS, "--use-fake-ui-for-media-stream"])
+    started = launch(playwright)
     yield started
     started.close()
 

@@ -77,7 +77,7 @@ def play(page: Any, *, seconds: float, seed: int) -> Played:
 def main() -> int:
     from playwright.sync_api import sync_playwright
 
-    from tests.browser.conftest import ARGUMENTS, Opened, chromium, watch
+    from tests.browser.conftest import Opened, launch, watch
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("address")
@@ -85,7 +85,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=2012)
     given = parser.parse_args()
     with sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=chromium(), args=[*ARGUMENTS, "--use-fake-ui-for-media-stream"])
+        browser = launch(started)
         page = browser.new_context(viewport={"width": 1920, "height": 1080}, has_touch=True).new_page()
         opened = Opened(page)
         watch(opened, given.address)

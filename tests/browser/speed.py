@@ -9,11 +9,8 @@ computing.
 from __future__ import annotations
 
 import argparse
-import functools
-import http.server
 import os
 import statistics
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -111,16 +108,14 @@ def sizes(folder: Path) -> dict[str, list[float]]:
 def main() -> None:
     from playwright.sync_api import sync_playwright
 
-    from tests.browser.conftest import ARGUMENTS, Quiet, chromium
+    from tests.browser.conftest import launch, serving
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     given = parser.parse_args()
-    handler = functools.partial(Quiet, directory=str(given.folder))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    server = serving(given.folder)
     with sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=chromium(), args=[*ARGUMENTS, "--use-fake-ui-for-media-stream"])
+        browser = launch(started)
         figures = {**sizes(given.folder), **measure(browser, f"http://127.0.0.1:{server.server_port}/")}
         print(f"Chromium {browser.version}")
         browser.close()

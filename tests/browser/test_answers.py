@@ -53,7 +53,7 @@ def pictures(run: Path) -> NDArray[np.uint8]:
 def expected(run: Path, pictures: NDArray[np.uint8]) -> Callable[[int, list[str]], dict[str, NDArray[np.float32]]]:
     """Values of the reference engine for the first pictures: (pictures, features) of each layer."""
     from alexnet_archive import batches, checkpoints
-    from alexnet_archive.engines.reference import ReferenceEngine
+    from tests.reference import activities
 
     checkpoint = checkpoints.load(run)
     meta = batches.read_meta(Path(checkpoint.options["data_path"]))
@@ -62,11 +62,7 @@ def expected(run: Path, pictures: NDArray[np.uint8]) -> Callable[[int, list[str]
     mean = np.asarray(meta["data_mean"], np.float32).reshape(3, side, side)[:, border : border + 56, border : border + 56]
 
     def compute(count: int, names: list[str]) -> dict[str, NDArray[np.float32]]:
-        data = np.asfortranarray((pictures[:count].astype(np.float32) - mean).reshape(count, -1).T)
-        engine = ReferenceEngine(checkpoint.layers, num_gpus=2, minibatch=count, workers=1)
-        found, _ = engine.features([data, np.zeros((1, count), np.float32)], names)
-        engine.close()
-        return {name: np.asarray(values) for name, values in found.items()}
+        return activities(checkpoint.layers, pictures[:count].astype(np.float32) - mean, names)
 
     return compute
 

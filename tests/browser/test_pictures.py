@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.browser.conftest import ARGUMENTS, Opened, chromium
+from tests.browser.conftest import Opened, launch
 
 pytestmark = pytest.mark.browser
 
@@ -132,7 +132,7 @@ def test_the_camera_is_live_and_off_after_use(open_page: Callable[..., Opened]) 
 
 
 def test_a_refused_camera_is_said_and_the_exhibit_goes_on(playwright: Any, open_page: Callable[..., Opened]) -> None:
-    stern = playwright.chromium.launch(executable_path=chromium(), args=[*ARGUMENTS, "--deny-permission-prompts"])
+    stern = launch(playwright, "--deny-permission-prompts")
     opened = open_page(within=stern)
     opened.scene("show")
     opened.page.get_by_role("button", name="Camera").click()

@@ -7,6 +7,7 @@ import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,6 +43,16 @@ def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 draw(rng, kind).save(target / f"{i}.jpg", quality=92)
     convert(folder / "pictures", folder / "batches", ConvertOptions(size=SIDE, batch_size=64, seed=1))
     return folder / "batches"
+
+
+def train_tiny(data: Path, save: Path, **options: Any) -> Path:
+    """Train the tiny net from Python; the run's folder."""
+    import alexnet_archive as aa
+
+    given = {"params": DATA / "tiny.params.cfg", "minibatch": 16, "seed": 7, "crop_border": BORDER, **options}
+    folder = aa.train(DATA / "tiny.cfg", data=data, save=save, **given).folder
+    assert folder is not None
+    return folder
 
 
 @pytest.fixture

@@ -16,10 +16,10 @@ import pytest
 import alexnet_archive as aa
 from alexnet_archive import batches
 from alexnet_archive.batches import About
-from alexnet_archive.cli import main as cli
 from alexnet_archive.errors import BatchFileError, UserInputError
 from alexnet_archive.runs import Notice
-from tests.runs.conftest import BORDER, DATA
+from tests.runs.conftest import train_tiny
+from tests.typed import Told
 from tests.unit.batches.test_predictions import some, table, write
 
 Typed = Callable[..., str]
@@ -27,15 +27,13 @@ CLASSES = tuple(f"class {k}" for k in range(6))
 
 
 @pytest.fixture
-def typed(capsys: pytest.CaptureFixture[str]) -> Typed:
-    """The command as a user types it, in this process; what it printed, after its exit code was held against `code`."""
+def typed(told: Told) -> Typed:
+    """What a command printed, after its exit code was held against `code`."""
 
     def run(*words: object, code: int = 0) -> str:
-        with pytest.raises(SystemExit) as ended:
-            cli.run([str(word) for word in words])
-        printed = capsys.readouterr()
-        assert (ended.value.code or 0) == code, printed.out + printed.err
-        return printed.out + printed.err
+        found, out, err = told(*words)
+        assert found == code, out + err
+        return out + err
 
     return run
 
@@ -46,15 +44,8 @@ def typed(capsys: pytest.CaptureFixture[str]) -> Typed:
 @pytest.fixture(scope="module")
 def nets(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Runs of three seeds, two epochs each."""
-    folders = []
-    for seed in (1, 2, 3):
-        run = aa.train(
-            DATA / "tiny.cfg", params=DATA / "tiny.params.cfg", data=tiny_data, minibatch=16, epochs=2, test_frequency=6,
-            seed=seed, crop_border=BORDER, save=tmp_path_factory.mktemp(f"seed{seed}"),
-        )  # fmt: skip
-        assert run.folder is not None
-        folders.append(run.folder)
-    return folders
+    places = {seed: tmp_path_factory.mktemp(f"seed{seed}") for seed in (1, 2, 3)}
+    return [train_tiny(tiny_data, place, seed=seed, epochs=2, test_frequency=6) for seed, place in places.items()]
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from alexnet_archive.errors import CheckpointError, ExportError, MissingToolErro
 from alexnet_archive.exhibit.interactive import MARKER, Wishes
 from alexnet_archive.runs import Request, exhibit_network, open_run, train
 from alexnet_archive.training import rows
-from tests.runs.conftest import BORDER, DATA
+from tests.runs.conftest import BORDER, DATA, train_tiny
 from tests.runs.exhibit_page import build, interfaces
 from tests.typed import Told
 
@@ -40,14 +40,7 @@ def built(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def run(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = train(
-        Request(
-            layers=DATA / "tiny.cfg", params=DATA / "tiny.params.cfg", data=tiny_data, minibatch=16, epochs=4, test_frequency=3,
-            seed=7, crop_border=BORDER, save=tmp_path_factory.mktemp("runs"),
-        )
-    ).folder  # fmt: skip
-    assert folder is not None
-    return folder
+    return train_tiny(tiny_data, tmp_path_factory.mktemp("runs"), epochs=4, test_frequency=3)
 
 
 @pytest.fixture(scope="module")

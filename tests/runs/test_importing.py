@@ -16,10 +16,10 @@ import alexnet_archive as aa
 from alexnet_archive import checkpoints, errors
 from alexnet_archive.batches.predictions import mean_digest
 from alexnet_archive.cli.main import main
-from alexnet_archive.engines.reference import ReferenceEngine
 from alexnet_archive.runs.classlists import read_classes, require_count
 from alexnet_archive.runs.importing import ImportRequest, import_weights, recipes
 from tests import today
+from tests.reference import activities
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: pip install '.[bench]'")
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs onnxruntime: pip install '.[test]'")
@@ -67,12 +67,8 @@ def engine_answers(path: Path, pictures: Any) -> tuple[dict[str, Any], dict[str,
     loaded = checkpoints.load(path)
     mean = np.asarray(loaded.extension["input"]["mean"]).reshape(3, -1)
     assert mean.shape == (3, 1)
-    data = (pictures - mean.reshape(3, 1, 1)).astype(np.float32).reshape(len(pictures), -1).T
-    engine = ReferenceEngine(loaded.layers, num_gpus=2, minibatch=len(pictures), workers=1)
     names = [name for name, layer in loaded.layers.items() if layer["type"] not in ("data", "cost.logreg")]
-    found, _ = engine.features([np.ascontiguousarray(data), np.zeros((1, len(pictures)), np.float32)], names)
-    engine.close()
-    return loaded.layers, found
+    return loaded.layers, activities(loaded.layers, pictures - mean.reshape(3, 1, 1), names)
 
 
 def compare(path: Path, pictures: Any, theirs: dict[str, Any]) -> None:

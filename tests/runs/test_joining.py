@@ -17,22 +17,17 @@ import alexnet_archive as aa
 from alexnet_archive import batches, checkpoints, runs
 from alexnet_archive.errors import CheckpointError
 from alexnet_archive.runs.joining import class_order
+from tests.runs.conftest import DATA, train_tiny
 from tests.typed import Told
 
-DATA = Path(__file__).resolve().parents[1] / "data"
 NAMES = [f"stripes{k}" for k in range(4)]
 ORDER = (2, 0, 3, 1)
 
 
 @pytest.fixture(scope="module")
 def run(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of two epochs, good enough that its errors differ from those of a shuffled net."""
-    trained = aa.train(
-        DATA / "tiny.cfg", params=DATA / "tiny.params.cfg", data=tiny_data, minibatch=16, epochs=4, test_frequency=6,
-        crop_border=2, seed=7, save=tmp_path_factory.mktemp("run"),
-    )  # fmt: skip
-    assert trained.folder is not None
-    return trained.folder
+    """A run of four epochs, good enough that its errors differ from those of a shuffled net."""
+    return train_tiny(tiny_data, tmp_path_factory.mktemp("run"), epochs=4, test_frequency=6)
 
 
 def with_names(data: Path, out: Path, names: Sequence[str], **more: Any) -> Path:

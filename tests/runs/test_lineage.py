@@ -11,6 +11,7 @@ import pytest
 import alexnet_archive as aa
 from alexnet_archive import checkpoints
 from alexnet_archive.errors import UserInputError
+from tests.runs.conftest import train_tiny
 from tests.typed import Told
 
 DATA = Path(__file__).resolve().parents[1] / "data"
@@ -19,12 +20,7 @@ DATA = Path(__file__).resolve().parents[1] / "data"
 @pytest.fixture(scope="module")
 def whole(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of two epochs of three batches, every checkpoint kept."""
-    trained = aa.train(
-        DATA / "tiny.cfg", params=DATA / "tiny.params.cfg", data=tiny_data, minibatch=64, epochs=2, test_frequency=1,
-        crop_border=2, seed=7, keep=99, save=tmp_path_factory.mktemp("whole"),
-    )  # fmt: skip
-    assert trained.folder is not None
-    return trained.folder
+    return train_tiny(tiny_data, tmp_path_factory.mktemp("whole"), minibatch=64, epochs=2, test_frequency=1, keep=99)
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ import alexnet_archive as aa
 from alexnet_archive import batches, checkpoints
 from alexnet_archive.batches.reorder import DECISIVE
 from alexnet_archive.errors import BatchFileError, CheckpointError
+from tests.runs.conftest import DATA
 from tests.typed import Told
 
-DATA = Path(__file__).resolve().parents[1] / "data"
 CHANGED = "NOT AS IT WAS when the net was trained on it"
 
 

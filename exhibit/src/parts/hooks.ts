@@ -66,6 +66,13 @@ export function useWide(rem: number): boolean {
   return wide;
 }
 
+/** Where a finger presses in an element, as shares of its sides; null for a mouse that only passes. */
+export function pressed(event: PointerEvent & { currentTarget: HTMLElement }): [number, number] | null {
+  if (event.type === "pointermove" && event.buttons === 0) return null;
+  const box = event.currentTarget.getBoundingClientRect();
+  return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
+}
+
 /** The direction of an arrow key, and the page does not scroll for it. */
 export function arrow(event: KeyboardEvent): [number, number] | null {
   const step = ({ ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] } as Record<string, [number, number]>)[event.key];

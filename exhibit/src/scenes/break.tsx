@@ -4,7 +4,7 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 
 import { Answers } from "../parts/answers";
 import { FilterView } from "../parts/filter";
-import { arrow, useNewest } from "../parts/hooks";
+import { arrow, pressed, useNewest } from "../parts/hooks";
 import { SquareView } from "../parts/squares";
 import { PictureStrip } from "../parts/strip";
 import { best, type Network } from "../network";
@@ -248,10 +248,10 @@ function BreakPicture({ square, tool, damage, change, heat }: { square: Square; 
     change({ cover: { ...cover, x: limit(x), y: limit(y) } });
   }
   function point(event: PointerEvent & { currentTarget: HTMLElement }): void {
-    if (!cover || (event.type === "pointermove" && event.buttons === 0)) return;
+    const share = pressed(event);
+    if (!cover || !share) return;
     event.currentTarget.setPointerCapture(event.pointerId);
-    const box = event.currentTarget.getBoundingClientRect();
-    move(((event.clientX - box.left) / box.width) * side - cover.side / 2, ((event.clientY - box.top) / box.height) * side - cover.side / 2);
+    move(share[0] * side - cover.side / 2, share[1] * side - cover.side / 2);
   }
   function key(event: KeyboardEvent): void {
     const step = cover && arrow(event);

@@ -1,7 +1,7 @@
 /** What a visitor has broken, and the values of the graph's switches that this means. */
 
-import type { Net, Switch } from "../contract";
-import type { Changes } from "../network";
+import type { Net } from "../contract";
+import { ones, type Changes } from "../network";
 import { part } from "../parts/squares";
 import type { Square } from "../pictures";
 
@@ -21,8 +21,6 @@ export interface Damage {
 
 export const WHOLE: Damage = { devices: [], normalisation: true, dropout: null, filters: {}, shift: { x: 0, y: 0 }, cover: null };
 
-const length = (item: Switch): number => item.shape.reduce((product, size) => product * size, 1);
-
 /** A generator that gives the same numbers for the same seed (mulberry32). */
 function random(seed: number): () => number {
   let state = seed >>> 0;
@@ -39,7 +37,7 @@ export function changes(net: Net, damage: Damage): Changes {
   const draw = random(damage.dropout ?? 0);
   const off = new Set(net.devices.filter((device) => damage.devices.includes(device.id)).flatMap((device) => device.masks));
   for (const item of net.switches) {
-    const value = new Float32Array(length(item)).fill(1);
+    const value = ones(item);
     if (item.kind === "mask") {
       if (off.has(item.input)) value.fill(0);
       for (const index of damage.filters[item.layer] ?? []) value[index] = 0;

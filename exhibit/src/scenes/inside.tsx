@@ -4,7 +4,7 @@ import { useEffect, useMemo, useState } from "preact/hooks";
 
 import type { Layer } from "../contract";
 import { FilterView } from "../parts/filter";
-import { arrow, useTensors } from "../parts/hooks";
+import { arrow, pressed, useTensors } from "../parts/hooks";
 import { MapView, plane, range } from "../parts/maps";
 import { part, SquareView } from "../parts/squares";
 import { PictureStrip } from "../parts/strip";
@@ -120,14 +120,13 @@ function strongest(values: Values, index: number): Point {
 }
 
 function LargeMap({ layer, values, index, seen }: { layer: Layer; values: Values; index: number; seen: Square }) {
-  const map = plane(values, index);
+  const map = useMemo(() => plane(values, index), [values, index]); // the same one, or every move would draw it anew
   const [at, setAt] = useState<Point>(() => strongest(values, index));
   const scale = useMemo(() => range(values), [values]);
   const move = (x: number, y: number) => setAt({ x: Math.min(Math.max(x, 0), map.width - 1), y: Math.min(Math.max(y, 0), map.height - 1) });
   function point(event: PointerEvent & { currentTarget: HTMLElement }): void {
-    if (event.type === "pointermove" && event.buttons === 0) return;
-    const box = event.currentTarget.getBoundingClientRect();
-    move(Math.floor(((event.clientX - box.left) / box.width) * map.width), Math.floor(((event.clientY - box.top) / box.height) * map.height));
+    const share = pressed(event);
+    if (share) move(Math.floor(share[0] * map.width), Math.floor(share[1] * map.height));
   }
   function key(event: KeyboardEvent): void {
     const step = arrow(event);

@@ -7,7 +7,7 @@ import { SquareView } from "../parts/squares";
 import { PictureStrip } from "../parts/strip";
 import { best, mean, type Guess, type Network } from "../network";
 import { planes, views, type Square } from "../pictures";
-import { arrow, useNewest } from "../parts/hooks";
+import { arrow, pressed, useNewest } from "../parts/hooks";
 import { chooseFile, chooseFrame, moveWindow, net, network, notice, settings, subject, type Window } from "../state";
 import { percent, t } from "../words";
 
@@ -102,10 +102,10 @@ function Photograph({ window, title }: { window: Window; title: string }) {
   const { photograph, x, y, side } = window;
   const { width, height } = photograph;
   function point(event: PointerEvent & { currentTarget: HTMLElement }): void {
-    if (event.type === "pointermove" && event.buttons === 0) return;
+    const share = pressed(event);
+    if (!share) return;
     event.currentTarget.setPointerCapture(event.pointerId);
-    const box = event.currentTarget.getBoundingClientRect();
-    moveWindow(((event.clientX - box.left) / box.width) * width - side / 2, ((event.clientY - box.top) / box.height) * height - side / 2);
+    moveWindow(share[0] * width - side / 2, share[1] * height - side / 2);
   }
   function key(event: KeyboardEvent): void {
     const step = arrow(event);

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from alexnet_archive.checkpoints.inspection import Inspection, inspection
-from alexnet_archive.engines.reference import ReferenceEngine
 from alexnet_archive.errors import ExportError
 from alexnet_archive.layerdefs import cropped_shape, find_definition, find_parameters, read_network
+from tests.reference import activities
 
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")
@@ -56,11 +56,7 @@ def answers(graph: Inspection, pictures: np.ndarray, **switched: np.ndarray) -> 
 
 
 def expected(layers: Layers, names: list[str], pictures: np.ndarray) -> dict[str, np.ndarray]:
-    data = np.asfortranarray((pictures - MEAN).reshape(CASES, -1).T)
-    engine = ReferenceEngine(layers, num_gpus=2, minibatch=CASES, workers=1)
-    found, _ = engine.features([data, np.zeros((1, CASES), np.float32)], names)
-    engine.close()
-    return {name: np.asarray(values) for name, values in found.items()}
+    return activities(layers, pictures - MEAN, names)
 
 
 def compare(found: dict[str, np.ndarray], wanted: dict[str, np.ndarray]) -> None:
