@@ -23,7 +23,7 @@ ENV CUDAHOSTCXX=g++-10
 ENV NVCC_CCBIN=g++-10
 ENV MPLBACKEND=Agg
 ENV PYTHONDONTWRITEBYTECODE=1
-RUN MPLBACKEND=Agg python2.7 -B -c "import numpy, pylab, PIL.Image" && rm -rf /root/.cache /root/.config \
+RUN MPLBACKEND=Agg python2.7 -B -c "import numpy, pylab, PIL.Image" && rm -rf ~/.cache ~/.config \
     && for name in gcc g++; do ln -s "/usr/bin/$name-10" "/usr/local/bin/$name"; done \
     && useradd --uid 1000 --no-log-init --create-home --shell /bin/sh alexnet
 USER 1000:1000
