@@ -1,4 +1,4 @@
-"""Mutations that know the structure: of pickled values, of lines of text, of tars and zips.
+"""Mutations that know the structure: of pickled values, of lines of text, of tars, zips and messages of protobuf.
 
 Each gives bytes from a generator of random numbers; what byte-wise mutation never reaches (a label that is a tuple, a link that
 escapes) comes from here.
@@ -250,3 +250,83 @@ def _cut(data: bytes, rng: random.Random) -> bytes:
         at = rng.randrange(len(data))
         return data[:at] + bytes([rng.randrange(256)]) + data[at + 1 :]
     return data
+
+
+def spliced(examples: Callable[[], tuple[bytes, ...]]) -> Mutation:
+    """Parts of two examples after one another, or a run of one made another: for formats that have no writer here."""
+
+    def mutation(rng: random.Random) -> bytes:
+        one, two = rng.choice(examples()), rng.choice(examples())
+        a, b = rng.randrange(len(one) + 1), rng.randrange(len(two) + 1)
+        if rng.random() < 0.5:
+            return one[:a] + two[b:]
+        return one[:a] + rng.choice([b"\xff", b"\0", b"\x7f\xff\xff\xff", two[b : b + 8]]) + one[a + rng.choice([0, 1, 4, 8]) :]
+
+    return mutation
+
+
+def message(examples: Sequence[Any]) -> Mutation:
+    """Messages of protobuf with one to four fields set to strange values, cleared, doubled or shortened."""
+
+    def within(root: Any) -> list[Any]:
+        found, open_ones = [], [root]
+        while open_ones and len(found) < 200:
+            one = open_ones.pop()
+            found.append(one)
+            for field, value in one.ListFields():
+                if field.message_type is not None:
+                    open_ones += list(value) if field.is_repeated else [value]
+        return found
+
+    def mutation(rng: random.Random) -> bytes:
+        root = type(rng.choice(examples))()
+        root.CopyFrom(rng.choice([one for one in examples if type(one) is type(root)]))
+        for _ in range(rng.choice([1, 1, 2, 4])):
+            _field_changed(rng.choice(within(root)), rng)
+        return _cut(root.SerializeToString(), rng)
+
+    return mutation
+
+
+NUMBERS = [0, 1, -1, 2, 3, 7, 65, 2**31 - 1, -(2**31), 2**63 - 1, -(2**63), 2**32, 2**64 - 1, 0.5, 1e38, math.nan, -math.inf]
+
+
+def _field_changed(one: Any, rng: random.Random) -> None:
+    there, kinds = one.ListFields(), one.DESCRIPTOR.fields
+    field = rng.choice(there)[0] if there and rng.random() < 0.8 else rng.choice(list(kinds))
+    values = getattr(one, field.name)
+    if rng.random() < 0.2:
+        one.ClearField(field.name)
+    elif field.message_type is not None:
+        if not field.is_repeated:
+            values.SetInParent()
+        elif len(values) and rng.random() < 0.7:
+            rng.choice(
+                [lambda: values.add().CopyFrom(rng.choice(list(values))), lambda: values.pop(rng.randrange(len(values)))]
+            )()
+        else:
+            values.add()
+    else:
+        strings = {field.CPPTYPE_STRING: ["", "a", "conv1", "é", "\0", "x" * 300, "../x", "relu1", *NUMBERS]}
+        for value in rng.sample(strings.get(field.cpp_type, NUMBERS), 6):
+            try:
+                values.append(value) if field.is_repeated else setattr(one, field.name, value)
+            except (TypeError, ValueError, OverflowError):  # no value of this kind
+                continue
+            break
+
+
+def headed(data: bytes) -> Mutation:
+    """A header in JSON behind its length, changed, with the numbers behind it (safetensors)."""
+    length = int.from_bytes(data[:8], "little")
+    header, numbers = json.loads(data[8 : 8 + length]), data[8 + length :]
+
+    def mutation(rng: random.Random) -> bytes:
+        try:
+            text = json.dumps(changed(header, rng)).encode()
+        except (TypeError, ValueError, RecursionError):  # what JSON has no form for
+            text = b"{}"
+        told = len(text) if rng.random() < 0.9 else rng.choice([0, 1, len(text) - 1, len(text) + 1, 2**40, 2**63])
+        return _cut(told.to_bytes(8, "little") + text + numbers, rng)
+
+    return mutation

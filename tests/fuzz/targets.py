@@ -9,8 +9,6 @@ import io
 import random
 import tempfile
 import zlib
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,24 +23,15 @@ from alexnet_archive.layerdefs import cropped_shape
 from alexnet_archive.runs import history
 from alexnet_archive.toolchains import locks, table
 from tests.conftest import ROOT
-from tests.fuzz.mutations import Mutation, lines, pickled, rezipped, tarred, zipped
+from tests.fuzz import tables, weights
+from tests.fuzz.mutations import lines, pickled, rezipped, spliced, tarred, zipped
+from tests.fuzz.target import Target, in_file
 from tests.unit.archive.test_packguard import entry, pack
 from tests.unit.batches import cifars, formats, miniature, samples
 
 TINY = ROOT / "tests" / "data" / "tiny.cfg"
 SHAPE = cropped_shape(16, 4)
 LIMITS = staging.Limits(files=200, file_bytes=1 << 20, total_bytes=4 << 20)
-
-
-@dataclass(frozen=True)
-class Target:
-    """`read` gets an empty folder and the bytes; it may raise ArchiveError and nothing else."""
-
-    name: str
-    what: str
-    seeds: Callable[[], list[bytes]]
-    mutation: Callable[[], Mutation]
-    read: Callable[[Path, bytes], object]
 
 
 @functools.cache
@@ -62,15 +51,6 @@ def run_files() -> tuple[bytes, bytes, bytes, bytes]:
         names = [batches.batch_path(folder, 1), batches.batch_path(folder, 4), folder / batches.META_NAME]
         one, plain, meta = (path.read_bytes() for path in names)
         return done.checkpoint.read_bytes(), one, plain, meta
-
-
-def in_file(name: str, read: Callable[[Path], object]) -> Callable[[Path, bytes], object]:
-    def run(folder: Path, data: bytes) -> object:
-        path = folder / name
-        path.write_bytes(data)
-        return read(path)
-
-    return run
 
 
 def values_of(*files: bytes) -> list[Any]:
@@ -188,19 +168,6 @@ def pictures() -> tuple[bytes, ...]:
     return (*many, *odd, *miniature.oddities().values(), *(data for data, _ in miniature.unusable().values()))
 
 
-def spliced(examples: Callable[[], tuple[bytes, ...]]) -> Mutation:
-    """Parts of two examples after one another, or a run of one made another: for formats that have no writer here."""
-
-    def mutation(rng: random.Random) -> bytes:
-        one, two = rng.choice(examples()), rng.choice(examples())
-        a, b = rng.randrange(len(one) + 1), rng.randrange(len(two) + 1)
-        if rng.random() < 0.5:
-            return one[:a] + two[b:]
-        return one[:a] + rng.choice([b"\xff", b"\0", b"\x7f\xff\xff\xff", two[b : b + 8]]) + one[a + rng.choice([0, 1, 4, 8]) :]
-
-    return mutation
-
-
 def texts(*paths: Path) -> list[str]:
     return [path.read_text(encoding="utf-8") for path in paths]
 
@@ -245,6 +212,8 @@ NETS = sorted(path for path in (ROOT / "harness").rglob("*.cfg"))
 DEFINITIONS = [path for path in NETS if "params" not in path.name]
 
 TARGETS = (
+    *weights.TARGETS,
+    *tables.TARGETS,
     Target(
         "checkpoint", "checkpoint of a run, or of 2012", lambda: [run_files()[0]],
         lambda: pickled(values_of(run_files()[0])), in_file("1.2", read_checkpoint),

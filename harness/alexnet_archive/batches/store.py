@@ -179,9 +179,9 @@ def write_meta(folder: Path, meta: Mapping[str, Any]) -> None:
 def read_batch(path: Path) -> Any:
     """The object of one batch file: the tuple (JPEG strings, sizes, labels) or a dictionary with text keys.
 
-    Raises BatchFileError when it is missing, UnsafePickleError when it is damaged or hostile.
+    Raises BatchFileError when it is missing or holds a value within itself, UnsafePickleError when it is damaged or hostile.
     """
-    return _with_text_keys(_load(Path(path)))
+    return _read(Path(path))
 
 
 def entry_fault(form: str, what: str, value: Any) -> str:

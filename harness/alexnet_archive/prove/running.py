@@ -122,9 +122,9 @@ class _Course:
     def _tried(self, step: Step) -> Finding:
         work = self.out.absolute() / WORK
         shutil.rmtree(work, ignore_errors=True)
-        make_folder(work)
         began = time.monotonic()
-        try:
+        try:  # around all of it: Ctrl-C may come between any two lines
+            make_folder(work)
             with self.watching(step.name) as watch:
                 found = self._outcome(step, Site(self.options, work, watch))
         finally:

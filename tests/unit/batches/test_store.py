@@ -178,3 +178,6 @@ def test_a_value_within_itself_is_one_error(tmp_path: Path) -> None:
     (tmp_path / "batches.meta").write_bytes(pickle.dumps(meta, 2))
     with pytest.raises(BatchFileError, match="within itself"):
         batches.read_meta(tmp_path)
+    (tmp_path / "data_batch_1").write_bytes(pickle.dumps(meta, 2))
+    with pytest.raises(BatchFileError, match="within itself"):
+        batches.read_batch(tmp_path / "data_batch_1")

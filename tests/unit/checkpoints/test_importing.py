@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import pickle
 import zipfile
 from collections.abc import Callable
@@ -22,50 +21,12 @@ from alexnet_archive.checkpoints.importing.caffe_messages import message_class
 from alexnet_archive.checkpoints.importing.steps import Norm, Pool, Relu, Weighted, Window
 from alexnet_archive.errors import ArchiveError, UnsafePickleError, WeightsError
 from tests import today
+from tests.unit.checkpoints.tiny_net import DEFINITION, KINDS, PARAMETERS, content, tiny_chain
 
 onnx = pytest.importorskip("onnx", reason="needs onnx: pip install '.[import]'")
 torch = pytest.importorskip("torch", reason="needs PyTorch: pip install '.[bench]'")
 
 pytestmark = pytest.mark.torch
-
-
-def tiny_chain() -> list[today.Op]:
-    """Two convolutions, the second in two groups, and a layer of units: every kind of step in a few kilobytes."""
-    rng = np.random.default_rng(8)
-
-    def op(kind: str, name: str, *shape: int, **more: int) -> today.Op:
-        return today.Op(
-            kind, name, rng.normal(0, 0.1, shape).astype(np.float32), rng.normal(0, 1, shape[0]).astype(np.float32), **more
-        )
-
-    return [
-        op("conv", "conv1", 16, 3, 3, 3, pad=1), *(today.Op(kind, kind + "1") for kind in ("relu", "norm", "pool")),
-        op("conv", "conv2", 32, 8, 3, 3, pad=1, groups=2), today.Op("relu", "relu2"), op("fc", "fc3", 4, 32 * 3 * 3),
-    ]  # fmt: skip
-
-
-def content(kind: str) -> bytes:
-    """The tiny chain in one of the formats."""
-    ops, stream = tiny_chain(), io.BytesIO()
-    if kind in ("zip", "legacy"):
-        torch.save(today.as_state(ops), stream, _use_new_zipfile_serialization=kind == "zip")
-    elif kind == "safetensors":
-        from safetensors.numpy import save
-
-        stream.write(save(today.as_arrays(ops)))
-    elif kind == "npz":
-        np.savez(stream, **today.as_arrays(ops))
-    elif kind == "onnx":
-        stream.write(today.as_onnx(ops, 7, ends=(0, 0, 0, 0)))
-    else:
-        stream.write(today.as_caffemodel(ops, 7, old=kind == "old caffemodel"))
-    return stream.getvalue()
-
-
-KINDS = {
-    "zip": ".pth", "legacy": ".pt", "safetensors": ".safetensors", "npz": ".npz", "onnx": ".onnx", "caffemodel": ".caffemodel",
-    "old caffemodel": ".caffemodel",
-}  # fmt: skip
 
 
 class Contents(dict[str, bytes]):
@@ -204,6 +165,10 @@ def test_tensors_of_pytorch_may_be_views_halves_parameters_or_wrapped(tmp_path: 
         ({"conv1": {"strides": [1, 2]}}, "not square"),
         ({"fc3": {"alpha": 2.0}}, "scales"),
         ({"pool1": {"storage_order": 1}}, "columns first"),
+        ({"pool1": {"kernel_shape": 3}}, "kernel_shape is not whole numbers"),
+        ({"pool1": {"strides": ["2", "2"]}}, "strides is not whole numbers"),
+        ({"norm1": {"alpha": "1"}}, "alpha is not a number"),
+        ({"conv1": {"auto_pad": 1}}, "auto_pad is not a text"),
     ],
 )
 def test_parts_of_a_graph_that_have_no_place_are_listed(changes: dict[str, Any], said: str, tmp_path: Path) -> None:
@@ -230,6 +195,37 @@ def test_every_unknown_operation_is_listed_at_once(tmp_path: Path) -> None:
     (tmp_path / "net.caffemodel").write_bytes(net.SerializeToString())
     with pytest.raises(WeightsError, match="4 parts"):
         importing.read_source(tmp_path / "net.caffemodel")
+
+
+def test_a_node_without_an_output_is_listed(tmp_path: Path) -> None:
+    model = onnx.load_model_from_string(today.as_onnx(tiny_chain(), 7))
+    del model.graph.node[0].output[:]
+    (tmp_path / "net.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(WeightsError) as refused:
+        importing.read_source(tmp_path / "net.onnx")
+    assert refused.value.faults[0] == "conv1 (Conv): it has no output"
+
+
+@pytest.mark.parametrize("part", ["convolution_param", "pooling_param"])
+def test_windows_that_stand_still_are_refused(part: str, tmp_path: Path) -> None:
+    net = message_class("NetParameter").FromString(today.as_caffemodel(tiny_chain(), 7))
+    for layer in net.layer:
+        if layer.HasField(part) and part == "pooling_param":
+            layer.pooling_param.stride = 0
+        elif layer.HasField(part):
+            layer.convolution_param.stride[:] = [0]
+    (tmp_path / "net.caffemodel").write_bytes(net.SerializeToString())
+    with pytest.raises(WeightsError, match="no place"):
+        importing.read_source(tmp_path / "net.caffemodel")
+
+
+def test_an_archive_of_arrays_may_hold_nothing_else(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", **today.as_arrays(tiny_chain()))
+    with zipfile.ZipFile(tmp_path / "x.npz", "a") as archive:
+        archive.writestr("conv9.weight.npy", b"no array")
+    with pytest.raises(WeightsError) as refused:
+        importing.read_source(tmp_path / "x.npz")
+    assert "conv9.weight" in str(refused.value.found)
 
 
 def test_weights_outside_of_an_onnx_file_come_from_beside_it_alone(tmp_path: Path) -> None:
@@ -310,63 +306,6 @@ def test_what_is_said_to_be_equal_is_equal_and_no_less(side: int, size: int, str
 
 
 # -- networks that differ ----------------------------------------------------------------------------------------------
-
-DEFINITION = """
-[data]
-type=data
-dataIdx=0
-[labels]
-type=data
-dataIdx=1
-[conv1]
-type=conv
-inputs=data
-gpu=0
-channels=3
-filters=16
-filterSize=3
-padding=1
-initW=0.01
-partialSum=0
-neuron=relu
-[norm1]
-type=cmrnorm
-inputs=conv1
-channels=16
-size=5
-[pool1]
-type=pool
-inputs=norm1
-pool=max
-channels=16
-sizeX=3
-stride=2
-[conv2]
-type=conv
-inputs=pool1
-channels=16
-filters=16
-groups=2
-filterSize=3
-padding=1
-initW=0.01
-partialSum=0
-neuron=relu
-[fc3]
-type=fc
-inputs=conv2
-outputs=4
-initW=0.01
-[probs]
-type=softmax
-inputs=fc3
-[logprob]
-type=cost.logreg
-inputs=labels,probs
-gpu=0
-"""
-RATES = "".join(f"[{name}]\nepsW=0.1\nepsB=0.1\nmomW=0\nmomB=0\nwc=0\n" for name in ("conv1", "conv2", "fc3"))
-PARAMETERS = RATES + "[norm1]\nscale=0.0001\npow=0.75\n[logprob]\ncoeff=1\n"
 
 Make = Callable[..., dict[str, dict[str, Any]]]
 

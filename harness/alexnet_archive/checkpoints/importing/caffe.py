@@ -179,12 +179,13 @@ def _side(layer: Any) -> int | None:
 
 
 def _square(listed: Any, p: Any, what: str, default: int | None) -> int | None:
-    """The one value of a window's height and width; None where they differ or nothing states it."""
+    """The one value of a window's height and width; None where they differ, nothing states it, or no window can have it."""
     across = [getattr(p, f"{what}_{axis}") for axis in "hw" if p.HasField(f"{what}_{axis}")]
     values = set(across if across else listed)
     if not values:
         return default
-    return int(values.pop()) if len(values) == 1 and len(across) != 1 else None
+    least = 0 if what == "pad" else 1
+    return int(values.pop()) if len(values) == 1 and len(across) != 1 and min(values) >= least else None
 
 
 def _array(path: Path, blob: Any, name: str) -> Array:

@@ -5,7 +5,7 @@ Checked against onnxruntime on graphs made by the tests. Nodes that only compute
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,18 @@ from alexnet_archive.errors import MissingToolError, WeightsError
 NOTHING = {"Dropout", "Identity", "Flatten", "Softmax", "LogSoftmax"}
 """Leave numbers as they are in a test (softmax: the order of the classes)."""
 SHAPES = {"Shape", "Gather", "Unsqueeze", "Squeeze", "Concat", "Cast", "Slice", "Mul", "Add", "Sub", "Div", "Constant"}
+ATTRIBUTES = {
+    **dict.fromkeys(("kernel_shape", "strides", "pads", "dilations"), "whole numbers"),
+    **dict.fromkeys(("group", "ceil_mode", "storage_order", "transA", "transB", "size"), "a whole number"),
+    **dict.fromkeys(("alpha", "beta", "bias"), "a number"), "auto_pad": "a text",
+}  # fmt: skip
+"""What an attribute that is read here must be; others are not looked at."""
+FITS: dict[str, Callable[[Any], bool]] = {
+    "whole numbers": lambda value: isinstance(value, list) and all(isinstance(one, int) for one in value),
+    "a whole number": lambda value: isinstance(value, int),
+    "a number": lambda value: isinstance(value, (int, float)),
+    "a text": lambda value: isinstance(value, str),
+}
 KNOWN = "Conv, Relu, LRN, MaxPool, Gemm, MatMul, Add of a bias, Flatten, Reshape to rows, Dropout, Softmax"
 
 
@@ -109,6 +121,9 @@ class _Chain:
 
     def add(self, node: Any) -> None:
         kind, inputs = node.op_type, [name for name in node.input if name]
+        if not node.output:
+            self.faults.append(f"{self._name(node)}: it has no output")
+            return
         facts = self._attributes(node)
         if facts is None:
             return
@@ -129,8 +144,7 @@ class _Chain:
             fault = method(node, [self.constants.get(name) for name in inputs], facts)
             if fault:
                 self.faults.append(f"{self._name(node)}: {fault}")
-        if node.output:
-            self.at = node.output[0]
+        self.at = node.output[0]
 
     @staticmethod
     def _name(node: Any) -> str:
@@ -146,7 +160,11 @@ class _Chain:
             return None
         if "value" in found and node.op_type == "Constant":
             found["value"] = _array(self.path, found["value"])
-        return {name: value.decode("latin1") if isinstance(value, bytes) else value for name, value in found.items()}
+        found = {name: value.decode("latin1") if isinstance(value, bytes) else value for name, value in found.items()}
+        other = [name for name, value in found.items() if name in ATTRIBUTES and not FITS[ATTRIBUTES[name]](value)]
+        if other:
+            self.faults.append(f"{self._name(node)}: {other[0]} is not {ATTRIBUTES[other[0]]}")
+        return None if other else found
 
     def _label(self, node: Any) -> str:
         return node.name or str(node.output[0])

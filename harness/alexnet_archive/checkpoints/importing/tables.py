@@ -40,6 +40,9 @@ def read_npz(path: Path) -> Source:
             found = {name: archive[name] for name in archive.files}
     except pickles.DAMAGED as error:
         raise unreadable(path, "npz file", error) from error
+    other = next((name for name, value in found.items() if not isinstance(value, np.ndarray)), None)
+    if other is not None:  # NumPy hands over members that are no arrays as their bytes
+        raise unreadable(path, "npz file", f"{other} is no array")
     return _source("npz", path, found)
 
 
