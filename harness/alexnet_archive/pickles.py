@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import importlib
 import io
 import lzma
+import math
 import pickle
-import pickletools
 import struct
 import tokenize
 import zipfile
@@ -89,9 +88,15 @@ def _latin1(text: Any, encoding: Any = "latin1") -> bytes:
     return text.encode("latin1")
 
 
-def _rebuild_array(*arguments: Any) -> Any:
-    core = "numpy._core" if int(np.__version__.split(".")[0]) >= 2 else "numpy.core"
-    return importlib.import_module(core + ".multiarray")._reconstruct(*arguments)
+def _no_array(*_ignored: Any) -> Any:
+    raise UnsafePickleError("arrays are only rebuilt from their numbers")
+
+
+def _rebuild_array(kind: Any, *_empty: Any) -> Any:
+    """The empty array that a pickle begins with; shape, type and numbers come as its state, which is judged."""
+    if kind is not _ARRAY:
+        raise UnsafePickleError("only plain arrays are rebuilt", found=repr(kind)[:80])
+    return np.ndarray(0, np.int8)
 
 
 def _rebuild_scalar(dtype: Any, raw: Any = None) -> Any:
@@ -124,12 +129,15 @@ class Maker:
         raise UnsafePickleError("the pickle tries to change what makes its values")
 
 
+_ARRAY = Maker(_no_array)
+"""The class of arrays, which a pickle names but never calls."""
+
 _ALLOWED: dict[tuple[str, str], Any] = {
     ("numpy.core.multiarray", "_reconstruct"): Maker(_rebuild_array),
     ("numpy._core.multiarray", "_reconstruct"): Maker(_rebuild_array),
     ("numpy.core.multiarray", "scalar"): Maker(_rebuild_scalar),
     ("numpy._core.multiarray", "scalar"): Maker(_rebuild_scalar),
-    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "ndarray"): _ARRAY,
     ("numpy", "dtype"): Maker(_plain_dtype),
     ("ordereddict", "OrderedDict"): OrderedDict,
     ("collections", "OrderedDict"): OrderedDict,
@@ -143,8 +151,18 @@ _ALLOWED: dict[tuple[str, str], Any] = {
 }
 
 
-class RestrictedUnpickler(pickle.Unpickler):
-    """Admits plain containers, NumPy arrays and inert stand-ins for the classes of module `options`."""
+# The pure-Python unpickler and pickler are the only ones whose opcodes can be chosen; the type stubs do not know them.
+PureUnpickler: Any = pickle._Unpickler  # type: ignore[attr-defined]
+_PurePickler: Any = pickle._Pickler  # type: ignore[attr-defined]
+
+
+class RestrictedUnpickler(PureUnpickler):  # type: ignore[misc]
+    """Admits plain containers, NumPy arrays and inert stand-ins for the classes of module `options`.
+
+    What NumPy's own code would build into an array or its type is judged before: it falls over states that it has not written.
+    """
+
+    dispatch = dict(PureUnpickler.dispatch)
 
     def find_class(self, module: str, name: str) -> Any:
         if module == "options" and "." not in name:
@@ -158,30 +176,45 @@ class RestrictedUnpickler(pickle.Unpickler):
                 remedy="use a file written by the release, by this project, or by a converter you trust",
             ) from None
 
+    def load_build(self) -> None:
+        value, state = self.stack[-2:]
+        if isinstance(value, np.dtype) and not _is_state_of(value, state):
+            raise UnsafePickleError("the pickle holds a type of numbers that NumPy never wrote", found=repr(state)[:80])
+        if isinstance(value, np.ndarray) and not _is_state_of_array(state):
+            raise UnsafePickleError("the pickle holds an array that does not fit its numbers", found=repr(state)[:80])
+        super().load_build()
 
-def _refuse_far_memo(stream: Any) -> None:
-    """Raises UnsafePickleError where an object is numbered beyond the bytes there are; leaves the stream where it was.
-
-    Objects are numbered as they come, and the unpickler makes room up to the number: one flipped bit asks for 64 GiB.
-    """
-    start = stream.tell()
-    with contextlib.suppress(ValueError, OverflowError, MemoryError, AttributeError, UnicodeError):  # the unpickler says it
-        for opcode, argument, at in pickletools.genops(stream):
-            if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and argument > (at or 0) - start:
-                raise UnsafePickleError("the pickle numbers an object that it cannot hold", found=argument)
-    stream.seek(start)
+    dispatch[pickle.BUILD[0]] = load_build
 
 
-def load(
-    stream: Any, *, encoding: str, path: str | Path | None = None, reader: Callable[..., pickle.Unpickler] | None = None
-) -> Any:
+def _is_state_of(dtype: np.dtype[Any], state: Any) -> bool:
+    """Whether a dtype of numbers or texts, and of nothing within it, is pickled with this state."""
+    if not isinstance(state, tuple) or len(state) != 8 or not all(type(one) is int for one in (state[0], *state[5:])):
+        return False
+    version, order, *inner, size, alignment, flags = state
+    sized = (dtype.itemsize, dtype.alignment) if dtype.kind in "SUV" else (-1, -1)
+    known = version == 3 and order in ("<", ">", "|", "=", b"<", b">", b"|", b"=")
+    return known and inner == [None] * 3 and (size, alignment, flags) == (*sized, dtype.flags)
+
+
+def _is_state_of_array(state: Any) -> bool:
+    """Whether (version, shape, dtype, Fortran order, bytes) belong together."""
+    if not isinstance(state, tuple) or len(state) != 5:
+        return False
+    version, shape, dtype, order, raw = state
+    plain = version == 1 and isinstance(shape, tuple) and isinstance(dtype, np.dtype) and not dtype.hasobject
+    if not plain or not isinstance(raw, (bytes, str)) or not isinstance(order, int):
+        return False
+    return all(type(n) is int and n >= 0 for n in shape) and math.prod(shape) * dtype.itemsize == len(raw)
+
+
+def load(stream: Any, *, encoding: str, path: str | Path | None = None, reader: Callable[..., Any] | None = None) -> Any:
     """Read one pickle from a binary stream. `encoding` is `latin1` for checkpoints and `bytes` for batch files (section 3.5).
 
     `reader` is a restricted unpickler with a list of its own, for other programs' files. Raises UnsafePickleError for anything
     truncated, damaged or outside the allow-list.
     """
     try:
-        _refuse_far_memo(stream)
         return (reader or RestrictedUnpickler)(stream, encoding=encoding).load()
     except ArchiveError as error:
         error.path = error.path or (None if path is None else str(path))
@@ -224,10 +257,6 @@ def load_file(path: Path, *, encoding: str) -> Any:
     """Read a plain, gzip or ZIP pickle. Raises UnsafePickleError for what cannot be read or is outside the allow-list."""
     with opened(path) as stream:
         return load(stream, encoding=encoding, path=path)
-
-
-# The pure-Python pickler is the only one whose opcodes can be chosen; the type stubs do not know it.
-_PurePickler: Any = pickle._Pickler  # type: ignore[attr-defined]
 
 
 class Python2Pickler(_PurePickler):  # type: ignore[misc]

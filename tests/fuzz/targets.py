@@ -87,6 +87,7 @@ def predictions() -> bytes:
 
 
 def predictions_of_2012() -> bytes:
+    run_files()  # made before the first reading, whose writing is counted
     return pickles.dumps({"data": np.full((16, samples.CLASSES), 0.25, np.float32), "note": b"/x/ConvNet__y"})
 
 

@@ -72,7 +72,7 @@ def test_the_examples_are_read(target: Target, tmp_path: Path) -> None:
 
 
 WATCHED = """
-import os, pickle, sys
+import os, pickle, shutil, sys
 from pathlib import Path
 from tests.fuzz.mutations import Runs
 from tests.fuzz.watch import Watch
@@ -85,10 +85,15 @@ watch.on = True
 (allowed / "link").symlink_to("mine")
 (allowed / "mine").rename(allowed / "still-mine")
 (allowed / "still-mine").read_text()
+(allowed / "a" / "b").mkdir(parents=True)
+shutil.rmtree(allowed / "a")
 print(sorted(watch.counts.items()))
 pickle.loads(payload)
 (outside / "not-mine").write_text("x")
 (outside / "not-mine").unlink()
+folder = os.open(outside, os.O_RDONLY)
+os.mkdir("a", dir_fd=folder)
+os.rmdir("a", dir_fd=folder)
 print(sorted(watch.counts.items()))
 """
 
@@ -98,7 +103,7 @@ def test_the_watch_sees_programs_and_files_outside(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
     words = [sys.executable, "-c", WATCHED, str(tmp_path / "allowed"), str(tmp_path / "outside")]
     done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT, check=True)
-    assert done.stdout.splitlines() == ["[]", "[('executions', 1), ('writes', 2)]"]
+    assert done.stdout.splitlines() == ["[]", "[('executions', 1), ('writes', 4)]"]
 
 
 def test_a_campaign_counts(tmp_path: Path) -> None:

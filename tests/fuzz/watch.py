@@ -47,7 +47,7 @@ class Watch:
             arguments = arguments[1:2]
             if self._outside(arguments[0]):
                 self._count("writes", event, arguments)
-        elif event in CHANGES and any(self._outside(one) for one in arguments if isinstance(one, (str, bytes, os.PathLike))):
+        elif event in CHANGES and any(map(self._outside, _changed(event, arguments))):
             self._count("writes", event, arguments)
 
     def _outside(self, path: Any) -> bool:
@@ -60,3 +60,14 @@ class Watch:
         self.counts[kind] += 1
         if len(self.seen) < 20:
             self.seen.add(f"{kind}: {event} {str(arguments)[:120]}")
+
+
+def _changed(event: str, arguments: tuple[Any, ...]) -> list[Any]:
+    """The paths that an event is about; a name beside an open folder (`dir_fd`, the last arguments) is below that folder."""
+    names = [one for one in arguments if isinstance(one, (str, bytes, os.PathLike))]
+    folders = arguments[-len(names) :] if names and event != "os.truncate" else ()
+    paths = [os.fsdecode(name) for name in names]
+    for k, (name, folder) in enumerate(zip(paths, folders)):
+        if isinstance(folder, int) and folder >= 0:
+            paths[k] = str(Path(f"/proc/self/fd/{folder}").readlink() / name)
+    return paths

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import io
 import pathlib
-import tempfile
 from collections.abc import Callable
 from typing import Any
 
@@ -21,18 +20,12 @@ from tests.unit.checkpoints.tiny_net import DEFINITION, PARAMETERS, SIDE, conten
 content = functools.cache(content)
 
 
-@functools.cache
-def net() -> pathlib.Path:
-    """The tiny net's definition, beside its parameters."""
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="fuzz-net-"))
-    (folder / "net.cfg").write_text(DEFINITION, encoding="utf-8")
-    (folder / "net.params.cfg").write_text(PARAMETERS, encoding="utf-8")
-    return folder / "net.cfg"
-
-
 def read_weights(path: pathlib.Path) -> object:
+    net, parameters = (path.parent / name for name in ("net.cfg", "net.params.cfg"))
+    net.write_text(DEFINITION, encoding="utf-8")
+    parameters.write_text(PARAMETERS, encoding="utf-8")
     request = ImportRequest(
-        source=path, layers=net(), params=net().with_suffix(".params.cfg"), save=path.parent / "runs", side=SIDE, order="rgb",
+        source=path, layers=net, params=parameters, save=path.parent / "runs", side=SIDE, order="rgb",
         mean=[104.0, 117.0, 123.0], deviation=[1.0, 1.0, 1.0],
     )  # fmt: skip
     return import_weights(request)

@@ -97,8 +97,10 @@ _ALLOWED: dict[tuple[str, str], Any] = {
 }
 
 
-class _Unpickler(pickle.Unpickler):
+class _Unpickler(pickles.PureUnpickler):  # type: ignore[misc]
     """Admits dictionaries, numbers, texts, and the four names of tensors."""
+
+    dispatch = dict(pickles.PureUnpickler.dispatch)
 
     def __init__(self, stream: IO[bytes], storages: dict[str, _Storage], **options: Any) -> None:
         super().__init__(stream, **options)
@@ -111,6 +113,13 @@ class _Unpickler(pickle.Unpickler):
             raise UnsafePickleError(
                 "the file asks for something beside tensors; nothing was constructed", found=f"{module}.{name}", remedy=REMEDY
             ) from None
+
+    def load_build(self) -> None:
+        if not isinstance(self.stack[-2], (OrderedDict, _Kind, pickles.Maker)):
+            raise UnsafePickleError("the file tries to change what it has made")
+        super().load_build()
+
+    dispatch[pickle.BUILD[0]] = load_build
 
     def persistent_load(self, pid: Any) -> Any:
         word, kind, key, _, count, *view = pid
