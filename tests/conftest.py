@@ -46,7 +46,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skips what is marked exhaustive, saying how to run it, unless ALEXNET_ARCHIVE_EXHAUSTIVE is set."""
     if os.environ.get(EXHAUSTIVE):
         return
-    skip = pytest.mark.skip(reason="an exhaustive variant of a test that ran: make test EXHAUSTIVE=1 runs it too")
+    skip = pytest.mark.skip(reason="exhaustive: make test EXHAUSTIVE=1 runs it too")
     for item in items:
         if item.get_closest_marker("exhaustive"):
             item.add_marker(skip)

@@ -36,16 +36,19 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 pytestmark = pytest.mark.xdist_group("docs-site")
 
 
+@pytest.mark.exhaustive
 def test_every_link_asset_and_anchor_of_the_site_leads_somewhere(site: Path) -> None:
     assert links.broken(site) == []
 
 
+@pytest.mark.exhaustive
 def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
     loaded = links.loaded_from(site)
     assert len(loaded) > 100
     assert [(str(file.relative_to(site)), address) for file, address in loaded if links.elsewhere(address)] == []
 
 
+@pytest.mark.exhaustive
 def test_every_page_of_the_documentation_is_on_the_site(site: Path, root: Path) -> None:
     pages = [p.relative_to(root) for p in tracked(root) if p.suffix == ".md"]
     pages = [page for page in pages if page.parts[0] in ("docs", "lessons")]
@@ -53,10 +56,12 @@ def test_every_page_of_the_documentation_is_on_the_site(site: Path, root: Path) 
     assert [str(page) for page in pages if not (site / page).with_suffix(".html").is_file()] == []
 
 
+@pytest.mark.exhaustive
 def test_the_front_of_the_site_leads_to_the_start(site: Path) -> None:
     assert "docs/index.html" in links.Page(site / "index.html").links
 
 
+@pytest.mark.exhaustive
 def test_every_command_and_option_stands_on_the_site(site: Path) -> None:
     text = {page.stem: page.read_text() for page in (site / "docs" / "commands").glob("*.html")}
     for words, command in every_command():
@@ -67,6 +72,7 @@ def test_every_command_and_option_stands_on_the_site(site: Path) -> None:
         assert [option for option in options if option not in text[page]] == [], words
 
 
+@pytest.mark.exhaustive
 def test_the_search_finds_by_words_without_a_server(site: Path) -> None:
     """The index is a script beside the pages, so a browser may load it from a file; the words of a page are in it."""
     index = (site / "searchindex.js").read_text()

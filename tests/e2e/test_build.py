@@ -57,6 +57,7 @@ def test_the_release_is_as_it_was_acquired(built: Path) -> None:
             assert (built / "original" / "source" / path.relative_to(STANDIN)).read_bytes() == path.read_bytes()
 
 
+@pytest.mark.exhaustive
 def test_two_builds_in_different_places_are_the_same_to_the_byte(built: Path, second: Path) -> None:
     replace = ["--replace"] if (second / "original").exists() else []
     command("acquire", "--from", STANDIN, "--first-seen", *replace, root=second)
@@ -94,6 +95,7 @@ def test_nothing_acquired_and_one_altered_byte(built: Path, tmp_path: Path) -> N
     assert not (root / "build" / "host-cpu" / "module").exists()
 
 
+@pytest.mark.exhaustive
 def test_a_new_symbol_that_nobody_has_is_named_with_who_needs_it(variant: Callable[[str, str], Path]) -> None:
     text = (STANDIN / "src" / "kernels.cu").read_text()
     text = text.replace("void scoreLabels(", "float convTheUnheardOf(NVMatrix& a);\nvoid scoreLabels(", 1)
@@ -130,6 +132,7 @@ def test_a_patch_that_is_not_needed_fails_the_build(
         assert assembly.find().content == good.content
 
 
+@pytest.mark.exhaustive
 def test_a_patch_that_is_needed_is_applied_to_a_copy(
     variant: Callable[[str, str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,6 +160,7 @@ def test_no_blas_says_how_to_get_one(variant: Callable[[str, str], Path], monkey
     assert "BLAS" in done.stderr and "alexnet-archive[build]" in done.stderr
 
 
+@pytest.mark.exhaustive
 def test_a_release_with_an_error_names_line_chain_and_section(variant: Callable[[str, str], Path]) -> None:
     # Last of those that build here: with a header that changes, no object of any unit is of use to the next.
     text = (STANDIN / "include" / "layer.cuh").read_text()

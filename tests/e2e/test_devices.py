@@ -27,32 +27,30 @@ def command(built: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     return run
 
 
-# What 100 updates on two devices show is shown in test_native.py too; ten tell one placement from another.
-UPDATES = pytest.mark.parametrize("updates", ["1,10", pytest.param("1,10,100", marks=pytest.mark.exhaustive)])
+UPDATES = "1,10,100"
 
 
-@pytest.mark.exhaustive  # the same with dropout in both columns always runs
-@pytest.mark.parametrize("updates", ["1,10", "1,10,100"])
-def test_both_columns_on_one_device(command: Command, tmp_path: Path, updates: str) -> None:
+@pytest.mark.exhaustive
+def test_both_columns_on_one_device(command: Command, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
-    words = {"parameters": DROPOUT, "devices": "0,0", "rates": "1", "updates": updates}
+    words = {"parameters": DROPOUT, "devices": "0,0", "rates": "1", "updates": UPDATES}
     report = agreement(command, "reference", "native", "two-column.cfg", **words, html=page)
     assert report["case"]["devices"] == 2 and page.is_file()
 
 
-@UPDATES
-def test_dropout_in_both_columns_on_one_device(command: Command, built: Path, tmp_path: Path, updates: str) -> None:
+@pytest.mark.exhaustive
+def test_dropout_in_both_columns_on_one_device(command: Command, built: Path, tmp_path: Path) -> None:
     """Each column draws from a stream of its own, as the reference engine does, though both have the same device."""
     layers, parameters = dropout_in_both_columns(built, tmp_path)
-    words = {"devices": "0,0", "rates": "1", "updates": updates}
+    words = {"devices": "0,0", "rates": "1", "updates": UPDATES}
     report = agreement(command, "reference", "native", layers, parameters=parameters, **words, html=tmp_path / "page.html")
     assert report["case"]["devices"] == 2
 
 
-@UPDATES
-def test_all_layers_on_one_device(command: Command, built: Path, tmp_path: Path, updates: str) -> None:
+@pytest.mark.exhaustive
+def test_all_layers_on_one_device(command: Command, built: Path, tmp_path: Path) -> None:
     layers = on_one_device(built, tmp_path)
-    words = {"parameters": PLAIN, "devices": "0", "rates": "1", "updates": updates}
+    words = {"parameters": PLAIN, "devices": "0", "rates": "1", "updates": UPDATES}
     report = agreement(command, "reference", "native", layers, **words, html=tmp_path / "page.html")
     assert report["case"]["devices"] == 1
 

@@ -165,7 +165,8 @@ def test_the_release_stays_untouched_by_running(built: Path) -> None:
     assert not list((built / "original" / "source").rglob("*.pyc"))
 
 
-@pytest.mark.parametrize("dropout", [pytest.param("", marks=pytest.mark.exhaustive), "-dropout"])
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("dropout", ["", "-dropout"])
 def test_reference_and_native_agree_after_1_10_and_100_updates(built: Path, tmp_path: Path, dropout: str) -> None:
     page = tmp_path / "page.html"
     done = command(

@@ -100,6 +100,7 @@ def test_a_patch_that_changes_numbers_is_found_at_its_layer(root: Path, patch: P
     assert "<script" not in shown and "http" not in shown.replace("http-equiv", "")
 
 
+@pytest.mark.exhaustive
 def test_training_parts_where_the_patch_first_matters(root: Path, patch: Patch) -> None:
     # Before the second update there is no momentum to halve.
     command("build", "--variant", "slack", "--patch", patch("slack.patch", MOMENTUM, MOMENTUM_TOO), root=root)
@@ -115,6 +116,7 @@ def test_training_parts_where_the_patch_first_matters(root: Path, patch: Patch) 
     assert distance[0] == 0 < distance[1] < distance[2]
 
 
+@pytest.mark.exhaustive
 def test_a_patch_that_changes_nothing_is_equal(root: Path, patch: Patch) -> None:
     command("build", "--variant", "same", "--patch", patch("same.patch", NOTHING), root=root)
     done = command("diff", "behaviour", "native", "native:variant=same", *NET, root=root)
@@ -257,7 +259,8 @@ def killed(root: Path, when: Callable[[], bool], *arguments: str | Path, path: s
     child.wait()
 
 
-@pytest.mark.parametrize("stage", [pytest.param("apply", marks=pytest.mark.exhaustive), "build"])
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("stage", ["apply", "build"])
 def test_killed_at_any_instant_the_next_call_is_clean(root: Path, patch: Patch, tmp_path: Path, stage: str) -> None:
     given = patch("same.patch", NOTHING)
     place = root / "build" / "host-cpu" / "variants"

@@ -106,6 +106,7 @@ def test_the_watch_sees_programs_and_files_outside(tmp_path: Path) -> None:
     assert done.stdout.splitlines() == ["[]", "[('executions', 1), ('writes', 4)]"]
 
 
+@pytest.mark.exhaustive
 def test_a_campaign_counts(tmp_path: Path) -> None:
     if importlib.util.find_spec("atheris") is None:
         told = "atheris is not installed: make setup-fuzz"

@@ -37,6 +37,9 @@ def _refuse(*_, **__):
 socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = socket.create_connection = _refuse
 """
 # Runs after the last cell. Three minutes on two cores are promised; processor time does not depend on what else runs here.
+LONG = dict.fromkeys("345", pytest.mark.exhaustive)
+"""Number of a lesson -> a mark: these train networks or draw many figures."""
+
 IN_TIME = """
 import time
 
@@ -72,7 +75,7 @@ def nobodys_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(SECONDS + 60)
-@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [pytest.param(path, marks=LONG.get(path.stem[0], ()), id=path.stem) for path in LESSONS])
 def test_runs_from_top_to_bottom(path: Path, tmp_path: Path) -> None:
     folder = tmp_path / "work"
     folder.mkdir()

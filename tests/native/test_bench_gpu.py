@@ -51,6 +51,7 @@ def test_bad_options_are_refused(words: list[str], monkeypatch: pytest.MonkeyPat
     assert raised.value.code == 2
 
 
+@pytest.mark.exhaustive
 def test_every_type_of_layer_is_counted() -> None:
     for net in gpu.NETS:
         names = [work.name for work in all_work(net, 128, (multiplying, *THIN))]
@@ -142,6 +143,7 @@ def test_a_disagreement_ends_with_status_1_before_anything_is_timed(
     assert said.out == "" and "conv3[0] forward: relative error" in said.err
 
 
+@pytest.mark.exhaustive
 def test_the_rehearsal_runs_everything(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """But for the native step, which test_the_native_step_is_the_nets_own covers."""
     monkeypatch.setattr(gpu, "reason_against", lambda layers: "left out")
@@ -154,6 +156,7 @@ def test_the_rehearsal_runs_everything(monkeypatch: pytest.MonkeyPatch, capsys: 
     assert run["step"]["torch_error"] < 1e-4 and run["step"]["torch"]["seconds"] > 0
 
 
+@pytest.mark.exhaustive
 def test_the_native_step_is_the_nets_own(built: Path, tmp_path: Path) -> None:
     layers = network("alexnet-2012")
     assert reason_against(layers) is None

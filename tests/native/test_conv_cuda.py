@@ -30,6 +30,7 @@ def reported() -> Callable[[str], list[Kernel]]:
     return functools.cache(lambda unit: resources(paths.companion() / "cudaconv2" / f"{unit}.cu", "sm_90", options=STRICT))
 
 
+@pytest.mark.exhaustive
 @pytest.mark.xdist_group("cuda-resources")
 @pytest.mark.parametrize("unit", UNITS)
 def test_no_kernel_spills_registers(unit: str, reported: Callable[[str], list[Kernel]]) -> None:
@@ -38,6 +39,7 @@ def test_no_kernel_spills_registers(unit: str, reported: Callable[[str], list[Ke
     assert not [kernel for kernel in kernels if max(kernel.spilled / 2, kernel.stack) > PARKED.get(unit, 0)]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.xdist_group("cuda-resources")
 def test_the_tiles_of_a_product_share_a_multiprocessor_as_they_say(reported: Callable[[str], list[Kernel]]) -> None:
     kernels = reported("cuda_conv")
@@ -50,6 +52,7 @@ def test_the_tiles_of_a_product_share_a_multiprocessor_as_they_say(reported: Cal
         assert blocks * kernel.shared <= 227 * 1024
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("unit", UNITS)
 def test_no_warning(unit: str) -> None:
     """Of the front ends, which need no optimised code; what the optimiser and the assembler would warn of fails `reported`."""
@@ -65,6 +68,7 @@ WALKERS = ["cudaconv2/cuda_pool", "cudaconv2/cuda_norm", "cudaconv2/cuda_image"]
 WALKERS += ["nvmatrix/operations", "nvmatrix/cuda_copies", "nvmatrix/cuda_random", "nvmatrix/cuda_reductions"]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("unit", WALKERS)
 def test_no_kernel_divides_to_find_its_element(unit: str) -> None:
     companion = paths.companion()

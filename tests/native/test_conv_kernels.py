@@ -105,6 +105,7 @@ def run(program: Path, case: str, reverse: str) -> None:
     assert done.stdout.startswith(f"ok   {case}: ")
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_kernels_on_the_cpu_run_time(kernels: Path, program: str) -> None:
     out = linked(kernels, program)
@@ -113,6 +114,7 @@ def test_kernels_on_the_cpu_run_time(kernels: Path, program: str) -> None:
             run(out, case, "0")
 
 
+@pytest.mark.exhaustive
 def test_sparse_kernels_in_reverse(kernels: Path) -> None:
     """The order of a block's threads in which a missing barrier shows that the other order hides: for every product."""
     out = linked(kernels, "layers.cpp")

@@ -112,7 +112,8 @@ def test_spellings_of_the_release_are_accepted(
     assert "2.2..." in again.stdout and "set once" in again.stderr
 
 
-@pytest.mark.parametrize("units", [4, pytest.param(24, marks=pytest.mark.exhaustive)])
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("units", [4, 24])
 def test_gradient_check(units: int, command: Command, train_words: list[str], tmp_path: Path) -> None:
     """For every weight of every matrix, so that fewer units cost less and miss nothing by kind.
 

@@ -36,6 +36,7 @@ def kill_after(batches: int, words: list[str]) -> None:
         assert process.wait(60) == -9
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_tars_killed_resumed_checked_and_trained(tmp_path: Path, command: Command) -> None:
     mini = make(tmp_path / "tars")

@@ -29,6 +29,7 @@ from alexnet_archive.errors import (
 )
 from alexnet_archive.layerdefs import find_definition, our_nets
 from alexnet_archive.runs import choose_border, opened
+from alexnet_archive.runs.demo import claim
 from tests.runs import exhibit_page
 from tests.typed import Told
 
@@ -331,9 +332,13 @@ def test_demo_takes_its_own_folder_again_and_reports_as_json(
     monkeypatch.setattr(photographs, "CropPlan", functools.partial(photographs.CropPlan, train=8, test=4))
     page = exhibit_page.build(tmp_path / "page")
     monkeypatch.setattr(paths, "exhibit_page", lambda: page)
-    for _ in range(2):
-        code, out, err = told("demo", "--out", tmp_path / "demo", "--epochs", "1", "--json")
-        result = json.loads(out)
-        assert code == 0 and 0 <= result["top1_error"] <= 1 and result["test_cases"] == 64
-        assert Path(result["page"]).read_text().count("<img") == 3 and "1.1..." in err
-        assert 'data-file="data/photographs/15.jpg"' in Path(result["exhibit"]).read_text()
+    claim(tmp_path / "demo")
+    (tmp_path / "demo" / "pictures" / "old").mkdir(parents=True)
+    for old in ("index.html", "pictures/old/1.jpg"):
+        (tmp_path / "demo" / old).write_text("of an earlier demo", encoding="utf-8")
+    code, out, err = told("demo", "--out", tmp_path / "demo", "--epochs", "1", "--json")
+    result = json.loads(out)
+    assert code == 0 and 0 <= result["top1_error"] <= 1 and result["test_cases"] == 64
+    assert Path(result["page"]).read_text().count("<img") == 3 and "1.1..." in err
+    assert 'data-file="data/photographs/15.jpg"' in Path(result["exhibit"]).read_text()
+    assert not (tmp_path / "demo" / "pictures" / "old").exists()

@@ -74,7 +74,7 @@ def test_a_polite_stop_saves_and_says_how_to_go_on(
     same(checkpoints.load(tmp_path), whole)
 
 
-@pytest.mark.parametrize("frequency", ["1", "3"])
+@pytest.mark.parametrize("frequency", [pytest.param("1", marks=pytest.mark.exhaustive), "3"])
 def test_stopping_inside_a_batch_loses_no_minibatch(
     train_words: list[str], tmp_path: Path, tiny_data: Path, frequency: str
 ) -> None:
@@ -111,7 +111,7 @@ def kill_somewhere(words: list[str], rng: random.Random) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("wanted, epochs", [(4, 16), pytest.param(20, 90, marks=pytest.mark.exhaustive)])
+@pytest.mark.parametrize("wanted, epochs", [(2, 8), pytest.param(20, 90, marks=pytest.mark.exhaustive)])
 def test_killed_at_any_instant(
     wanted: int, epochs: int, train_words: list[str], tmp_path: Path, command: Command
 ) -> None:

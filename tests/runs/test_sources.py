@@ -171,6 +171,7 @@ def test_a_rendering_that_fails_leaves_nothing(monkeypatch: pytest.MonkeyPatch) 
     assert not list((paths.cache() / "photographs").iterdir())
 
 
+@pytest.mark.exhaustive
 def test_train_test_exhibit_and_diff_without_a_word_about_data(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

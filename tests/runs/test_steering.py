@@ -146,6 +146,7 @@ def stop_after(minibatches: int) -> Callable[[], bool]:
     return lambda: next(asked) >= minibatches
 
 
+@pytest.mark.exhaustive
 def test_stopped_after_every_single_minibatch(
     wanted: Request, whole: tuple[Checkpoint, list[runs.Event]], tmp_path: Path
 ) -> None:
@@ -162,6 +163,7 @@ def test_stopped_after_every_single_minibatch(
 
 @settings(max_examples=5)
 @given(st.lists(st.integers(1, MINIBATCHES), min_size=1, max_size=4))
+@pytest.mark.exhaustive
 def test_stopped_anywhere_any_number_of_times(
     wanted: Request, whole: tuple[Checkpoint, list[runs.Event]], tmp_path_factory: pytest.TempPathFactory, stops: list[int]
 ) -> None:

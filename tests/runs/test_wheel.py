@@ -38,6 +38,7 @@ def run(command: Path, folder: Path, *words: str) -> str:
     return done.stdout
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 @pytest.mark.xdist_group("wheel")
 def test_data_files_travel_with_the_wheel(installed: Path, tmp_path: Path) -> None:
@@ -52,6 +53,7 @@ def test_data_files_travel_with_the_wheel(installed: Path, tmp_path: Path) -> No
     assert "site-packages" in where[0] and (Path(where[1]) / "CMakeLists.txt").is_file()
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 @pytest.mark.xdist_group("wheel")
 def test_an_installed_package_trains(installed: Path, train_words: list[str], tmp_path: Path) -> None:
@@ -59,6 +61,7 @@ def test_an_installed_package_trains(installed: Path, train_words: list[str], tm
     assert "1.3..." in out and "finished" in out
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 @pytest.mark.xdist_group("wheel")
 def test_an_installed_package_brings_the_exhibits_page_where_it_was_built(installed: Path, root: Path, tmp_path: Path) -> None:

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.dates
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch
+from numpy.typing import NDArray
 
 from alexnet_archive import files
 from alexnet_archive.archive.experiments import Evidence, Experiment
@@ -176,7 +178,8 @@ def _labels(axes: Any, shown: Sequence[Experiment], drawing: Drawing) -> None:
     marks = {name: tuple(axes.transData.transform(place)) for name, place in drawing.placed.items()}
     taken: list[Box] = [(x - MARK, y - MARK, x + MARK, y + MARK) for x, y in marks.values()]
     taken += [tuple(text.get_window_extent(renderer).extents) for text in axes.texts]
-    lines = [point for relation, parent, name in drawing.edges for point in _arc(marks[parent], marks[name])]
+    arcs = [point for relation, parent, name in drawing.edges for point in _arc(marks[parent], marks[name])]
+    lines = np.array(arcs, float).reshape(-1, 2)
     left, low, right, high = axes.get_window_extent(renderer).extents
     frame = (left + MARK, low + MARK, right - MARK, high - MARK)
     back = {"boxstyle": "round,pad=0.05", "facecolor": "white", "edgecolor": "none", "alpha": 0.75}
@@ -219,7 +222,7 @@ def _spot(
     width: float,
     height: float,
     taken: Sequence[Box],
-    lines: Sequence[tuple[float, float]],
+    lines: NDArray[np.float64],
     frame: Box,
     others: Sequence[tuple[float, float]],
 ) -> Box:
@@ -233,7 +236,7 @@ def _spot(
             inside = frame[0] < box[0] and frame[1] < box[1] and box[2] < frame[2] and box[3] < frame[3]
             if not inside or any(box[0] < c and a < box[2] and box[1] < d and b < box[3] for a, b, c, d in taken):
                 continue
-            over = sum(box[0] <= x <= box[2] and box[1] <= y <= box[3] for x, y in lines)
+            over = np.count_nonzero(((lines >= box[:2]) & (lines <= box[2:])).all(axis=1))
             rivals = sum(_apart(box, other) < _apart(box, mark) - 1 for other in others)
             cost = distance * 0.5 + over * 0.8 + rivals * 6 + (0 if turn == 0 else 2)
             if best is None or cost < best[0]:

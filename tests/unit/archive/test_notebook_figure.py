@@ -13,6 +13,7 @@ from alexnet_archive.archive import experiments
 from alexnet_archive.errors import WriteError
 from alexnet_archive.exhibit import notebook
 
+pytestmark = pytest.mark.xdist_group("notebook-figure")  # drawn once
 ALL = experiments.load()
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import pickle
 import shutil
+import subprocess
 import tarfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -261,5 +262,6 @@ def test_a_meta_mat_that_ends_the_process_that_reads_it(tmp_path: Path, monkeypa
     reader.write_text("#!/bin/sh\nkill -SEGV $$\n")
     reader.chmod(0o755)
     monkeypatch.setattr(matfile.sys, "executable", str(reader))
+    monkeypatch.setattr(matfile, "subprocess", subprocess)
     with pytest.raises(ValueError, match="signal 11"):
         matfile.read_synsets(b"no file that was read before")

@@ -36,16 +36,6 @@ SANITIZED = ["-DCMAKE_BUILD_TYPE=Debug", "-DCMAKE_CXX_FLAGS_DEBUG=-O1 -g", "-DCO
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("program", ["core_cpu_runtime", "core_nvmatrix_copy"])
-def test_launches_and_copies_under_address_and_undefined_behaviour_sanitizers(program: str) -> None:
-    """Fibers, memory and views, where a wrong address is likeliest."""
-    folder = build("tests-asan-ubsan", *SANITIZED, target=program)
-    done = subprocess.run([str(folder / program)], capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    assert done.stdout.count("ok  ") > 10
-
-
-@pytest.mark.slow
 @pytest.mark.exhaustive
 def test_every_case_under_address_and_undefined_behaviour_sanitizers() -> None:
     run_cases(build("tests-asan-ubsan", *SANITIZED))

@@ -36,6 +36,7 @@ def test_programs_that_need_a_gpu_are_skipped_never_passed(folder: Path) -> None
             assert (done.returncode, done.stdout) == (77, "not run: no GPU\n")
 
 
+@pytest.mark.exhaustive
 @pytest.mark.skipif(shutil.which("nvcc") is None, reason="nvcc is not on the path")
 @pytest.mark.parametrize("unit", ["operations", "cuda_copies", "cuda_random", "cuda_reductions"])
 def test_no_kernel_of_nvmatrix_spills_registers(unit: str) -> None:

@@ -61,11 +61,9 @@ def emulated() -> Path:
     return made.folder
 
 
-# In reverse every thread of a block is a fiber, which elementwise kernels, having no barrier, pay for nothing.
-ORDERS = [(program, reverse) for program in PROGRAMS for reverse in "01" if (program, reverse) != ("nvmatrix_elementwise", "1")]
-
-
-@pytest.mark.parametrize("program, reverse", [*ORDERS, pytest.param("nvmatrix_elementwise", "1", marks=pytest.mark.exhaustive)])
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("reverse", "01")
+@pytest.mark.parametrize("program", PROGRAMS)
 def test_kernels_of_the_cuda_flavour_conform(program: str, reverse: str, emulated: Path) -> None:
     """In both orders of a block's threads: a missing barrier shows in one of them."""
     environment = {**os.environ, "ALEXNET_ARCHIVE_CPU_REVERSE": reverse}

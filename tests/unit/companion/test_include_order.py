@@ -64,6 +64,7 @@ def compiled(tree: Path, source: Path, includes: list[str]) -> subprocess.Comple
     return subprocess.run([*command, str(source)], capture_output=True, text=True)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("unit", sorted(TABLE["units"]))
 def test_each_unit_compiles_without_a_warning(unit: str, tree: Path, tmp_path: Path, python_includes: list[str]) -> None:
     source = tree / "src" / unit
@@ -76,6 +77,7 @@ def test_each_unit_compiles_without_a_warning(unit: str, tree: Path, tmp_path: P
     assert "warning:" not in done.stderr, done.stderr[-4000:]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 @pytest.mark.parametrize("unit", ["convnet.cu", "layer.cu", "layer_kernels.cu", "neuron.cu", "pyconvnet.cu", "weights.cu"])
 def test_units_compile_as_cuda(unit: str, tree: Path, tmp_path: Path, python_includes: list[str]) -> None:
@@ -94,6 +96,7 @@ def test_units_compile_as_cuda(unit: str, tree: Path, tmp_path: Path, python_inc
 
 
 # messages.cuh uses what only convnet.cuh has read before it (H8).
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("header", sorted(set(TABLE["headers"]) - {"messages.cuh"}))
 def test_each_released_header_compiles_on_its_own(
     header: str, tree: Path, tmp_path: Path, python_includes: list[str]

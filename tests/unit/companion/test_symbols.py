@@ -122,6 +122,7 @@ def test_every_symbol_is_declared_and_defined_in_the_cuda_flavour(tmp_path: Path
     assert done.returncode == 0, done.stderr[-6000:]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.native
 @pytest.mark.parametrize(
     "probe",
