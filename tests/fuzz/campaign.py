@@ -44,7 +44,8 @@ def child(name: str, seconds: float, seed: int, record: Path) -> None:
     from tests.fuzz.forked import readers
     from tests.fuzz.watch import Watch
 
-    readers().__enter__()  # until this process ends, by whatever limit
+    kept = readers()  # until this process ends, by whatever limit; what nobody holds is closed at once
+    kept.__enter__()
     target = BY_NAME[name]
     memory = Path("/dev/shm")  # thousands of small files a second
     scratch = Path(tempfile.mkdtemp(prefix="fuzz-", dir=memory if memory.is_dir() else None))
