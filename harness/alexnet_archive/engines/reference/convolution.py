@@ -14,7 +14,7 @@ from alexnet_archive.engines.base import Pass
 from alexnet_archive.engines.reference.layer import Backward, Context, Matrix, Settings
 from alexnet_archive.engines.reference.update import Constraint, ball, contrast
 from alexnet_archive.engines.reference.weighted import WeightLayer
-from alexnet_archive.engines.reference.windows import Block, Grid, gather, part_of, scatter
+from alexnet_archive.engines.reference.windows import Block, Grid, framed, gather, part_of, scatter
 
 PARTIAL_SUMS = 16
 """Weight gradients are added up in this many runs of chunks, then the runs in order: the same for any worker count."""
@@ -47,12 +47,11 @@ class Input:
     def grid(self, modules: int) -> Grid:
         return Grid(-self.padding, -self.padding, self.stride, self.filter, self.filter, modules, modules)
 
-    def pick(self, image: Matrix, group: int) -> Matrix:
-        """The channels of a group: a view, or for random connections a copy."""
+    def seen(self, image: Matrix, group: int, modules: int) -> tuple[Matrix, Grid]:
+        """The channels of a group with all pixels that windows reach, and the grid of the windows on them."""
         listed = self.connections[group]
-        if self.random:
-            return image[list(listed)]
-        return image[listed[0] : listed[-1] + 1]
+        own = image[list(listed)] if self.random else image[listed[0] : listed[-1] + 1]
+        return framed(own, self.grid(modules))
 
 
 class Windowed(WeightLayer):
@@ -104,11 +103,11 @@ class Convolution(Windowed):
         for i, (x, part) in enumerate(zip(inputs, self.parts)):
             for group in range(len(part.connections)):
                 own = self.own(i, group)
-                source, out = part.pick(image(x, part.channels), group), y.reshape(self.filters, m, m, cases)[own]
-                self._correlate(source, self.matrix(i)[:, own].T, part.grid(m), out, bias[own] if i == 0 else None)
+                seen, out = part.seen(image(x, part.channels), group, m), y.reshape(self.filters, m, m, cases)[own]
+                self._correlate(*seen, self.matrix(i)[:, own].T, out, bias[own] if i == 0 else None)
         return y
 
-    def _correlate(self, source: Matrix, filters: Matrix, grid: Grid, out: Matrix, bias: Matrix | None) -> None:
+    def _correlate(self, source: Matrix, grid: Grid, filters: Matrix, out: Matrix, bias: Matrix | None) -> None:
         """out (K, rows, columns, N) ← filters (K, C·height·width) · windows of source + bias; without bias, +=."""
         blocks = list(grid.blocks(source.shape[0], source.shape[-1]))
 
@@ -155,10 +154,10 @@ class Convolution(Windowed):
         total = np.empty_like(self.weights[index].value)
         for group in range(len(part.connections)):
             own = self.own(index, group)
-            self._correlation(part.pick(image(x, part.channels), group), g[own], part.grid(m), total[:, own])
+            self._correlation(*part.seen(image(x, part.channels), group, m), g[own], total[:, own])
         self.weights[index].contribute(total, scale, checking)
 
-    def _correlation(self, source: Matrix, g: Matrix, grid: Grid, total: Matrix) -> None:
+    def _correlation(self, source: Matrix, grid: Grid, g: Matrix, total: Matrix) -> None:
         """total (C·F², K) ← Σ windows · gᵀ over modules and cases, in PARTIAL_SUMS sums added in order.
 
         The many rows come first: BLAS is up to twice as fast so as with the few filters first.

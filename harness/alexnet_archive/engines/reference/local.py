@@ -43,14 +43,13 @@ class Local(Windowed):
         out = y.reshape(self.filters, m, m, cases)
         bias = self.biases.value.reshape(self.filters, m, m, 1)
         jobs = [(i, group) for i, part in enumerate(self.parts) for group in range(len(part.connections))]
-        sources = {job: self.parts[job[0]].pick(image(inputs[job[0]], self.parts[job[0]].channels), job[1]) for job in jobs}
+        seen = {(i, group): self.parts[i].seen(image(inputs[i], self.parts[i].channels), group, m) for i, group in jobs}
 
         def row(my: int) -> None:
             for i, group in jobs:
-                own, part = self.own(i, group), self.parts[i]
-                seen = self._row(sources[i, group], part.grid(m), my)
+                own = self.own(i, group)
                 bank = self._bank(self.matrix(i), i)[my, :, :, own].transpose(0, 2, 1)
-                product = np.matmul(bank, seen).transpose(1, 0, 2)
+                product = np.matmul(bank, self._row(*seen[i, group], my)).transpose(1, 0, 2)
                 out[own, my] = product + bias[own, my] if i == 0 else out[own, my] + product
 
         self.context.workers.each(row, m)
@@ -84,11 +83,11 @@ class Local(Windowed):
         g = gradient.reshape(self.filters, m, m, cases).transpose(1, 2, 3, 0)
         buffer, keep, factor = self.weights[index].factors(scale, checking)
         bank = self._bank(buffer, index)
-        sources = [part.pick(image(x, part.channels), group) for group in range(len(part.connections))]
+        seen = [part.seen(image(x, part.channels), group, m) for group in range(len(part.connections))]
 
         def row(my: int) -> None:
-            for group, source in enumerate(sources):
+            for group, source in enumerate(seen):
                 own = self.own(index, group)
-                merge(bank[my, :, :, own], keep, np.matmul(self._row(source, part.grid(m), my), g[my, :, :, own]), factor)
+                merge(bank[my, :, :, own], keep, np.matmul(self._row(*source, my), g[my, :, :, own]), factor)
 
         self.context.workers.each(row, m)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -62,7 +63,7 @@ class Workers:
 
     def scratch(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> Block:
         """This thread's buffer `name`, content undefined; the next call with the same name reuses it."""
-        need = int(np.prod(shape))
+        need = math.prod(shape)
         held: dict[str, Block] = self._local.__dict__
         if name not in held or held[name].size < need or held[name].dtype != dtype:
             held[name] = np.empty(need, dtype)
@@ -86,7 +87,7 @@ class Pool:
 
     def take(self, shape: tuple[int, ...]) -> Block:
         """An array of `shape`, content undefined: the smallest free buffer that fits and is not four times too large."""
-        need = int(np.prod(shape))
+        need = math.prod(shape)
         fits = [b for b in self._free if need <= b.size <= 4 * need]
         if fits:
             flat = min(fits, key=lambda b: b.size)

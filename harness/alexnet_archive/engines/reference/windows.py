@@ -6,8 +6,9 @@ in the padding or in the overhang past the far edge (engine-semantics section 2.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -58,8 +59,10 @@ def _overlap(first: int, count: int, stride: int, side: int) -> tuple[int, int]:
     return min(low, count), max(min(low, count), high)
 
 
-def taps(grid: Grid, block: Block, side: int) -> Iterator[tuple[int, int, tuple[slice, ...]]]:
+@functools.lru_cache(maxsize=1024)
+def taps(grid: Grid, block: Block, side: int) -> list[tuple[int, int, tuple[slice, ...]]]:
     """For every tap (fy, fx): the rows and columns of the block that see a pixel, and those pixels."""
+    found: list[tuple[int, int, tuple[slice, ...]]] = []
     row, rows, column, columns = block
     for fy in range(grid.height):
         y = grid.top + row * grid.stride + fy
@@ -69,23 +72,22 @@ def taps(grid: Grid, block: Block, side: int) -> Iterator[tuple[int, int, tuple[
             x0, x1 = _overlap(x, columns, grid.stride, side)
             ys = slice(y + y0 * grid.stride, y + y1 * grid.stride, grid.stride)
             xs = slice(x + x0 * grid.stride, x + x1 * grid.stride, grid.stride)
-            yield fy, fx, (slice(y0, y1), slice(x0, x1), ys, xs)
+            found.append((fy, fx, (slice(y0, y1), slice(x0, x1), ys, xs)))
+    return found
+
+
+def framed(image: Matrix, grid: Grid) -> tuple[Matrix, Grid]:
+    """image (C, I, I, N) in a frame of zeros that every window fits into, and the grid on it. A square grid only."""
+    before, side = -grid.top, image.shape[1]
+    after = max(0, (grid.rows - 1) * grid.stride + grid.height - before - side)
+    wide = np.pad(image, ((0, 0), (before, after), (before, after), (0, 0))) if before or after else image
+    return wide, replace(grid, top=0, left=0)
 
 
 def gather(image: Matrix, grid: Grid, block: Block, out: Matrix) -> None:
-    """out (C, height, width, rows, columns, N) ← the windows of a block of the grid over image (C, I, I, N)."""
-    row, rows, column, columns = block
-    top, left = grid.top + row * grid.stride, grid.left + column * grid.stride
-    tall, wide = (rows - 1) * grid.stride + grid.height, (columns - 1) * grid.stride + grid.width
-    if top >= 0 and left >= 0 and top + tall <= image.shape[1] and left + wide <= image.shape[2]:
-        inner = sliding_window_view(image[:, top : top + tall, left : left + wide], (grid.height, grid.width), (1, 2))
-        np.copyto(out, inner[:, :: grid.stride, :: grid.stride].transpose(0, 4, 5, 1, 2, 3))
-        return
-    for fy, fx, (high, across, ys, xs) in taps(grid, block, image.shape[1]):
-        tap = out[:, fy, fx]
-        if high.stop - high.start < rows or across.stop - across.start < columns:
-            tap[...] = 0
-        tap[:, high, across] = image[:, ys, xs]
+    """out (C, height, width, rows, columns, N) ← the windows of a block of the grid over a framed image (C, I, I, N)."""
+    windows = sliding_window_view(image, (grid.height, grid.width), (1, 2))[:, :: grid.stride, :: grid.stride]
+    np.copyto(out, part_of(windows, block).transpose(0, 4, 5, 1, 2, 3))
 
 
 def scatter(windows: Matrix, grid: Grid, block: Block, image: Matrix) -> None:
