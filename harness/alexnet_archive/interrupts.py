@@ -95,13 +95,15 @@ def _in_lock(frame: FrameType | None) -> bool:
 
 
 def _ask_again() -> None:
-    # A timer's signal: whatever else would call back (a thread, a pipe) needs locks itself.
-    if _Waiting.since is None:
-        _Waiting.since = time.monotonic()
+    # A timer's signal: whatever else would call back (a thread, a pipe) needs locks itself. It repeats by itself: one that comes
+    # while Python still answers the last one wakes nobody from a lock.
+    if _Waiting.since is not None:
+        return
+    _Waiting.since = time.monotonic()
     if _Waiting.borrowed is None:
         handler = signal.signal(signal.SIGALRM, interrupt)
         _Waiting.borrowed = handler, signal.setitimer(signal.ITIMER_REAL, 0), _Waiting.since
-    signal.setitimer(signal.ITIMER_REAL, RETRY_SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, RETRY_SECONDS, RETRY_SECONDS)
 
 
 def _forget() -> None:

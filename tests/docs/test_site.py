@@ -165,6 +165,7 @@ def test_what_would_be_loaded_from_elsewhere_is_found(tmp_path: Path, text: str)
     assert [address for _, address in links.loaded_from(tmp_path) if links.elsewhere(address)]
 
 
+@pytest.mark.exhaustive
 def test_a_page_with_a_dead_link_does_not_build(root: Path, tmp_path: Path) -> None:
     source = tmp_path / "source"
     (source / "docs").mkdir(parents=True)

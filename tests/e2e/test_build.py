@@ -112,6 +112,7 @@ def test_a_launch_that_cannot_be_rewritten_is_named(variant: Callable[[str, str]
     assert "kernels.cu" in done.stderr
 
 
+@pytest.mark.exhaustive
 def test_a_patch_that_is_not_needed_fails_the_build(
     variant: Callable[[str, str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -55,6 +55,7 @@ def test_all_layers_on_one_device(command: Command, built: Path, tmp_path: Path)
     assert report["case"]["devices"] == 1
 
 
+@pytest.mark.exhaustive
 def test_devices_and_their_access_to_each_other_change_no_bit(
     command: Command, built: Path, data: Path, tmp_path: Path
 ) -> None:

@@ -17,6 +17,7 @@ pytestmark = [pytest.mark.native, pytest.mark.python2, pytest.mark.slow, pytest.
 ORDER = (1, 3, 0, 2)
 
 
+@pytest.mark.exhaustive
 def test_a_native_run_that_goes_on_from_an_earlier_place(root: Path, data: Path, tmp_path: Path) -> None:
     layers = paths.original_source() / "layers"
     definition = tmp_path / "net.cfg"

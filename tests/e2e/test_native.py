@@ -185,6 +185,7 @@ def test_reference_and_native_agree_after_1_10_and_100_updates(built: Path, tmp_
     assert "agree within every stated tolerance" in page.read_text()
 
 
+@pytest.mark.exhaustive
 def test_a_difference_ends_with_a_status_of_its_own(built: Path, tmp_path: Path) -> None:
     # Dropout drawn from other streams is a real difference: the native side is seeded differently behind its back.
     script = tmp_path / "differ.py"
@@ -235,6 +236,7 @@ def keeps_the_same_predictions(run: Path, place: Path) -> None:
         assert aa.ensemble(files).counted == 40
 
 
+@pytest.mark.exhaustive
 def test_the_interface_offers_both_engines_alike(root: Path, data: Path, net: Path, tmp_path: Path) -> None:
     heard: list[object] = []
     parameters = paths.original_source() / "layers" / "layer-params-two-column.cfg"

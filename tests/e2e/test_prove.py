@@ -51,6 +51,7 @@ def proved(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.mark.exhaustive
 def test_all_is_well_on_the_stand_in(proved: Path, built: Path) -> None:
     content = json.loads((proved / "proof.json").read_text())
     assert content["passed"] and content["complete"] and content["steps"] == QUICK
@@ -65,6 +66,7 @@ def test_all_is_well_on_the_stand_in(proved: Path, built: Path) -> None:
     assert found["inventory"]["reason"].startswith("not the release of the record")
 
 
+@pytest.mark.exhaustive
 def test_nothing_of_the_stand_in_leaves(proved: Path, built: Path) -> None:
     require_no_text(proved, built / "original" / "source")
     text = (proved / "proof.json").read_text() + (proved / "proof.html").read_text()
@@ -73,6 +75,7 @@ def test_nothing_of_the_stand_in_leaves(proved: Path, built: Path) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.exhaustive
 def test_the_same_again_repeats_nothing_that_takes_time(proved: Path, built: Path, tmp_path: Path) -> None:
     out = tmp_path / "copy"
     shutil.copytree(proved, out)

@@ -73,6 +73,7 @@ def record(root: Path, name: str) -> dict[str, Any]:
     return content
 
 
+@pytest.mark.exhaustive
 def test_a_patch_that_changes_numbers_is_found_at_its_layer(root: Path, patch: Patch, tmp_path: Path) -> None:
     given, page = patch("steeper.patch", RELU), tmp_path / "page.html"
     text = command("build", "--variant", "steeper", "--patch", given, root=root).stdout
@@ -174,6 +175,7 @@ def test_the_source_diff_keeps_patches_and_launches_apart(root: Path, patch: Pat
     assert 'class="diff"' in page and "released" in page and "<script" not in page
 
 
+@pytest.mark.exhaustive
 def test_a_patch_that_does_not_compile_leaves_no_variant(root: Path, patch: Patch) -> None:
     given = patch("broken.patch", BROKEN)
     done = command("build", "--variant", "broken", "--patch", given, root=root, status=50)
@@ -186,6 +188,7 @@ def test_a_patch_that_does_not_compile_leaves_no_variant(root: Path, patch: Patc
         assembly.find(variant="broken")
 
 
+@pytest.mark.exhaustive
 def test_a_failed_patch_leaves_the_variant_of_that_name_as_it_was(root: Path, patch: Patch) -> None:
     command("build", "--variant", "same", "--patch", patch("same.patch", NOTHING), root=root)
     before = record(root, "same")

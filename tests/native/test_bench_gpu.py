@@ -33,6 +33,7 @@ def main(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
     return gpu.main()
 
 
+@pytest.mark.exhaustive
 @pytest.mark.skipif(cuda.gpu_count() > 0, reason="there is a GPU")
 def test_without_a_gpu_it_refuses_and_says_what_it_lacks() -> None:
     done = subprocess.run([sys.executable, "-m", "tests.bench.gpu"], capture_output=True, text=True, cwd=ROOT)
@@ -75,6 +76,7 @@ SMALL = ["conv3[0] weights", "conv2 bias", "conv5 bias gradient", "conv3[0] upda
          "fc1000[0] forward", "fc1000[0] images", "fc1000[0] weights"]  # fmt: skip
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", SMALL)
 @pytest.mark.parametrize("last", peer.LAYOUTS)
 def test_both_sides_do_the_same_work(name: str, last: bool, talk: Conversation) -> None:
@@ -133,6 +135,7 @@ def test_the_clock_of_a_device_takes_the_best_of_the_calls_it_queued(monkeypatch
     assert queued == ["call", "call", "wait", *["event", "call", "event"] * 3, "wait"]
 
 
+@pytest.mark.exhaustive
 def test_a_disagreement_ends_with_status_1_before_anything_is_timed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

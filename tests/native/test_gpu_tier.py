@@ -30,6 +30,7 @@ def python(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 @no_gpu
+@pytest.mark.exhaustive
 def test_without_a_gpu_the_tier_fails_and_says_what_it_needs() -> None:
     done = python("-m", "pytest", "-m", "gpu", "tests/gpu/test_products.py", "tests/gpu/test_errors.py", "-p", "no:randomly")
     assert done.returncode == 1, done.stdout
@@ -39,6 +40,7 @@ def test_without_a_gpu_the_tier_fails_and_says_what_it_needs() -> None:
     assert "pycuda" in done.stdout and "compute-sanitizer" in done.stdout
 
 
+@pytest.mark.exhaustive
 def test_the_whole_tier_is_marked_and_no_other_tier_takes_it() -> None:
     others = python("-m", "pytest", "--collect-only", "-q", "-m", "not gpu", "tests/gpu").stdout
     marked = re.search(r"^no tests collected \((\d+) deselected\)", others, re.MULTILINE)

@@ -33,6 +33,7 @@ def data_of(folder: Path, classes: int, side: int = 64) -> Path:
     return folder
 
 
+@pytest.mark.exhaustive
 def test_from_a_published_archive_to_a_trained_net_in_two_commands(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

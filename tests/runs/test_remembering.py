@@ -121,7 +121,9 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize("key", ["data_mean", "color_pca", "no_crop"])
+@pytest.mark.parametrize(
+    "key", ["data_mean", *(pytest.param(key, marks=pytest.mark.exhaustive) for key in ("color_pca", "no_crop"))]
+)
 def test_a_folder_that_changed_says_so_wherever_it_is_used(
     key: str, made: Path, tmp_path: Path, tiny_data: Path, told: Told
 ) -> None:
@@ -189,6 +191,7 @@ def test_a_page_without_its_pictures_says_so(made: Path, tmp_path: Path, told: T
     assert json.loads(told("exhibit", made / "runs", "-o", tmp_path / "page.html", "--json")[1])["left_out"] == []
 
 
+@pytest.mark.exhaustive
 def test_a_figure_without_some_of_its_pictures_says_so(made: Path, tmp_path: Path, told: Told) -> None:
     data = Path(shutil.copytree(made / "data", tmp_path / "data"))
     strings, sizes, labels = batches.read_batch(data / "data_batch_2000")

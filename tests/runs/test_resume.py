@@ -111,7 +111,8 @@ def kill_somewhere(words: list[str], rng: random.Random) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("wanted, epochs", [(2, 8), pytest.param(20, 90, marks=pytest.mark.exhaustive)])
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("wanted, epochs", [(20, 90)])
 def test_killed_at_any_instant(
     wanted: int, epochs: int, train_words: list[str], tmp_path: Path, command: Command
 ) -> None:

@@ -121,6 +121,7 @@ RATES = "epsW=0.00005\nepsB=0.05\nmomW=0.9\nmomB=0.9\nwc=0\n"
 SMALL_RATES = f"[conv1]\n{RATES}\n[fc1000]\n{RATES}\n[logprob]\ncoeff=1\ntopk=5\n"
 
 
+@pytest.mark.exhaustive
 def test_a_net_of_the_release_trains_by_its_name_alone(
     here: Path, archive_root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -183,6 +183,7 @@ def test_a_layer_file_that_was_not_acquired_is_told_from_one_of_a_release_that_w
     assert "layers-145.cfg" in done.err and "alexnet-archive acquire" not in done.err
 
 
+@pytest.mark.exhaustive
 def test_notebook_draw(command: Any, tmp_path: Path) -> None:
     done = command("notebook", "draw", str(tmp_path / "n.png"), "--json")
     facts = done.json()

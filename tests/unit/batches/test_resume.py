@@ -194,6 +194,7 @@ def test_a_full_disk_is_one_clear_error_and_nothing_half_written(
     assert folder_bytes(out) == undisturbed
 
 
+@pytest.mark.exhaustive
 def test_a_worker_that_dies_costs_nothing(class_folders: Path, tmp_path: Path, undisturbed: dict[str, bytes]) -> None:
     victims: list[int] = []
 
@@ -257,6 +258,7 @@ def compute_for_a_while(_: int) -> tuple[float, float]:
         return started, time.monotonic()
 
 
+@pytest.mark.exhaustive
 def test_no_more_workers_compute_at_once_than_asked_for() -> None:
     with executors._pool(2) as pool:
         spans = list(pool.map(compute_for_a_while, range(12)))

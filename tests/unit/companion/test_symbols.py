@@ -94,6 +94,7 @@ def link(probes: list[str], tmp_path: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*command, "-o", str(tmp_path / "probes")], capture_output=True, text=True)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.native
 def test_every_symbol_is_declared_and_defined_in_the_cpu_flavour(tmp_path: Path) -> None:
     done = link([row["probe"] for row in ROWS if "cpu" in row["flavours"]], tmp_path)

@@ -424,6 +424,7 @@ def test_results_add_up() -> None:
     assert not Pass.TEST.has(Pass.MULTIVIEW_TEST) and Pass.MULTIVIEW_TEST_END.has(Pass.MULTIVIEW_TEST)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_two_column_120_crosses_as_the_worked_example_lists() -> None:
     """layer-language section 9: the crossings of a minibatch, here for two cases, and back where a gradient is wanted."""

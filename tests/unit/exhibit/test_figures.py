@@ -20,7 +20,7 @@ def blocks() -> list[FilterBlock]:
     return [FilterBlock(f"conv1{c}", g, rng.normal(size=(3 * 49, 32)).astype(np.float32), 3, 7) for g, c in enumerate("ab")]
 
 
-@pytest.mark.parametrize("suffix", [".png", ".svg"])
+@pytest.mark.parametrize("suffix", [pytest.param(".png", marks=pytest.mark.exhaustive), ".svg"])
 def test_every_figure_is_written_and_repeats_to_the_byte(tmp_path: Path, suffix: str) -> None:
     rng = np.random.default_rng(1)
     table = rng.dirichlet(np.ones(9), 5).astype(np.float32)

@@ -125,19 +125,22 @@ def test_a_loop_that_only_waits_asks(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.filterwarnings("error")
 def test_a_wait_without_end_is_left_when_asked_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(interrupts, "PATIENCE_SECONDS", 0.05)
-    never = threading.Event()
-    over = threading.Event()
+    never, over, repeats = threading.Event(), threading.Event(), []
 
     def press_twice() -> None:
         for pause in (0.05, 0.3):
             time.sleep(pause)
+            repeats.append(signal.getitimer(signal.ITIMER_REAL)[1])
             os.kill(os.getpid(), signal.SIGINT)
         over.set()
 
     threading.Thread(target=press_twice).start()
+    began = time.monotonic()
     with pytest.raises(KeyboardInterrupt), interrupts.outside_locks():
         never.wait(30)
-    assert over.wait(5)
+    assert over.wait(5) and time.monotonic() - began < 20
+    # An alarm that comes while the last one is still being answered wakes nobody: there must be a next one.
+    assert repeats[1] == pytest.approx(interrupts.RETRY_SECONDS)
 
 
 def test_other_handlers_and_other_threads_are_left_alone() -> None:

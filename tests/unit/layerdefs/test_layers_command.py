@@ -264,7 +264,7 @@ def test_draw_draws_what_can_be_read_and_fails(tmp_path: Path) -> None:
 BROKEN = ["inputs=norm1a,norm1b,conv9", "inputs=pool2a", "inputs=conv2a", "gpu=7", "gpu=999999999", "type=?"]
 
 
-@pytest.mark.parametrize("broken", BROKEN)
+@pytest.mark.parametrize("broken", [*BROKEN[:2], *(pytest.param(one, marks=pytest.mark.exhaustive) for one in BROKEN[2:])])
 def test_any_broken_section_can_be_drawn(tmp_path: Path, broken: str) -> None:
     key = broken.partition("=")[0]
     section = "[conv2a]\ntype=conv\ninputs=norm1a,norm1b\ngpu=0\n"

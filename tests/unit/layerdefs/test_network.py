@@ -101,6 +101,7 @@ def test_shapes_of_the_worked_example(column: Network) -> None:
     assert by_name["conv4b"].gpu == 1, "inherited"
 
 
+@pytest.mark.exhaustive
 def test_conv2a_of_the_specification(column_dicts: dict[str, dict[str, Any]]) -> None:
     """The printed test vector, but for the rates (ours trains)."""
     conv = column_dicts["conv2a"]
@@ -123,6 +124,7 @@ def test_conv2a_of_the_specification(column_dicts: dict[str, dict[str, Any]]) ->
     assert conv["inputLayers"][0] is column_dicts["nails0"]
 
 
+@pytest.mark.exhaustive
 def test_orders_types_and_increments(column_dicts: dict[str, dict[str, Any]]) -> None:
     for layer in column_dicts.values():
         if "weights" not in layer:
