@@ -58,7 +58,7 @@ wheel: exhibit
 	ALEXNET_ARCHIVE_REQUIRE=exhibit $(BIN)/python -m pip wheel --no-deps --wheel-dir build .
 
 test: setup
-	ALEXNET_ARCHIVE_EXHAUSTIVE=$(EXHAUSTIVE) $(BIN)/python -m pytest tests -n $(WORKERS) --dist loadgroup -m 'not container and not gpu and not browser' $(if $(SEARCH),--hypothesis-profile=search --hypothesis-seed=$(SEARCH))
+	ALEXNET_ARCHIVE_EXHAUSTIVE=$(EXHAUSTIVE) $(BIN)/python -m pytest tests $(addprefix --ignore=tests/,browser containers gpu) -n $(WORKERS) --dist loadgroup -m 'not container and not gpu and not browser' $(if $(SEARCH),--hypothesis-profile=search --hypothesis-seed=$(SEARCH))
 
 .venv/.browser: .venv/.ready
 	$(BIN)/python -m pip install --quiet --editable '.[browser]'

@@ -95,8 +95,8 @@ def _in_lock(frame: FrameType | None) -> bool:
 
 
 def _ask_again() -> None:
-    # A timer's signal: whatever else would call back (a thread, a pipe) needs locks itself. It repeats by itself: one that comes
-    # while Python still answers the last one wakes nobody from a lock.
+    # A timer's signal: whatever else would call back (a thread, a pipe) needs locks itself. It repeats by itself: one that
+    # comes while Python still answers the last one wakes nobody from a lock.
     if _Waiting.since is not None:
         return
     _Waiting.since = time.monotonic()
