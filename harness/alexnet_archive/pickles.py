@@ -152,17 +152,31 @@ _ALLOWED: dict[tuple[str, str], Any] = {
 
 
 # The pure-Python unpickler and pickler are the only ones whose opcodes can be chosen; the type stubs do not know them.
-PureUnpickler: Any = pickle._Unpickler  # type: ignore[attr-defined]
+_PureUnpickler: Any = pickle._Unpickler  # type: ignore[attr-defined]
 _PurePickler: Any = pickle._Pickler  # type: ignore[attr-defined]
 
 
-class RestrictedUnpickler(PureUnpickler):  # type: ignore[misc]
+class JudgingUnpickler(_PureUnpickler):  # type: ignore[misc]
+    """Asks `judge` before a state is built into a value."""
+
+    dispatch = dict(_PureUnpickler.dispatch)
+
+    def judge(self, value: Any, state: Any) -> None:
+        """Raises UnsafePickleError for a state that this value may not take."""
+        raise NotImplementedError
+
+    def load_build(self) -> None:
+        self.judge(*self.stack[-2:])
+        super().load_build()
+
+    dispatch[pickle.BUILD[0]] = load_build
+
+
+class RestrictedUnpickler(JudgingUnpickler):
     """Admits plain containers, NumPy arrays and inert stand-ins for the classes of module `options`.
 
     What NumPy's own code would build into an array or its type is judged before: it falls over states that it has not written.
     """
-
-    dispatch = dict(PureUnpickler.dispatch)
 
     def find_class(self, module: str, name: str) -> Any:
         if module == "options" and "." not in name:
@@ -176,15 +190,11 @@ class RestrictedUnpickler(PureUnpickler):  # type: ignore[misc]
                 remedy="use a file written by the release, by this project, or by a converter you trust",
             ) from None
 
-    def load_build(self) -> None:
-        value, state = self.stack[-2:]
+    def judge(self, value: Any, state: Any) -> None:
         if isinstance(value, np.dtype) and not _is_state_of(value, state):
             raise UnsafePickleError("the pickle holds a type of numbers that NumPy never wrote", found=repr(state)[:80])
         if isinstance(value, np.ndarray) and not _is_state_of_array(state):
             raise UnsafePickleError("the pickle holds an array that does not fit its numbers", found=repr(state)[:80])
-        super().load_build()
-
-    dispatch[pickle.BUILD[0]] = load_build
 
 
 def _is_state_of(dtype: np.dtype[Any], state: Any) -> bool:

@@ -301,9 +301,10 @@ def _field_changed(one: Any, rng: random.Random) -> None:
         if not field.is_repeated:
             values.SetInParent()
         elif len(values) and rng.random() < 0.7:
-            rng.choice(
-                [lambda: values.add().CopyFrom(rng.choice(list(values))), lambda: values.pop(rng.randrange(len(values)))]
-            )()
+            if rng.choice([True, False]):
+                values.add().CopyFrom(rng.choice(list(values)))
+            else:
+                values.pop(rng.randrange(len(values)))
         else:
             values.add()
     else:

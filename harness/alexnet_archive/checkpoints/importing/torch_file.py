@@ -8,7 +8,6 @@ Checked against files written by PyTorch in tests/unit/checkpoints/test_importin
 from __future__ import annotations
 
 import io
-import pickle
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
@@ -97,10 +96,8 @@ _ALLOWED: dict[tuple[str, str], Any] = {
 }
 
 
-class _Unpickler(pickles.PureUnpickler):  # type: ignore[misc]
+class _Unpickler(pickles.JudgingUnpickler):
     """Admits dictionaries, numbers, texts, and the four names of tensors."""
-
-    dispatch = dict(pickles.PureUnpickler.dispatch)
 
     def __init__(self, stream: IO[bytes], storages: dict[str, _Storage], **options: Any) -> None:
         super().__init__(stream, **options)
@@ -114,12 +111,9 @@ class _Unpickler(pickles.PureUnpickler):  # type: ignore[misc]
                 "the file asks for something beside tensors; nothing was constructed", found=f"{module}.{name}", remedy=REMEDY
             ) from None
 
-    def load_build(self) -> None:
-        if not isinstance(self.stack[-2], (OrderedDict, _Kind, pickles.Maker)):
+    def judge(self, value: Any, state: Any) -> None:
+        if not isinstance(value, (OrderedDict, _Kind, pickles.Maker)):
             raise UnsafePickleError("the file tries to change what it has made")
-        super().load_build()
-
-    dispatch[pickle.BUILD[0]] = load_build
 
     def persistent_load(self, pid: Any) -> Any:
         word, kind, key, _, count, *view = pid
