@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import numpy as np
@@ -176,6 +178,10 @@ def test_killed_in_or_between_legs_it_goes_on_bit_for_bit(
         pytest.fail("".join(lines))
     os.killpg(child.pid, signal.SIGKILL)
     child.communicate()
+    end = time.monotonic() + 20
+    while at_work(killed) and time.monotonic() < end:
+        time.sleep(0.01)
+    assert not at_work(killed), "the front end ends with the command that started it"
     assert not (killed / "1.9").exists()
     heard: list[object] = []
     aa.train(resume=killed, engine="native", report=heard.append)
@@ -185,6 +191,15 @@ def test_killed_in_or_between_legs_it_goes_on_bit_for_bit(
         for mine, theirs in zip(layer.get("weights", []), other.layers[name].get("weights", []), strict=True):
             np.testing.assert_array_equal(mine, theirs)
     assert any(isinstance(event, Changed) for event in heard)
+
+
+def at_work(folder: Path) -> list[str]:
+    """The processes that were given something in a folder, this one apart; what has ended has no command line any more."""
+    lines = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            lines.append(file.read_text(errors="replace").replace("\0", " "))
+    return [line for line in lines if str(folder) in line]
 
 
 def test_ctrl_c_stops_a_leg_and_the_next_call_goes_on(begun: dict[str, object], tmp_path: Path) -> None:

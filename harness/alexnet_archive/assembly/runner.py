@@ -1,16 +1,19 @@
 """Runs commands on this machine: the local form of the Runner protocol (its container form is in `toolchains`).
 
-A stopped command gets SIGINT, then SIGTERM, then SIGKILL, each with time to obey; nothing it started is left running.
+A stopped command gets SIGINT, then SIGTERM, then SIGKILL, each with time to obey; nothing it started is left running, not
+even where this process is killed: what goes on in a run folder behind the back of the next command would write between its
+checkpoints.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from queue import Empty, Queue
 
@@ -18,6 +21,10 @@ from alexnet_archive import interrupts
 from alexnet_archive.errors import MissingToolError
 
 GRACE_SECONDS = 10.0
+
+WATCH = 'trap "" INT TERM HUP; read -r _; kill -KILL 0'
+"""Of the shell that leads a command's group and ends it when this process is gone: nobody else holds the other end of its
+standard input, and nothing is ever written into it. A shell, since that is there in a thousandth of a second."""
 
 
 class LocalRunner:
@@ -39,34 +46,28 @@ class LocalRunner:
 
         A child ended by signal n returns -n. Raises MissingToolError when the program is not there.
         """
-        try:
-            child = subprocess.Popen(
-                list(command), cwd=cwd, env={**os.environ, **environment}, stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
-            )  # fmt: skip
-        except (FileNotFoundError, PermissionError) as error:
-            raise MissingToolError(
-                f"{command[0]} cannot be run: {error.strerror}", path=command[0], remedy="`alexnet-archive doctor` tells more"
-            ) from error
-        lines: Queue[str | None] = Queue()
-        reader = threading.Thread(target=_read, args=(child, lines), daemon=True)
-        reader.start()
-        try:
-            self._follow(child, lines, on_line, stop)
-        finally:
-            # Whatever the child left in its group (a compiler of a stopped ninja) goes with it.
-            _signal(child.pid, signal.SIGKILL)
-            child.wait()
-            reader.join(timeout=5)
+        with _group() as group:
+            child = _started(command, cwd, environment, group)
+            lines: Queue[str | None] = Queue()
+            reader = threading.Thread(target=_read, args=(child, lines), daemon=True)
+            reader.start()
+            try:
+                self._follow(child, lines, on_line, stop, group)
+            finally:
+                # Whatever the child left in its group (a compiler of a stopped ninja) goes with it.
+                _signal(group, signal.SIGKILL)
+                child.wait()
+                reader.join(timeout=5)
         return child.returncode
 
     def path(self, host: Path) -> str:
         return str(host)
 
     def _follow(
-        self, child: subprocess.Popen[str], lines: Queue[str | None], on_line: Callable[[str], None], stop: Callable[[], bool]
-    ) -> None:
-        stopping = threading.Thread(target=self._end, args=(child,), daemon=True)
+        self, child: subprocess.Popen[str], lines: Queue[str | None], on_line: Callable[[str], None],
+        stop: Callable[[], bool], group: int,
+    ) -> None:  # fmt: skip
+        stopping = threading.Thread(target=self._end, args=(child, group), daemon=True)
         ended: float | None = None
         while True:
             interrupts.point()
@@ -86,14 +87,38 @@ class LocalRunner:
             if stop() and stopping.ident is None:
                 stopping.start()
 
-    def _end(self, child: subprocess.Popen[str]) -> None:
+    def _end(self, child: subprocess.Popen[str], group: int) -> None:
         for kind in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
-            _signal(child.pid, kind)
+            _signal(group, kind)
             try:
                 child.wait(timeout=self.grace)
                 return
             except subprocess.TimeoutExpired:
                 continue
+
+
+@contextlib.contextmanager
+def _group() -> Iterator[int]:
+    """A process group of its own, with the shell that ends it should this process die; nothing of it is left behind."""
+    with subprocess.Popen(
+        ["/bin/sh", "-c", WATCH], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=0
+    ) as watch:
+        try:
+            yield watch.pid
+        finally:
+            _signal(watch.pid, signal.SIGKILL)
+
+
+def _started(command: Sequence[str], cwd: Path, environment: Mapping[str, str], group: int) -> subprocess.Popen[str]:
+    try:
+        return subprocess.Popen(
+            list(command), cwd=cwd, env={**os.environ, **environment}, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", process_group=group,
+        )  # fmt: skip
+    except (FileNotFoundError, PermissionError) as error:
+        raise MissingToolError(
+            f"{command[0]} cannot be run: {error.strerror}", path=command[0], remedy="`alexnet-archive doctor` tells more"
+        ) from error
 
 
 def _signal(group: int, kind: signal.Signals) -> None:

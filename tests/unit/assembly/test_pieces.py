@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -270,6 +272,42 @@ def test_a_stopped_child_and_its_children_are_gone(tmp_path: Path, stubborn: boo
     time.sleep(0.2)
     status_file = Path(f"/proc/{heard[0]}/status")
     assert not status_file.exists() or "zombie" in status_file.read_text()
+
+
+OWNER = """
+import sys
+from pathlib import Path
+from alexnet_archive.assembly.runner import LocalRunner
+words = "import signal, sys, time; [signal.signal(n, signal.SIG_IGN) for n in (1, 2, 15)]; " + (
+    "import subprocess; print(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']).pid, flush=True); "
+    "time.sleep(60)"
+)
+LocalRunner().run([sys.executable, "-c", words], cwd=Path("/"), environment={}, on_line=lambda line: print(line, flush=True))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
+def test_a_command_ends_with_the_process_that_ran_it(number: signal.Signals) -> None:
+    with subprocess.Popen([sys.executable, "-c", OWNER], stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout is not None
+        grandchild = Path(f"/proc/{owner.stdout.readline().strip()}/stat")
+        group = int(grandchild.read_text().rpartition(")")[2].split()[2])
+        owner.send_signal(number)
+        owner.wait(20)
+    end = time.monotonic() + 20
+    while running(group) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not running(group)
+
+
+def running(group: int) -> list[int]:
+    """The processes of a group that have not ended."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, _, its_group = file.read_text().rpartition(")")[2].split()[:3]
+            found += [int(file.parent.name)] if int(its_group) == group and state != "Z" else []
+    return found
 
 
 def test_an_object_of_another_text_is_removed_whatever_the_times_say(tmp_path: Path) -> None:
