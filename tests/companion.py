@@ -54,6 +54,12 @@ def build(name: str, *options: str, target: str | None = None) -> Path:
     return folder
 
 
+def released() -> Path:
+    """The build that tests share. Its conformance programs take most of the time to compile, and a third of it with less
+    optimisation; where exhaustive tests run they are what the release's compiler would make of them."""
+    return build("tests-release", f"-DCOMPANION_TEST_OPTIONS={'' if os.environ.get('ALEXNET_ARCHIVE_EXHAUSTIVE') else '-Og'}")
+
+
 @dataclass(frozen=True)
 class Made:
     """A folder under build/ for programs that tests compile themselves: like a build of the companion it outlives the session,

@@ -30,8 +30,10 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 # A run is repeatable: each property draws the same examples every time, and none fails because the machine was busy.
-# `make test SEARCH=SEED` draws others; the seed is printed at the top of its output.
-hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None)
+# `make test SEARCH=SEED` draws others; the seed is printed at the top of its output. Where exhaustive tests run, a property
+# that sets no number itself draws as many as Hypothesis thinks right, else a third of them.
+EXAMPLES = 100 if os.environ.get(EXHAUSTIVE) else 33
+hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None, max_examples=EXAMPLES)
 hypothesis.settings.register_profile("search", derandomize=False, deadline=None, print_blob=True)
 hypothesis.settings.load_profile("fixed")
 

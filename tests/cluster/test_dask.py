@@ -68,18 +68,19 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
         started.close()
 
 
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    folder = tmp_path / "source"
+def pictures(folder: Path, each: int) -> Path:
+    """A folder of four classes with so many photographs each."""
     for name in "abcd":
         (folder / name).mkdir(parents=True)
-        for k in range(40):
+        for k in range(each):
             (folder / name / f"{k}.jpg").write_bytes(encoded(photograph(ord(name) * 100 + k, 500, 375)))
     return folder
 
 
 @pytest.mark.slow
-def test_a_cluster_with_a_killed_worker_writes_the_same_bytes(source: Path, tmp_path: Path, cluster: Cluster) -> None:
+@pytest.mark.exhaustive
+def test_a_cluster_with_a_killed_worker_writes_the_same_bytes(tmp_path: Path, cluster: Cluster) -> None:
+    source = pictures(tmp_path / "source", 40)
     convert(source, tmp_path / "here", OPTIONS)
     batches_done: list[int] = []
 
@@ -95,8 +96,8 @@ def test_a_cluster_with_a_killed_worker_writes_the_same_bytes(source: Path, tmp_
     assert folder_bytes(tmp_path / "there") == folder_bytes(tmp_path / "here")
 
 
-def test_no_scheduler_is_one_clear_error(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_scheduler_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("alexnet_archive.batches.convert.executors.CONNECT_SECONDS", 1)
     with pytest.raises(ConvertError, match="does not answer") as caught:
-        convert(source, tmp_path / "out", OPTIONS, scheduler="tcp://127.0.0.1:9")
+        convert(pictures(tmp_path / "source", 1), tmp_path / "out", OPTIONS, scheduler="tcp://127.0.0.1:9")
     assert "dask scheduler" in (caught.value.remedy or "")

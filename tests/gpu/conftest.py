@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.companion import Conversation, build
+from tests.companion import Conversation, build, released
 from tests.cuda import gpu_options, missing
 
 
@@ -31,7 +31,7 @@ def cuda(options: list[str]) -> Path:
 @pytest.fixture(scope="session")
 def cpu(options: list[str]) -> Iterator[Conversation]:
     """The CPU flavour, with which the CUDA flavour is compared."""
-    conversation = Conversation(build("tests-release"))
+    conversation = Conversation(released())
     yield conversation
     conversation.close()
 

@@ -14,7 +14,7 @@ import pytest
 
 from tests import cuda
 from tests.calls import error
-from tests.companion import Conversation, build
+from tests.companion import Conversation, released
 from tests.conftest import ROOT
 
 torch = pytest.importorskip("torch", reason="the benchmark's peer is PyTorch: make setup-bench")
@@ -66,7 +66,7 @@ def test_every_type_of_layer_is_counted() -> None:
 
 @pytest.fixture(scope="module")
 def talk() -> Any:
-    conversation = Conversation(build("tests-release"))
+    conversation = Conversation(released())
     yield conversation
     conversation.close()
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.calls import Call, error, every_call, maxima, offered, random
-from tests.companion import Caller, Conversation, build
+from tests.companion import Caller, Conversation, released
 
 pytestmark = [pytest.mark.native, pytest.mark.xdist_group("calls")]
 CALLS = every_call()
@@ -17,7 +17,7 @@ CALLS = every_call()
 
 @pytest.fixture(scope="module")
 def talk() -> Iterator[Conversation]:
-    conversation = Conversation(build("tests-release"), 2)
+    conversation = Conversation(released(), 2)
     yield conversation
     conversation.close()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.companion import build, tools
+from tests.companion import build, released, tools
 
 pytestmark = pytest.mark.native
 
@@ -30,7 +30,7 @@ def ctest(folder: Path, expression: str) -> int:
 
 
 def test_every_function_against_direct_loops() -> None:
-    folder = build("tests-release")
+    folder = released()
     assert ctest(folder, "^conv_") == len(programs(folder)) > 40
 
 

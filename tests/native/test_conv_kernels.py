@@ -18,7 +18,7 @@ import pytest
 
 from alexnet_archive import paths
 from alexnet_archive.assembly.launches import rewrite_launches
-from tests.companion import Made, build
+from tests.companion import Made, released
 
 pytestmark = [pytest.mark.native, pytest.mark.xdist_group("kernels")]
 
@@ -55,7 +55,7 @@ PROGRAMS = ["layers.cpp", "pools.cu", "norms.cpp", "images.cpp", "halves.cpp"]
 def kernels() -> Path:
     """A folder with the programs over the rewritten kernels."""
     made, companion = Made(paths.builds() / "kernels"), paths.companion()
-    facts = json.loads((build("tests-release") / "companion.json").read_text())
+    facts = json.loads((released() / "companion.json").read_text())
     for source in sorted((companion / "cudaconv2").iterdir()):
         if source.suffix == ".h" or source.name.startswith("cuda_"):
             rewrite(source, made, f"cudaconv2/{source.name}")

@@ -15,7 +15,7 @@ import alexnet_archive.engines.reference  # noqa: F401  (registers every layer t
 from alexnet_archive.engines.base import Pass
 from alexnet_archive.engines.reference.layer import TYPES, Backward, Context, Layer
 from alexnet_archive.engines.reference.parallel import Workers
-from tests.companion import Array, Caller, build
+from tests.companion import Array, Caller, released
 
 pytestmark = [pytest.mark.native, pytest.mark.xdist_group("conv-reference")]
 SUMS, POWERS, CURVES = 2e-5, 5e-5, 2e-4
@@ -24,7 +24,7 @@ SEED = 20120930
 
 @pytest.fixture(scope="module")
 def call() -> Caller:
-    return Caller(build("tests-release"))
+    return Caller(released())
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from alexnet_archive import paths
 from alexnet_archive.assembly.launches import rewrite_launches
 from tests import cuda
 from tests.calls import ROUNDING, error, random
-from tests.companion import Caller, build, tools
+from tests.companion import Caller, released, tools
 from tests.conftest import ROOT
 from tests.gpu import test_conformance, test_products, test_pycuda
 
@@ -48,7 +48,7 @@ def test_the_whole_tier_is_marked_and_no_other_tier_takes_it() -> None:
 
 
 def test_the_cases_it_lists_are_those_that_ctest_knows() -> None:
-    folder = build("tests-release")
+    folder = released()
     listed = subprocess.run(["ctest", "-N"], cwd=folder, capture_output=True, text=True, env=tools(), check=True)
     known = set(re.findall(r"Test +#\d+: (\S+)\.(\S+)", listed.stdout))
     assert {one for one in known if "_cpu_" not in one[0]} == set(test_conformance.cases())
@@ -70,7 +70,7 @@ def test_the_sanitizers_leave_out_what_they_name_and_nothing_else() -> None:
 
 
 def test_the_bounds_of_products_tell_float32_from_the_shorter_format() -> None:
-    assert test_products.product_error(Caller(build("tests-release"))) <= test_products.STRICT
+    assert test_products.product_error(Caller(released())) <= test_products.STRICT
 
     def short(array: np.ndarray) -> np.ndarray:
         bits = array.astype(np.float32).view(np.uint32)
@@ -122,7 +122,7 @@ int main(int, char** argv) {
 def kernels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A program that runs the kernels on the CPU flavour's run-time."""
     folder = tmp_path_factory.mktemp("kernels")
-    facts = json.loads((build("tests-release") / "companion.json").read_text())
+    facts = json.loads((released() / "companion.json").read_text())
     source = folder / "main.cpp"
     source.write_text(rewrite_launches(MAIN % test_pycuda.SOURCE).text)
     folders = [*test_pycuda.folders(), str(paths.companion() / "cpu" / "include")]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from alexnet_archive import paths
-from tests.companion import build, tools
+from tests.companion import build, released, tools
 
 pytestmark = pytest.mark.native
 COMPANION = Path(__file__).resolve().parents[3] / "patches" / "companion"
@@ -29,7 +29,7 @@ def run_cases(folder: Path) -> None:
 
 
 def test_every_case_in_a_released_build() -> None:
-    run_cases(build("tests-release"))
+    run_cases(released())
 
 
 SANITIZED = ["-DCMAKE_BUILD_TYPE=Debug", "-DCMAKE_CXX_FLAGS_DEBUG=-O1 -g", "-DCOMPANION_SANITIZE=address,undefined"]

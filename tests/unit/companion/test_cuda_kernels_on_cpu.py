@@ -17,7 +17,7 @@ import pytest
 
 from alexnet_archive import paths
 from alexnet_archive.assembly.launches import rewrite_launches
-from tests.companion import Made, build
+from tests.companion import Made, released
 
 pytestmark = [pytest.mark.native, pytest.mark.xdist_group("emulated")]
 COMPANION = Path(__file__).resolve().parents[3] / "patches" / "companion"
@@ -29,7 +29,7 @@ PROGRAMS = ["nvmatrix_shape", "nvmatrix_copy", "nvmatrix_elementwise", "nvmatrix
 @pytest.fixture(scope="module")
 def emulated() -> Path:
     """A folder with the conformance programs of NVMatrix over the rewritten kernels."""
-    facts = json.loads((build("tests-release") / "companion.json").read_text())
+    facts = json.loads((released() / "companion.json").read_text())
     made = Made(paths.builds() / "emulated")
     launches = 0
     header = rewrite_launches((COMPANION / "include" / "nvmatrix_apply_cuda.cuh").read_text())

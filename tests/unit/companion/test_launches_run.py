@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from alexnet_archive.assembly.launches import rewrite_launches
-from tests.companion import build
+from tests.companion import released
 
 pytestmark = [pytest.mark.native, pytest.mark.xdist_group("launches")]
 
@@ -90,7 +90,7 @@ def test_every_form_of_launch_computes(tmp_path: Path) -> None:
     assert len(rewritten.launches) == 7 and len(rewritten.shared_arrays) == 1
     source = tmp_path / "launches.cpp"
     source.write_text(rewritten.text)
-    made = build("tests-release")
+    made = released()
     facts = json.loads((made / "companion.json").read_text())
     command = ["g++", "-std=gnu++14", "-O1", "-Wall", "-Wno-sign-compare", *facts["compile_options"]]
     command += [f"-I{folder}" for folder in facts["include_dirs"]]

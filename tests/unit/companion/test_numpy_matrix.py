@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.companion import build
+from tests.companion import released
 from tests.conftest import find_python2
 
 pytestmark = [pytest.mark.native, pytest.mark.xdist_group("numpy-matrix")]
@@ -51,7 +51,7 @@ extern "C" void writeBack(PyObject* object) {
 
 
 def library(folder: Path, python_include: str, numpy_include: str) -> Path:
-    made = build("tests-release")
+    made = released()
     facts = json.loads((made / "companion.json").read_text())
     source = folder / "numpy_probe.cpp"
     source.write_text(SOURCE)

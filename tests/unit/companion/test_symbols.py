@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.companion import build
+from tests.companion import build, released
 from tests.cuda import CUDA_NEEDS, cuda_options
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -80,7 +80,7 @@ def program(probes: list[str]) -> str:
 
 def link(probes: list[str], tmp_path: Path) -> subprocess.CompletedProcess[str]:
     """Compile and link the probes against the CPU flavour's static library."""
-    facts = json.loads((build("tests-release") / "companion.json").read_text())
+    facts = json.loads((released() / "companion.json").read_text())
     source = tmp_path / "probes.cpp"
     source.write_text(program(probes))
     includes = [*facts["include_dirs"], COMPANION / "tests" / "core", Path(np.get_include()) / "numpy"]
