@@ -55,9 +55,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(skip)
 
 
+# What collecting makes, half a gigabyte of modules and tests, lives to the end: no garbage collection looks at it.
+gc.disable()
+
+
 def pytest_collection_finish() -> None:
-    """What collecting has made, half a gigabyte of modules and tests, lives to the end: no collection looks at it again."""
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)

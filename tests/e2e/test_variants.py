@@ -143,6 +143,7 @@ def test_a_variant_trains_tests_and_is_told_apart(root: Path, patch: Patch, data
     assert "loud" in done.stderr and "there is no variant none" in done.stderr
 
 
+@pytest.mark.exhaustive
 def test_switches_of_the_companion_are_variants(root: Path) -> None:
     command("build", "--variant", "strange", "--companion", "no-peer", "--companion", "poison", root=root)
     content = record(root, "strange")

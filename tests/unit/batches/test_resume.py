@@ -73,7 +73,7 @@ def kill_at_step(step: int) -> None:
     shutil.rmtree = counted(shutil.rmtree)  # type: ignore[assignment]
 
 
-@pytest.mark.parametrize("stride", [4, pytest.param(1, marks=pytest.mark.exhaustive)])
+@pytest.mark.parametrize("stride", [8, pytest.param(1, marks=pytest.mark.exhaustive)])
 def test_killed_at_every_step_and_resumed(class_folders: Path, tmp_path: Path, stride: int) -> None:
     options = ConvertOptions(size=16, batch_size=6, workers=1, limit=9)
     convert(class_folders, tmp_path / "undisturbed", options)
