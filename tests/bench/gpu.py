@@ -249,11 +249,11 @@ def main() -> int:
         print("the benchmark cannot run: " + "; ".join(words), file=sys.stderr)
         return 2
     if options.rehearse:
-        bench = Bench(build("tests-release", target="conv_call"), "cpu", FEW, 1, 1, True)
+        bench = Bench(build("tests-release", targets=["conv_call"]), "cpu", FEW, 1, 1, True)
         given: list[str] = []
     else:
         given = gpu_options() or []
-        folder = build("bench-gpu", *given, target="conv_call")
+        folder = build("bench-gpu", *given, targets=["conv_call"])
         bench = Bench(folder, "cuda", CASES, options.repeat, options.rounds, False)
     variables = dict(one.removeprefix("-D").split("=", 1) for one in given if one.startswith("-DCOMPANION_CUBLAS"))
     report: dict[str, Any] = {**machine(options.rehearse), "runs": []}

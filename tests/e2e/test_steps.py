@@ -115,6 +115,7 @@ def differences(a: Checkpoint, b: Checkpoint) -> list[Item]:
     return items
 
 
+@pytest.mark.exhaustive
 def test_both_engines_agree_across_two_boundaries(begun: dict[str, object], tmp_path: Path) -> None:
     ours, told = trained(begun, tmp_path / "reference", "reference")
     theirs, heard = trained(begun, tmp_path / "native", "native")

@@ -24,7 +24,7 @@ def words_of_a_fault(folder: Path) -> str:
 
 def test_the_debug_build_names_the_launch(options: list[str]) -> None:
     debug = ["-DCMAKE_BUILD_TYPE=Debug", "-DCOMPANION_SYNCHRONISE=ON"]
-    said = words_of_a_fault(build("tests-gpu-debug", *options, *debug, target="conv_call"))
+    said = words_of_a_fault(build("tests-gpu-debug", *options, *debug, targets=["conv_call"]))
     found = re.search(r"call\.cu:(\d+): CUDA error \d+ on device 0: .+ \(a deliberate fault\)", said)
     assert found, said
     assert "a deliberate fault" in CALL.read_text().splitlines()[int(found[1]) - 1]

@@ -44,7 +44,7 @@ def test_the_environment_chooses(math: str, cuda: Path) -> None:
 
 @pytest.mark.parametrize("math, expected", [("", "tf32"), ("strict", "strict"), ("tf32", "tf32")])
 def test_the_build_sets_the_default(math: str, expected: str, options: list[str]) -> None:
-    folder = build("tests-gpu-tf32", *options, "-DCOMPANION_MATH=tf32", target="conv_call")
+    folder = build("tests-gpu-tf32", *options, "-DCOMPANION_MATH=tf32", targets=["conv_call"])
     expect(product_error(Caller(folder, environment={VARIABLE: math})), expected)
 
 

@@ -56,7 +56,7 @@ def start(words: list[str]) -> subprocess.Popen[str]:
     )
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.exhaustive)])
 def test_a_polite_stop_saves_and_says_how_to_go_on(
     number: int, whole: Checkpoint, train_words: list[str], tmp_path: Path, command: Command
 ) -> None:

@@ -15,6 +15,7 @@ from alexnet_archive.batches.convert import tars
 from alexnet_archive.batches.convert.inventory import Entry, Finding
 from alexnet_archive.batches.convert.readers import Reader
 from alexnet_archive.batches.convert.tars import list_tar
+from tests.conftest import examples
 from tests.unit.batches.miniature import add
 
 FORMATS = [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]
@@ -91,7 +92,7 @@ def test_a_file_that_is_no_tar(tmp_path: Path) -> None:
     assert findings or members
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 @given(st.data(), st.sampled_from(FORMATS))
 def test_plain_headers_read_fast_are_read_like_any_other(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, format: int

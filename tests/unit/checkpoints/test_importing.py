@@ -21,6 +21,7 @@ from alexnet_archive.checkpoints.importing.caffe_messages import message_class
 from alexnet_archive.checkpoints.importing.steps import Norm, Pool, Relu, Weighted, Window
 from alexnet_archive.errors import ArchiveError, UnsafePickleError, WeightsError
 from tests import today
+from tests.conftest import examples
 from tests.unit.checkpoints.tiny_net import DEFINITION, KINDS, PARAMETERS, content, tiny_chain
 
 onnx = pytest.importorskip("onnx", reason="needs onnx: pip install '.[import]'")
@@ -286,7 +287,7 @@ def windows_of(x: np.ndarray, window: Window, fill: float) -> np.ndarray:
     return np.array(sums).reshape(count, count)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @example(side=224, size=11, stride=4, pad=2, less=0)
 @example(side=224, size=11, stride=4, pad=0, less=1)
 @given(side=st.integers(6, 40), size=st.integers(1, 6), stride=st.integers(1, 4), pad=st.integers(0, 2), less=st.integers(0, 3))

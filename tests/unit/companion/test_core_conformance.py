@@ -28,6 +28,7 @@ def run_cases(folder: Path) -> None:
     assert ran == CASES > 100
 
 
+@pytest.mark.exhaustive
 def test_every_case_in_a_released_build() -> None:
     run_cases(released())
 

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import examples
 from tests.unit.engines.nets import Net
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: pip install '.[bench]'")
 functional = torch.nn.functional
 pytestmark = pytest.mark.torch
-SOME = settings(max_examples=30, deadline=None)
+SOME = settings(max_examples=examples(30), deadline=None)
 
 
 def normal(seed: int, *shape: int) -> Any:

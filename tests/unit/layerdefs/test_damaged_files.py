@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from alexnet_archive.errors import LayerFileError
 from alexnet_archive.layerdefs import apply_parameters, memory, read_network
+from tests.conftest import examples
 from tests.unit.layerdefs.layerfiles import BASE, SHAPE, read
 from tests.unit.layerdefs.test_network import EVERY, parameters_for
 
@@ -86,7 +87,7 @@ def damaged(lines: list[str], changes: list[tuple[int, int, str]]) -> str:
 CHANGES = st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 2), st.sampled_from(VALUES)), min_size=1, max_size=6)
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=examples(250), deadline=None)
 @given(CHANGES, st.booleans())
 def test_damaged_definitions(changes: list[tuple[int, int, str]], lenient: bool) -> None:
     text = damaged(LINES, changes)
@@ -103,7 +104,7 @@ def test_damaged_definitions(changes: list[tuple[int, int, str]], lenient: bool)
 PARAMETER_LINES = parameters_for(read(EVERY)).split("\n")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(CHANGES, st.booleans())
 def test_damaged_parameters(changes: list[tuple[int, int, str]], lenient: bool) -> None:
     text = damaged(PARAMETER_LINES, changes)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from alexnet_archive import pickles
 from alexnet_archive.errors import LayerFileError
 from alexnet_archive.layerdefs import DataShape, Network, find_definition, find_parameters, our_nets, read_network
+from tests.conftest import examples
 from tests.unit.layerdefs.layerfiles import BASE, SHAPE, read, with_layer
 
 
@@ -602,7 +603,7 @@ def networks(draw: st.DrawFn) -> tuple[str, str]:
     return body, keys
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(networks())
 def test_printing_a_network_and_reading_it_gives_the_network(files: tuple[str, str]) -> None:
     definition, keys = files

@@ -156,7 +156,7 @@ def _drain(pool: ProcessPoolExecutor, queue: Iterator[Task], handed: dict[int, T
             try:
                 with _interrupts_kept_from_children():
                     flying[pool.submit(tasks.run, task)] = task
-            except OSError as error:  # how a pool breaks whose workers die while they start
+            except (OSError, ValueError) as error:  # how a pool breaks whose workers die while it starts others
                 raise BrokenProcessPool(str(error)) from error
         if not flying:
             return
