@@ -27,10 +27,11 @@ def dry_run(root: Path, *words: str) -> str:
 
 
 def test_what_is_left_out_names_the_command_that_runs_it(root: Path) -> None:
+    marked = (root / SOME).read_text().count("@pytest.mark.exhaustive\n")
     words = [sys.executable, "-m", "pytest", "-q", "-m", "exhaustive", SOME]
     done = subprocess.run(words, capture_output=True, text=True, cwd=root, env=clean())
-    assert done.returncode == 0 and re.search(r"^2 skipped", done.stdout, re.MULTILINE)
-    assert done.stdout.count("make test EXHAUSTIVE=1 runs it too") == 2
+    assert done.returncode == 0 and re.search(rf"^{marked} skipped", done.stdout, re.MULTILINE)
+    assert done.stdout.count("make test EXHAUSTIVE=1 runs it too") == marked > 0
 
 
 @pytest.mark.parametrize("value, skipped", [("", True), ("1", False)])
