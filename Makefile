@@ -11,7 +11,7 @@ GPU_PYTHON ?= $(BIN)/python
 GPU_WORKERS ?= 4
 OWN_PYTHON := $(filter $(BIN)/python,$(GPU_PYTHON))
 
-.PHONY: demo exhibit wheel test test-browser test-containers test-gpu bench bench-convert bench-native bench-gpu fuzz kills lint python2 setup setup-bench setup-fuzz clean docs docs-site lessons
+.PHONY: demo exhibit wheel test test-browser test-containers test-gpu bench bench-convert bench-native bench-gpu bench-smoke fuzz kills lint python2 setup setup-bench setup-fuzz clean docs docs-site lessons
 
 setup: .venv/.ready
 
@@ -82,6 +82,9 @@ bench-convert: setup
 
 bench-native: setup-bench
 	$(BIN)/python -m tests.bench.native
+
+bench-smoke: setup-bench
+	$(BIN)/python -m tests.bench.smoke
 
 bench-gpu: $(if $(OWN_PYTHON),setup-bench)
 	PYTHONPATH=$(CURDIR)/harness:$$PYTHONPATH $(GPU_PYTHON) -m tests.bench.gpu

@@ -52,13 +52,13 @@ def textures(rng: np.random.Generator) -> list[np.ndarray]:
     return made
 
 
-def make_pictures(folder: Path, repeats: int) -> None:
-    """`PICTURES` JPEGs in four class folders, each linked `repeats` times."""
+def make_pictures(folder: Path, repeats: int, count: int = PICTURES) -> None:
+    """`count` JPEGs in four class folders, each linked `repeats` times."""
     rng = np.random.default_rng(2012)
     fields = textures(rng)
     for name in "abcd":
         (folder / name).mkdir(parents=True)
-    for index in range(PICTURES):
+    for index in range(count):
         first, second = rng.choice(len(fields), 2, replace=False)
         y, x, v, u = rng.integers(0, (900 - HEIGHT, 1200 - WIDTH, 900 - HEIGHT, 1200 - WIDTH))
         mixed = 0.8 * fields[first][y : y + HEIGHT, x : x + WIDTH] + 0.6 * fields[second][v : v + HEIGHT, u : u + WIDTH]

@@ -64,9 +64,9 @@ def timed(step: Callable[[], object], steps: int) -> dict[str, float]:
     return {"best_s": min(walls), "median_s": float(np.median(walls)), "processor_s": min(processors)}
 
 
-def time_ours(threads: int, steps: int) -> dict[str, float]:
-    engine = ReferenceEngine(make_layers(True), num_gpus=2, minibatch=CASES, workers=threads)
-    data = make_data()
+def time_ours(threads: int, steps: int, cases: int) -> dict[str, float]:
+    engine = ReferenceEngine(make_layers(True), num_gpus=2, minibatch=cases, workers=threads)
+    data = make_data(cases)
     return timed(lambda: engine.train_batch(data, 0.0), steps)
 
 
@@ -212,27 +212,28 @@ def agree(threads: int) -> tuple[dict[str, dict[str, float]], list[str]]:
     return errors, bad
 
 
-def time_theirs(threads: int, steps: int, channels_last: bool) -> dict[str, float]:
+def time_theirs(steps: int, cases: int, channels_last: bool) -> dict[str, float]:
     model = TwoColumns(make_layers(True), channels_last=channels_last, dropout=True)
-    pictures, labels = model.load(make_data())
+    pictures, labels = model.load(make_data(cases))
     return timed(lambda: model.step(pictures, labels), steps)
 
 
-def child(mode: str, threads: int, steps: int) -> dict[str, float]:
+def child(mode: str, threads: int, steps: int, cases: int = CASES) -> dict[str, float]:
     """One measurement in a process of its own, so that memory and threads are its own."""
     command = [sys.executable, "-m", "tests.bench.training_step", "--only", mode, "--threads", str(threads)]
-    done = subprocess.run([*command, "--steps", str(steps)], capture_output=True, text=True, check=True)
+    command += ["--steps", str(steps), "--cases", str(cases)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
-def measure(mode: str, threads: int, steps: int) -> dict[str, float]:
+def measure(mode: str, threads: int, steps: int, cases: int) -> dict[str, float]:
     if mode == "ours":
-        result = time_ours(threads, steps)
+        result = time_ours(threads, steps, cases)
     else:
         import torch
 
         torch.set_num_threads(threads)
-        result = time_theirs(threads, steps, mode == "channels_last")
+        result = time_theirs(steps, cases, mode == "channels_last")
     # The high-water mark of this program alone: getrusage's would start from the parent's.
     status = Path("/proc/self/status").read_text()
     return {**result, "peak_gib": int(status.split("VmHWM:")[1].split()[0]) / 2**20}
@@ -243,10 +244,11 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--steps", type=int, default=5, help="timed steps, after one to warm up")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--cases", type=int, default=CASES, help=argparse.SUPPRESS)
     parser.add_argument("--only", choices=("ours", "contiguous", "channels_last"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.only:
-        print(json.dumps(measure(options.only, options.threads, options.steps)))
+        print(json.dumps(measure(options.only, options.threads, options.steps, options.cases)))
         return 0
     import torch
 

@@ -21,6 +21,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,11 @@ MEMORY_STATUS, HANG_STATUS = 71, 70
 
 
 def child(name: str, seconds: float, seed: int, record: Path) -> None:
-    """Fuzz one target; `record` is rewritten as the counts grow, since the process may be ended by a limit at any time."""
+    """Fuzz one target; `record` is rewritten as the counts grow, since the process may be ended by a limit at any time.
+
+    Importing under instrumentation takes about ten seconds, which are among the `seconds`.
+    """
+    began = time.monotonic()
     import atheris
 
     with atheris.instrument_imports(include=["alexnet_archive"]):
@@ -54,7 +59,7 @@ def child(name: str, seconds: float, seed: int, record: Path) -> None:
     for number, data in enumerate(target.seeds()):
         (corpus / str(number)).write_bytes(data)
     mutate, place = target.mutation(), scratch / "place"
-    watch, began = Watch(place), time.monotonic()
+    watch = Watch(place)
     told: dict[str, Any] = {"inputs": 0, "refused": 0, "read": 0, "tracebacks": {}}
 
     def save() -> None:
@@ -127,15 +132,20 @@ def campaign(name: str, seconds: float, seed: int) -> dict[str, Any]:
     return counts
 
 
-def rounds(names: Sequence[str], minutes: float, seed: int) -> dict[str, dict[str, Any]]:
-    """The counts of every target. In a long campaign the second half of the time is for those that have had too few inputs."""
-    share = minutes * 60 / len(names)
+def rounds(names: Sequence[str], minutes: float, seed: int, jobs: int) -> dict[str, dict[str, Any]]:
+    """The counts of every target, `jobs` of them fuzzed at a time. In a long campaign the second half of the time is for those
+    that have had too few inputs."""
+
+    def each(some: Sequence[str], minutes: float, seed: int) -> dict[str, dict[str, Any]]:
+        share = minutes * 60 / -(-len(some) // jobs)
+        with ThreadPoolExecutor(jobs) as pool:
+            return dict(zip(some, pool.map(lambda name: _told(campaign(name, share, seed)), some), strict=True))
+
     if minutes < LONG_MINUTES:
-        return {name: _told(campaign(name, share, seed)) for name in names}
-    rows = {name: _told(campaign(name, share / 2, seed)) for name in names}
+        return each(names, minutes, seed)
+    rows = each(names, minutes / 2, seed)
     few = [name for name in names if rows[name]["inputs"] < ENOUGH] or list(names)
-    for name in few:
-        more = _told(campaign(name, minutes * 30 / len(few), seed + 1000))
+    for name, more in each(few, minutes / 2, seed + 1000).items():
         rows[name] = {key: value if key == "target" else value + more[key] for key, value in rows[name].items()}
     return rows
 
@@ -184,6 +194,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Fuzz what is read from outside.")
     parser.add_argument("--minutes", type=float, default=10, help="for all targets together")
+    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="targets at a time [default: cores]")
     parser.add_argument("--only", action="append", help="a target's name")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=Path)
@@ -196,7 +207,7 @@ def main() -> int:
         return 0
     from tests.fuzz.targets import BY_NAME
 
-    rows = [*rounds(given.only or list(BY_NAME), given.minutes, given.seed).values()]
+    rows = [*rounds(given.only or list(BY_NAME), given.minutes, given.seed, given.jobs).values()]
     now = datetime.datetime.now(datetime.UTC)
     print(f"`make fuzz MINUTES={given.minutes:g}`, {now:%d %B %Y}, {machine()}, seed {given.seed}:\n\n{table(rows)}")
     if given.json:

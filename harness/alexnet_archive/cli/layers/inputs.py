@@ -74,7 +74,7 @@ def inspect(name: str, params: str | None, values: dict[str, Any]) -> tuple[Insp
     And what it was read for.
     """
     from alexnet_archive.layerdefs import find_parameters, inspect_network
-    from alexnet_archive.runs import class_remedy, locate_definition, locate_parameters
+    from alexnet_archive.runs import locate_definition, locate_parameters
 
     definition = locate_definition(name)
     parameters = locate_parameters(definition, params) if params else find_parameters(definition)
@@ -88,6 +88,8 @@ def inspect(name: str, params: str | None, values: dict[str, Any]) -> tuple[Insp
         init_modules=values["init_module"],
     )
     if found.error is not None:
+        from alexnet_archive.runs import class_remedy  # what reads pictures is imported for it
+
         found.error.remedy = class_remedy(definition, read_for.shape) or found.error.remedy
     return found, read_for
 

@@ -1,0 +1,101 @@
+"""Whether something has become slow: ratios to peers, in under a minute, beside those on record for this processor.
+
+Processor time counts, not wall time, so that other programs disturb little; every ratio is this project's speed over its
+peer's in the same run. Run with `make bench-smoke`. Exits with status 1 where a ratio is more than `MARGIN` below its record,
+with 2 where this processor has none: `--record` writes what is measured. Results are not compared here: the longer benchmarks
+do that first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from tests.bench import convert, native, training_step
+from tests.bench.work import all_work
+from tests.companion import Caller, build
+
+RECORDS = Path(__file__).with_name("records.json")
+MARGIN = 0.3
+"""Of a ratio. Between runs on one machine, ratios differed by up to a quarter."""
+CASES = 16
+FUNCTIONS = ("conv2[1] images", "conv3[0] weights", "fc2048a[0] forward")
+PICTURES, REPEATS = 120, 8
+"""Pictures that the script converts, and how often this tool takes each."""
+
+
+def reference_engine(threads: int) -> dict[str, float]:
+    """A training step against PyTorch's in the better of its two layouts."""
+    modes = ("ours", "contiguous", "channels_last")
+    runs = {mode: training_step.child(mode, threads, 1, CASES)["processor_s"] for mode in modes}
+    return {"reference engine, training step": min(runs["contiguous"], runs["channels_last"]) / runs["ours"]}
+
+
+def compiled_functions(threads: int) -> dict[str, float]:
+    """Some functions of the compiled CPU flavour together, each of another kind, against PyTorch's."""
+    import torch
+
+    torch.set_num_threads(threads)
+    call = Caller(build("tests-release", targets=["conv_call"]), threads)
+    works = [work for work in all_work(native.NET, native.CASES) if work.name in FUNCTIONS]
+    for work in works:
+        native.measure(call, work, repeat=2, rounds=3)
+    return {"compiled functions": native.report(works)["network"]["processor_speed"]}
+
+
+def conversion() -> dict[str, float]:
+    """Conversion by one worker against a script, with what starting costs taken away."""
+    with tempfile.TemporaryDirectory(prefix="bench-smoke-") as name:
+        scratch = Path(name)
+        convert.make_pictures(scratch / "source", REPEATS, PICTURES)
+        seconds = {job: convert.run(job, scratch / "source", scratch)["cpu_seconds"] for job in ("a", "b", "start-up b")}
+    ours = (seconds["b"] - seconds["start-up b"]) / (PICTURES * REPEATS - convert.cores())
+    return {"conversion, one worker": seconds["a"] / PICTURES / ours}
+
+
+def slower(found: dict[str, float], record: dict[str, float]) -> list[str]:
+    """What is more than the margin below the record, or is not measured any more, in words."""
+    return [
+        f"{name}: {found[name]:.2f}, on record {known:.2f}" if name in found else f"{name}: on record, and not measured"
+        for name, known in record.items()
+        if not found.get(name, 0) >= known * (1 - MARGIN)
+    ]
+
+
+def processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    named = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    return f"{named.get('model name', 'unknown')}, {convert.cores()} cores"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--record", action="store_true", help="keep what is measured as this processor's record")
+    keep = parser.parse_args().record
+    records: dict[str, Any] = json.loads(RECORDS.read_text())
+    threads, here = len(os.sched_getaffinity(0)), processor()
+    found = {**reference_engine(threads), **compiled_functions(threads), **conversion()}
+    known = records.get(here, {}).get("ratios", {})
+    for name, ratio in found.items():
+        print(f"{name:34s} {ratio:5.2f}" + (f"   on record {known[name]:5.2f}" if name in known else ""))
+    if keep:
+        rounded = {name: round(ratio, 3) for name, ratio in found.items()}
+        records[here] = {"date": datetime.date.today().isoformat(), "ratios": rounded}
+        RECORDS.write_text(json.dumps(records, indent=1) + "\n")
+        return 0
+    if not known:
+        print(f"nothing is on record for {here}: --record keeps these ratios", file=sys.stderr)
+        return 2
+    if bad := slower(found, known):
+        print(f"more than {MARGIN:.0%} below the record of {records[here]['date']}: " + "; ".join(bad), file=sys.stderr)
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
