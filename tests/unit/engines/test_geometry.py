@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alexnet_archive.engines.base import Pass
-from alexnet_archive.engines.reference.windows import Grid, framed, gather, scatter
+from alexnet_archive.engines.reference.windows import Grid, gather, scatter, windows_of
 from tests.unit.engines.nets import Net
 
 FEW = settings(max_examples=25, deadline=None)
@@ -94,7 +94,7 @@ def test_scatter_is_the_transpose_of_gather(given_parts: Any, cases: int) -> Non
     for block in [(0, across, 0, across), (across - 1, 1, 0, across), (0, 1, across - 1, 1)]:
         shape = (2, part["filter"], part["filter"], block[1], block[3], cases)
         seen, w, back = np.full(shape, np.nan), rng.standard_normal(shape), np.zeros_like(x)
-        gather(*framed(x, grid), block, seen)
+        gather(windows_of(x, grid), block, seen)
         scatter(w, grid, block, back)
         assert np.sum(seen * w) == pytest.approx(np.sum(x * back), rel=1e-9, abs=1e-9)
 

@@ -14,7 +14,7 @@ from alexnet_archive.engines.base import Pass
 from alexnet_archive.engines.reference.layer import Backward, Context, Matrix, Settings
 from alexnet_archive.engines.reference.update import Constraint, ball, contrast
 from alexnet_archive.engines.reference.weighted import WeightLayer
-from alexnet_archive.engines.reference.windows import Block, Grid, framed, gather, part_of, scatter
+from alexnet_archive.engines.reference.windows import Block, Grid, gather, part_of, scatter, windows_of
 
 PARTIAL_SUMS = 16
 """Weight gradients are added up in this many runs of chunks, then the runs in order: the same for any worker count."""
@@ -47,11 +47,11 @@ class Input:
     def grid(self, modules: int) -> Grid:
         return Grid(-self.padding, -self.padding, self.stride, self.filter, self.filter, modules, modules)
 
-    def seen(self, image: Matrix, group: int, modules: int) -> tuple[Matrix, Grid]:
-        """The channels of a group with all pixels that windows reach, and the grid of the windows on them."""
+    def seen(self, image: Matrix, group: int, modules: int) -> Matrix:
+        """All windows over the channels of a group (`windows_of`)."""
         listed = self.connections[group]
         own = image[list(listed)] if self.random else image[listed[0] : listed[-1] + 1]
-        return framed(own, self.grid(modules))
+        return windows_of(own, self.grid(modules))
 
 
 class Windowed(WeightLayer):
@@ -69,12 +69,12 @@ class Windowed(WeightLayer):
         width = self.filters // len(self.parts[index].connections)
         return slice(group * width, (group + 1) * width)
 
-    def windows(self, source: Matrix, grid: Grid, block: Block) -> Matrix:
+    def gathered(self, windows: Matrix, block: Block) -> Matrix:
         """The windows of a block as a matrix (C·F², modules·N), in this thread's scratch."""
-        shape = (source.shape[0], grid.height, grid.width, block[1], block[3], source.shape[-1])
-        seen = self.context.scratch("windows", shape)
-        gather(source, grid, block, seen)
-        return seen.reshape(shape[0] * shape[1] * shape[2], -1)
+        shape = (*windows.shape[:3], block[1], block[3], windows.shape[-1])
+        out = self.context.scratch("windows", shape)
+        gather(windows, block, out)
+        return out.reshape(shape[0] * shape[1] * shape[2], -1)
 
 
 class Convolution(Windowed):
@@ -104,17 +104,17 @@ class Convolution(Windowed):
             for group in range(len(part.connections)):
                 own = self.own(i, group)
                 seen, out = part.seen(image(x, part.channels), group, m), y.reshape(self.filters, m, m, cases)[own]
-                self._correlate(*seen, self.matrix(i)[:, own].T, out, bias[own] if i == 0 else None)
+                self._correlate(seen, part.grid(m), self.matrix(i)[:, own].T, out, bias[own] if i == 0 else None)
         return y
 
-    def _correlate(self, source: Matrix, grid: Grid, filters: Matrix, out: Matrix, bias: Matrix | None) -> None:
-        """out (K, rows, columns, N) ← filters (K, C·height·width) · windows of source + bias; without bias, +=."""
-        blocks = list(grid.blocks(source.shape[0], source.shape[-1]))
+    def _correlate(self, windows: Matrix, grid: Grid, filters: Matrix, out: Matrix, bias: Matrix | None) -> None:
+        """out (K, rows, columns, N) ← filters (K, C·height·width) · windows + bias; without bias, +=."""
+        blocks = list(grid.blocks(windows.shape[0], windows.shape[-1]))
 
         def chunk(k: int) -> None:
             place = part_of(out, blocks[k])
             into = place if bias is not None else self.context.scratch("product", place.shape)
-            np.matmul(filters, self.windows(source, grid, blocks[k]), out=into.reshape(len(out), -1))
+            np.matmul(filters, self.gathered(windows, blocks[k]), out=into.reshape(len(out), -1))
             np.add(place, into if bias is None else part_of(bias, blocks[k]), out=place)
 
         self.context.workers.each(chunk, len(blocks))
@@ -154,15 +154,15 @@ class Convolution(Windowed):
         total = np.empty_like(self.weights[index].value)
         for group in range(len(part.connections)):
             own = self.own(index, group)
-            self._correlation(*part.seen(image(x, part.channels), group, m), g[own], total[:, own])
+            self._correlation(part.seen(image(x, part.channels), group, m), part.grid(m), g[own], total[:, own])
         self.weights[index].contribute(total, scale, checking)
 
-    def _correlation(self, source: Matrix, grid: Grid, g: Matrix, total: Matrix) -> None:
+    def _correlation(self, windows: Matrix, grid: Grid, g: Matrix, total: Matrix) -> None:
         """total (C·F², K) ← Σ windows · gᵀ over modules and cases, in PARTIAL_SUMS sums added in order.
 
         The many rows come first: BLAS is up to twice as fast so as with the few filters first.
         """
-        blocks = list(grid.blocks(source.shape[0], source.shape[-1]))
+        blocks = list(grid.blocks(windows.shape[0], windows.shape[-1]))
         count = min(PARTIAL_SUMS, len(blocks))
         partial: list[Matrix] = [np.empty((total.shape[0], len(g)), total.dtype) for _ in range(count)]
 
@@ -171,7 +171,7 @@ class Convolution(Windowed):
             for b in mine:
                 sent = part_of(g, blocks[b]).reshape(len(g), -1)
                 out = partial[k] if b == mine[0] else self.context.scratch("product", partial[k].shape)
-                np.matmul(self.windows(source, grid, blocks[b]), sent.T, out=out)
+                np.matmul(self.gathered(windows, blocks[b]), sent.T, out=out)
                 if out is not partial[k]:
                     np.add(partial[k], out, out=partial[k])
 

@@ -11,7 +11,7 @@ from alexnet_archive.engines.base import Pass
 from alexnet_archive.engines.reference.convolution import Windowed, image
 from alexnet_archive.engines.reference.layer import Backward, Matrix
 from alexnet_archive.engines.reference.update import Constraint, merge, module_ball
-from alexnet_archive.engines.reference.windows import Grid, gather, scatter
+from alexnet_archive.engines.reference.windows import gather, scatter
 
 CHANNELS_PER_CHUNK = 8
 
@@ -30,12 +30,12 @@ class Local(Windowed):
         """(M·c·F², K) seen as (Mx, Mx, c·F², K)."""
         return matrix.reshape(self.modules, self.modules, -1, self.filters)
 
-    def _row(self, source: Matrix, grid: Grid, row: int) -> Matrix:
+    def _row(self, windows: Matrix, row: int) -> Matrix:
         """The windows of one row of modules as (Mx, c·F², N)."""
-        shape = (source.shape[0], grid.height, grid.width, 1, grid.columns, source.shape[-1])
-        place = self.context.scratch("windows", (grid.columns, *shape[:3], shape[-1]))
-        gather(source, grid, (row, 1, 0, grid.columns), place.transpose(1, 2, 3, 0, 4)[:, :, :, None])
-        return place.reshape(grid.columns, -1, shape[-1])
+        columns, cases = windows.shape[-2:]
+        place = self.context.scratch("windows", (columns, *windows.shape[:3], cases))
+        gather(windows, (row, 1, 0, columns), place.transpose(1, 2, 3, 0, 4)[:, :, :, None])
+        return place.reshape(columns, -1, cases)
 
     def forward(self, inputs: list[Matrix], pass_type: Pass) -> Matrix:
         cases, m = inputs[0].shape[1], self.modules
@@ -49,7 +49,7 @@ class Local(Windowed):
             for i, group in jobs:
                 own = self.own(i, group)
                 bank = self._bank(self.matrix(i), i)[my, :, :, own].transpose(0, 2, 1)
-                product = np.matmul(bank, self._row(*seen[i, group], my)).transpose(1, 0, 2)
+                product = np.matmul(bank, self._row(seen[i, group], my)).transpose(1, 0, 2)
                 out[own, my] = product + bias[own, my] if i == 0 else out[own, my] + product
 
         self.context.workers.each(row, m)
@@ -86,8 +86,8 @@ class Local(Windowed):
         seen = [part.seen(image(x, part.channels), group, m) for group in range(len(part.connections))]
 
         def row(my: int) -> None:
-            for group, source in enumerate(seen):
+            for group, windows in enumerate(seen):
                 own = self.own(index, group)
-                merge(bank[my, :, :, own], keep, np.matmul(self._row(*source, my), g[my, :, :, own]), factor)
+                merge(bank[my, :, :, own], keep, np.matmul(self._row(windows, my), g[my, :, :, own]), factor)
 
         self.context.workers.each(row, m)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -76,18 +76,20 @@ def taps(grid: Grid, block: Block, side: int) -> list[tuple[int, int, tuple[slic
     return found
 
 
-def framed(image: Matrix, grid: Grid) -> tuple[Matrix, Grid]:
-    """image (C, I, I, N) in a frame of zeros that every window fits into, and the grid on it. A square grid only."""
+def windows_of(image: Matrix, grid: Grid) -> Matrix:
+    """Every window of a square grid over image (C, I, I, N), as a view (C, height, width, rows, columns, N) of the image in a
+    frame of zeros that all of them fit into."""
     before, side = -grid.top, image.shape[1]
     after = max(0, (grid.rows - 1) * grid.stride + grid.height - before - side)
     wide = np.pad(image, ((0, 0), (before, after), (before, after), (0, 0))) if before or after else image
-    return wide, replace(grid, top=0, left=0)
+    windows = sliding_window_view(wide, (grid.height, grid.width), (1, 2))[:, :: grid.stride, :: grid.stride]
+    return windows[:, : grid.rows, : grid.columns].transpose(0, 4, 5, 1, 2, 3)
 
 
-def gather(image: Matrix, grid: Grid, block: Block, out: Matrix) -> None:
-    """out (C, height, width, rows, columns, N) ← the windows of a block of the grid over a framed image (C, I, I, N)."""
-    windows = sliding_window_view(image, (grid.height, grid.width), (1, 2))[:, :: grid.stride, :: grid.stride]
-    np.copyto(out, part_of(windows, block).transpose(0, 4, 5, 1, 2, 3))
+def gather(windows: Matrix, block: Block, out: Matrix) -> None:
+    """out (C, height, width, rows, columns, N) ← a block of all windows, which are of the same shape."""
+    row, rows, column, columns = block
+    np.copyto(out, windows[:, :, :, row : row + rows, column : column + columns])
 
 
 def scatter(windows: Matrix, grid: Grid, block: Block, image: Matrix) -> None:
