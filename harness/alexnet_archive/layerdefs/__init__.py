@@ -3,6 +3,8 @@
 Checked against all of the layer-language specification; nets/ holds our own networks.
 """
 
+from typing import TYPE_CHECKING
+
 from alexnet_archive.layerdefs.changing import ParameterFile, number_text, numbers_text, parse_parameters, read_parameters
 from alexnet_archive.layerdefs.finding import (
     NetFacts,
@@ -19,8 +21,14 @@ from alexnet_archive.layerdefs.network import Crossing, Network, NetworkTotals, 
 from alexnet_archive.layerdefs.parameters import apply_parameters
 from alexnet_archive.layerdefs.reading import BrokenLayer, Inspection, inspect_network, read_network
 from alexnet_archive.layerdefs.settings import Parameters
-from alexnet_archive.layerdefs.transform import conv_to_local, unshare_weights
 from alexnet_archive.layerdefs.values import Neuron, Schedule
+from alexnet_archive.lazy import getter
+
+if TYPE_CHECKING:
+    from alexnet_archive.layerdefs.transform import conv_to_local, unshare_weights
+
+# Commands that look at a definition start without NumPy.
+__getattr__ = getter(__name__, {"transform": ("conv_to_local", "unshare_weights")})
 
 __all__ = [
     "BrokenLayer",

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from alexnet_archive.errors import LayerFileError, Problem
+from alexnet_archive.layerdefs.initialisers import Functions
 from alexnet_archive.layerdefs.memory import require_memory
 from alexnet_archive.layerdefs.model import (
     BlurLayer,
@@ -24,7 +23,11 @@ from alexnet_archive.layerdefs.model import (
     WeightedLayer,
 )
 from alexnet_archive.layerdefs.printing import print_definition, print_parameters
-from alexnet_archive.layerdefs.weights import Functions, WeightMaker
+
+if TYPE_CHECKING:  # reading a definition needs no array
+    import numpy as np
+
+    from alexnet_archive.layerdefs.weights import WeightMaker
 
 FLOAT_BYTES = 4
 KEEPS_IMAGE = ("neuron", "eltsum", "eltmax", "hs")
@@ -166,6 +169,8 @@ class Network:
                 remedy="mend the keys named here",
             )
         require_memory((layer for layer in self.layers if isinstance(layer, WeightedLayer)), self.name)
+        from alexnet_archive.layerdefs.weights import WeightMaker
+
         maker = WeightMaker(self.layers, self.functions, rng, self.name)
         result: dict[str, dict[str, Any]] = {}
         for layer in self.layers:

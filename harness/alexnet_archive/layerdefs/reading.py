@@ -14,10 +14,10 @@ from alexnet_archive.errors import LayerFileError
 from alexnet_archive.layerdefs.collecting import Collector
 from alexnet_archive.layerdefs.definition import MOST_GPUS, DefinitionReader
 from alexnet_archive.layerdefs.ini import IniFile
+from alexnet_archive.layerdefs.initialisers import load_functions
 from alexnet_archive.layerdefs.model import HOST, DataShape, Layer
 from alexnet_archive.layerdefs.network import Network
 from alexnet_archive.layerdefs.parameters import ParameterReader, read_layer_file
-from alexnet_archive.layerdefs.weights import load_functions
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from alexnet_archive import batches
-from alexnet_archive.batches import Provider
-from alexnet_archive.engines.base import Array
 from alexnet_archive.errors import ArchiveError, BatchFileError, UserInputError
 from alexnet_archive.layerdefs import DataShape
+
+if TYPE_CHECKING:
+    from alexnet_archive.batches import Provider
+    from alexnet_archive.engines.base import Array
 
 
 @dataclass

@@ -82,3 +82,21 @@ def test_help_starts_fast() -> None:
         subprocess.run([sys.executable, "-m", "alexnet_archive", "--help"], check=True, capture_output=True)
         best = min(best, time.monotonic() - began)
     assert best < 0.25
+
+
+LOOKING = """
+import sys
+from alexnet_archive.cli.main import run
+try:
+    run()
+except SystemExit as end:
+    assert not end.code
+print({"numpy", "PIL", "matplotlib", "docker"} & sys.modules.keys(), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("words", ["layers show demo", "layers explain conv", "notebook"])
+def test_commands_that_only_look_import_nothing_for_arrays_and_pictures(words: str, tmp_path: Path) -> None:
+    """What takes most of a short command's time."""
+    done = subprocess.run([sys.executable, "-c", LOOKING, *words.split()], capture_output=True, text=True, cwd=tmp_path)
+    assert done.stderr.splitlines()[-1] == "set()"

@@ -6,12 +6,13 @@ Checked against layer-language sections 2.1 and 2.5 to 2.19.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from alexnet_archive.layerdefs.model.base import Layer
 from alexnet_archive.layerdefs.values import Neuron
+
+if TYPE_CHECKING:  # reading a definition needs no array
+    import numpy as np
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +130,8 @@ class BlurLayer(LightImageLayer):
 
     def filter(self) -> np.ndarray:
         """float32 (1, filterSize), sums to 1 (section 2.12)."""
+        import numpy as np
+
         half = self.filter_size // 2
         row = [np.exp(-float((half - i) ** 2) / (2 * self.stdev * self.stdev)) for i in range(self.filter_size)]
         values = np.array([row], dtype=np.float32)
