@@ -111,7 +111,7 @@ def test_a_campaign_counts(tmp_path: Path) -> None:
     if importlib.util.find_spec("atheris") is None:
         told = "atheris is not installed: make setup-fuzz"
         pytest.fail(told) if "fuzz" in os.environ.get("ALEXNET_ARCHIVE_REQUIRE", "") else pytest.skip(told)
-    words = ["--minutes", "0.03", "--only", "git-pack", "--json", str(tmp_path / "rows.json")]
+    words = ["--minutes", "0.6", "--only", "git-pack", "--json", str(tmp_path / "rows.json")]
     done = subprocess.run([sys.executable, "-m", "tests.fuzz.campaign", *words], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     (row,) = json.loads((tmp_path / "rows.json").read_text())
