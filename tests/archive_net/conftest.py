@@ -143,12 +143,12 @@ def served(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Served]:
         yield Served(f"http://127.0.0.1:{port}/served.git", first, tmp_path / "served.git")
 
 
-@pytest.fixture
-def cut_off(tmp_path: Path) -> Iterator[Served]:
-    """A server that breaks off in the middle of the pack."""
+@pytest.fixture(params=[50_000, 100])
+def cut_off(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Served]:
+    """A server that breaks off in the middle of the pack, in the second case before anybody is given a byte of it."""
     need_git()
     _, first = trees.make_repository(tmp_path / "served.git", bare=True, extra={"noise": os.urandom(200_000)})
-    with serving(Threaded(("127.0.0.1", 0), git_backend(tmp_path, [], cut_after=50_000))) as port:
+    with serving(Threaded(("127.0.0.1", 0), git_backend(tmp_path, [], cut_after=request.param))) as port:
         yield Served(f"http://127.0.0.1:{port}/served.git", first, tmp_path / "served.git")
 
 

@@ -21,6 +21,7 @@ from dulwich.client import HttpGitClient, get_transport_and_path_from_url
 from dulwich.errors import NotGitRepository
 from dulwich.objects import Commit, Tag, Tree
 from dulwich.repo import Repo
+from urllib3.exceptions import IncompleteRead
 
 from alexnet_archive.archive.manifests import EXECUTABLE_MODE, FILE_MODE, LINK_MODE, git_id
 from alexnet_archive.archive.packguard import check_pack
@@ -183,11 +184,21 @@ def _network_error(url: str, error: Exception, received: int) -> AcquireError:
     if isinstance(error, NotGitRepository):
         return AcquireError(f"{url} is not a git repository", path=url, found=str(error), remedy="check --from; " + OFFLINE)
     cause = str(error) or type(error).__name__
+    received = _arrived(error, received)
     if received:
         message = f"the download from {url} broke off after {received} bytes"
     else:
         message = f"{url} could not be reached"
     return AcquireError(message, path=url, found=cause[:300], remedy="try again; nothing was placed; " + OFFLINE)
+
+
+def _arrived(error: BaseException | None, counted: int) -> int:
+    """Bytes that came: those that were counted, or those of a read that broke off before anybody was given them."""
+    while error is not None:
+        if isinstance(error, IncompleteRead):
+            counted = max(counted, int(error.partial or 0))
+        error = error.__cause__ or error.__context__
+    return counted
 
 
 def _is_id(name: str) -> bool:
