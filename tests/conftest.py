@@ -29,15 +29,13 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-# A run is repeatable: each property draws the same examples every time, and none fails because the machine was busy.
-# `make test SEARCH=SEED` draws others; the seed is printed at the top of its output.
-
-
 def examples(number: int) -> int:
     """How many examples a property draws of the `number` that it draws where exhaustive tests run."""
     return number if os.environ.get(EXHAUSTIVE) else number // 3
 
 
+# A run is repeatable: each property draws the same examples every time, and none fails because the machine was busy.
+# `make test SEARCH=SEED` draws others; the seed is printed at the top of its output.
 hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None, max_examples=examples(100))
 hypothesis.settings.register_profile("search", derandomize=False, deadline=None, print_blob=True)
 hypothesis.settings.load_profile("fixed")

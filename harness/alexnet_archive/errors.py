@@ -275,3 +275,13 @@ class Interrupted(ArchiveError):
     """Stopped on request; what was finished is kept, and the message says how to go on."""
 
     exit_code = 130
+
+
+def chain(error: BaseException) -> list[BaseException]:
+    """An error and, behind it, each that it came out of."""
+    found: list[BaseException] = []
+    current: BaseException | None = error
+    while current is not None and current not in found:
+        found.append(current)
+        current = current.__cause__ or current.__context__
+    return found

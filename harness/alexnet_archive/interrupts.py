@@ -16,6 +16,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from alexnet_archive.errors import chain
+
 RETRY_SECONDS = 0.002
 PATIENCE_SECONDS = 2.0
 """After so long an interrupt that is asked for once more is raised wherever it finds the thread: a wait may never end."""
@@ -79,10 +81,7 @@ def ignore() -> None:
 
 def caused(error: BaseException) -> bool:
     """Whether an error came out of an interrupt: one that got through to a lock in spite of all."""
-    seen: BaseException | None = error
-    while seen is not None and not isinstance(seen, KeyboardInterrupt):
-        seen = seen.__cause__ or seen.__context__
-    return seen is not None
+    return any(isinstance(one, KeyboardInterrupt) for one in chain(error))
 
 
 def _in_lock(frame: FrameType | None) -> bool:

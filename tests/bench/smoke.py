@@ -1,4 +1,4 @@
-"""Whether something has become slow: ratios to peers, in under a minute, beside those on record for this processor.
+"""Whether something has become slow: ratios to peers, in about a minute, beside those on record for this processor.
 
 Processor time counts, not wall time, so that other programs disturb little; every ratio is this project's speed over its
 peer's in the same run. Run with `make bench-smoke`. Exits with status 1 where a ratio is more than `MARGIN` below its record,
@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
-import os
 import sys
 import tempfile
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any
 from tests.bench import convert, native, training_step
 from tests.bench.work import all_work
 from tests.companion import Caller, build
+from tests.fuzz.campaign import machine
 
 RECORDS = Path(__file__).with_name("records.json")
 MARGIN = 0.3
@@ -69,18 +69,12 @@ def slower(found: dict[str, float], record: dict[str, float]) -> list[str]:
     ]
 
 
-def processor() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    named = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    return f"{named.get('model name', 'unknown')}, {convert.cores()} cores"
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--record", action="store_true", help="keep what is measured as this processor's record")
     keep = parser.parse_args().record
     records: dict[str, Any] = json.loads(RECORDS.read_text())
-    threads, here = len(os.sched_getaffinity(0)), processor()
+    threads, here = convert.cores(), machine()
     found = {**reference_engine(threads), **compiled_functions(threads), **conversion()}
     known = records.get(here, {}).get("ratios", {})
     for name, ratio in found.items():

@@ -28,7 +28,7 @@ from alexnet_archive.archive.packguard import check_pack
 from alexnet_archive.archive.progress import Progress
 from alexnet_archive.archive.sources import Origin
 from alexnet_archive.archive.staging import Limits, Stager, refuse
-from alexnet_archive.errors import AcquireError
+from alexnet_archive.errors import AcquireError, chain
 
 SCHEMES = ("http", "https", "git")
 CA_VARIABLES = ("ALEXNET_ARCHIVE_CA_BUNDLE", "GIT_SSL_CAINFO", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
@@ -192,13 +192,9 @@ def _network_error(url: str, error: Exception, received: int) -> AcquireError:
     return AcquireError(message, path=url, found=cause[:300], remedy="try again; nothing was placed; " + OFFLINE)
 
 
-def _arrived(error: BaseException | None, counted: int) -> int:
+def _arrived(error: Exception, counted: int) -> int:
     """Bytes that came: those that were counted, or those of a read that broke off before anybody was given them."""
-    while error is not None:
-        if isinstance(error, IncompleteRead):
-            counted = max(counted, int(error.partial or 0))
-        error = error.__cause__ or error.__context__
-    return counted
+    return max(counted, *(int(one.partial or 0) for one in chain(error) if isinstance(one, IncompleteRead)), 0)
 
 
 def _is_id(name: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alexnet_archive.errors import ContainerError
+from alexnet_archive.errors import ContainerError, chain
 
 _EXPLANATIONS: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (
@@ -44,12 +44,7 @@ _EXPLANATIONS: tuple[tuple[tuple[str, ...], str, str], ...] = (
 
 def explain(error: BaseException, address: str) -> ContainerError:
     """An SDK failure as an error of ours that says what mends it."""
-    chain: list[BaseException] = []
-    current: BaseException | None = error
-    while current is not None and current not in chain:
-        chain.append(current)
-        current = current.__cause__ or current.__context__
-    text = " | ".join(str(item) for item in chain)
+    text = " | ".join(str(item) for item in chain(error))
     for words, message, remedy in _EXPLANATIONS:
         if any(word in text for word in words):
             return ContainerError(message, path=address, found=_brief(error), remedy=remedy)
