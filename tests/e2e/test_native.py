@@ -122,6 +122,34 @@ def test_ctrl_c_saves_after_the_batch_in_hand_and_it_goes_on(root: Path, data: P
     assert len(saved.train_outputs) >= 6
 
 
+def test_a_batch_of_a_single_case_is_computed_as_the_reference_engine_does(
+    root: Path, data: Path, net: Path, tmp_path: Path
+) -> None:
+    """The last batch of a folder may hold one picture. Costs are apart as far as the two sides' JPEG decoders are."""
+    folder = tmp_path / "remainders"
+    shutil.copytree(data, folder)
+    single = tmp_path / "single"
+    batches.write_batch(single, tuple(part[-1:] for part in batches.read_batch(data / "data_batch_1")))
+    for number in (6, 2001):
+        shutil.copy(single, folder / f"data_batch_{number}")
+    parameters = paths.original_source() / "layers" / "layer-params-two-column.cfg"
+    heard: list[object] = []
+    trained = aa.train(
+        net, params=parameters, data=folder, crop_border=4, epochs=1, test_frequency=6, minibatch=20, save=tmp_path / "runs",
+        seed=3, engine="native", report=heard.append,
+    )  # fmt: skip
+    costs = [one.costs["logprob"][0] for one in heard if isinstance(one, aa.BatchTrained) and one.epoch == 1]
+    assert trained.folder is not None and len(costs) == 6 and 0 < costs[-1] < np.inf
+    for views in (1, 10):
+        ours, theirs = (aa.test(trained.folder, engine=engine, views=views) for engine in ("reference", "native"))
+        assert [(one.batch, one.result.cases) for one in theirs.batches] == [(2000, 40), (2001, 1)]
+        for mine, other in zip(ours.batches, theirs.batches):
+            np.testing.assert_allclose(mine.result.costs["logprob"][0], other.result.costs["logprob"][0], rtol=0.05)
+    features = [aa.features(trained.folder, "fc4", engine=engine)["fc4"] for engine in ("reference", "native")]
+    assert features[0].shape == features[1].shape == (41, 4)
+    np.testing.assert_allclose(features[0], features[1], atol=0.05 * np.abs(features[0]).max())
+
+
 def test_a_crash_keeps_the_stack_and_the_last_batch(root: Path, data: Path, net: Path, tmp_path: Path) -> None:
     broken = make(tmp_path / "broken")
     # Another Python module in front of the companion's makes the module read memory that is not there.

@@ -127,18 +127,16 @@ def classify(
     checkpoint = checkpoints.load(checkpoint_path)
     provider = picture_provider(checkpoint)
     model, joint = model_meta(checkpoint, data, match_classes)
-    count, engine = len(pictures), engine or EngineChoice()
     with tempfile.TemporaryDirectory(prefix="alexnet-archive-") as scratch:
         place = Path(scratch) / "data"
         make_folder(place)
-        # NumPy calls a single column both C- and Fortran-ordered, so the release cannot tell how its matrix lies.
-        picture_folder([*pictures] * 2 if engine.kind == "native" and count == 1 else pictures, model, place, provider)
+        picture_folder(pictures, model, place, provider)
         request = Request(
             resume=checkpoint_path, data=place, provider=provider, test_range=[1], save=scratch, seed=0,
-            test_only=True, engine=engine,
+            test_only=True, engine=engine or EngineChoice(),
         )  # fmt: skip
         table, shown, names = verbs_of(request.engine).batch_probabilities(request, views)
-    return replace(classified([str(p) for p in pictures], table[:count], shown[:count], None, names), notices=joint.notices)
+    return replace(classified([str(p) for p in pictures], table, shown, None, names), notices=joint.notices)
 
 
 def predict_test_batch(

@@ -34,7 +34,8 @@ void Matrix::allocate(long numRows, long numCols) {
 }
 
 // Strict strides decide, flags only where no stride does (5.2): an array with one row or column carries both of NumPy's
-// flags, while the release asserts that all matrices of a batch agree.
+// flags, while the release asserts that all matrices of a batch agree. A single element is plain (5.2), not as the first of
+// its batch (python-and-data 1.9), which is not known here: gpumodel.py hands over a batch of one case plain throughout.
 void Matrix::adopt(MTYPE* data, long numRows, long numCols, long rowBytes, long colBytes, bool cOrder, bool fortranOrder) {
     const long element = sizeof(MTYPE);
     const bool isPlain = rowBytes == numCols * element && colBytes == element;

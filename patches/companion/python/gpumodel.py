@@ -183,7 +183,7 @@ class IGPUModel:
 
     def get_next_batch(self, train=True):
         provider = self.train_data_provider if train else self.test_data_provider
-        return self.parse_batch_data(provider.get_next_batch(), train=train)
+        return _in_one_order(self.parse_batch_data(provider.get_next_batch(), train=train))
 
     def parse_batch_data(self, batch_data, train=True):
         return batch_data
@@ -355,6 +355,19 @@ class IGPUModel:
         except UnpickleError as error:
             _say("No checkpoint: %s" % error)
         _sys.exit(1)
+
+
+def _in_one_order(batch):
+    """The batch; one of a single case is handed over in rows throughout, for the module asserts one order for all matrices.
+
+    Of a matrix with one element nothing tells the order. A lone one is in rows (companion-native section 5.2), in a batch it
+    is as the first matrix (python-and-data section 1.9), which the module, seeing one matrix at a time, cannot know. With the
+    first in rows as well both hold. Copied, because NumPy says of any column that it is in rows, whatever its strides.
+    """
+    matrices = batch[2]
+    if not isinstance(matrices, list) or any(matrix.shape[1:] != (1,) for matrix in matrices):
+        return batch
+    return batch[0], batch[1], [n.array(matrix, order="C") for matrix in matrices]
 
 
 def _checkpoints(folder):

@@ -116,6 +116,13 @@ def test_batch_matrices_agree_in_their_flag(probe: Any) -> None:
     assert described(probe, data)["trans"] == described(probe, labels)["trans"] is True
 
 
+def test_a_batch_of_one_case_agrees_once_its_column_lies_in_rows(probe: Any) -> None:
+    """What `gpumodel` sees to (python-and-data 1.9): one element is plain (5.2), a provider's transposed column is not."""
+    data, labels = zeros(1, 6).T, zeros(1, 1).T
+    assert described(probe, data)["trans"] and not described(probe, labels)["trans"]
+    assert not described(probe, np.array(data, order="C"))["trans"]
+
+
 def test_what_no_order_fits_is_copied(probe: Any) -> None:
     array = np.arange(60, dtype=np.float32).reshape(6, 10)[::2, 1:9:3]
     assert described(probe, array) == {"shape": (3, 3), "trans": False, "view": False, "alias": False}

@@ -147,6 +147,24 @@ def test_test_only_prints_one_line_per_batch_over_the_whole_range(either: Callab
     assert out[-1] == "0"
 
 
+def test_a_batch_of_a_single_case_is_handed_over_in_rows(either: Callable[..., str]) -> None:
+    """Its strides alone tell the module how it lies (companion-native 5.2); all other batches are the provider's own arrays."""
+    out = either(
+        MODEL + "class Provider:\n"
+        "    def get_next_batch(self): return 3, 6, matrices\n"
+        "model = make(*ARGS)\nmodel.train_data_provider = model.test_data_provider = Provider()\n"
+        "print('')\n"
+        "for cases in (1, 2):\n"
+        "    matrices = [n.arange(cases * rows, dtype=n.float32).reshape(cases, rows).T for rows in (5, 1)]\n"
+        "    for train in (True, False):\n"
+        "        epoch, number, given = model.get_next_batch(train=train)\n"
+        "        print(epoch, number, [a.shape for a in given] == [(5, cases), (1, cases)], given[0][:, 0].tolist() == [0, 1, 2, 3, 4],\n"
+        "              given[0].strides, given[1].strides, str(given[0].dtype), [a is b for a, b in zip(given, matrices)])\n"
+    ).splitlines()
+    assert out[-4:-2] == ["3 6 True True (4, 4) (4, 4) float32 [False, False]"] * 2
+    assert out[-2:] == ["3 6 True True (4, 20) (4, 4) float32 [True, True]"] * 2
+
+
 def test_an_unknown_provider_lists_what_there_is(either: Callable[..., str]) -> None:
     out = either(MODEL + "print(ends(lambda: make(*(ARGS[:-1] + ['--data-provider=absent']))))")
     assert "dummy-labeled-n" in out and out.splitlines()[-1] == "1"
