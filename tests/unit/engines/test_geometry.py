@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alexnet_archive.engines.base import Pass
-from alexnet_archive.engines.reference.windows import Grid, gather, scatter, windows_of
+from alexnet_archive.engines.reference.windows import Grid, fold, runs, unfold
 from tests.unit.engines.nets import Net
 
 FEW = settings(max_examples=25, deadline=None)
@@ -82,29 +82,57 @@ def test_conv_and_local_are_the_sum_of_the_specification(given_parts: Any, cases
     np.testing.assert_allclose(run(net, x, "c"), loop_windows(x, s, weight) + bias.reshape(-1, 1), rtol=1e-9, atol=1e-9)
 
 
+def grid_of(part: dict[str, Any], side: int) -> Grid:
+    count = 1 + math.ceil((2 * part["padding"] + side - part["filter"]) / part["stride"])
+    return Grid(-part["padding"], part["stride"], part["filter"], count, side)
+
+
 @FEW
 @given(parts(), st.integers(1, 3))
-def test_scatter_is_the_transpose_of_gather(given_parts: Any, cases: int) -> None:
-    """⟨gather(x), w⟩ = ⟨x, scatter(w)⟩ for every block of the grid."""
+def test_fold_is_the_transpose_of_unfold(given_parts: Any, cases: int) -> None:
+    """⟨unfold(x), w⟩ = ⟨x, fold(w)⟩ for all columns of windows, also when they are folded in runs."""
     part, side, _ = given_parts
-    across = 1 + math.ceil((2 * part["padding"] + side - part["filter"]) / part["stride"])
-    grid = Grid(-part["padding"], -part["padding"], part["stride"], part["filter"], part["filter"], across, across)
-    rng = np.random.default_rng(1)
-    x = rng.standard_normal((2, side, side, cases))
-    for block in [(0, across, 0, across), (across - 1, 1, 0, across), (0, 1, across - 1, 1)]:
-        shape = (2, part["filter"], part["filter"], block[1], block[3], cases)
-        seen, w, back = np.full(shape, np.nan), rng.standard_normal(shape), np.zeros_like(x)
-        gather(windows_of(x, grid), block, seen)
-        scatter(w, grid, block, back)
-        assert np.sum(seen * w) == pytest.approx(np.sum(x * back), rel=1e-9, abs=1e-9)
+    grid, rng = grid_of(part, side), np.random.default_rng(1)
+    x, shape = rng.standard_normal((2, side, side, cases)), (side, 2, grid.size, grid.count, cases)
+    w, back, sent = rng.standard_normal(shape), np.zeros_like(x), 0.0
+    for columns in runs(grid.count, 2):
+        seen = np.full_like(w[..., columns, :], np.nan)
+        unfold(x, grid, columns, seen)
+        sent += np.sum(seen * w[..., columns, :])
+        fold(w[..., columns, :], grid, columns, back)
+    assert sent == pytest.approx(np.sum(x * back), rel=1e-9, abs=1e-9)
+
+
+@FEW
+@given(parts())
+def test_rows_of_windows_and_of_pixels_know_each_other(given_parts: Any) -> None:
+    """Tap t of window w sees pixel p by one account exactly where it does by the other, and nothing outside is seen."""
+    part, side, _ = given_parts
+    grid = grid_of(part, side)
+    wanted = {
+        (w, t, p)
+        for w, t, p in itertools.product(range(grid.count), range(grid.size), range(side))
+        if p == grid.first + w * grid.stride + t
+    }
+    seen = set()
+    for w in range(grid.count):
+        taps, pixels = grid.seen(w)
+        assert 0 <= pixels.start <= pixels.stop <= side
+        seen |= {(w, t, p) for t, p in zip(range(grid.size)[taps], range(pixels.start, pixels.stop), strict=True)}
+    assert seen == wanted
+    seers = set()
+    for p in range(side):
+        taps, windows = grid.seers(p)
+        turned = range(grid.size)[::-1]
+        seers |= {(w, t, p) for t, w in zip(turned[taps], range(windows.start, windows.stop), strict=True)}
+    assert seers == wanted
 
 
 def test_blocks_cover_the_grid_once() -> None:
-    grid = Grid(0, 0, 1, 3, 3, 13, 13)
-    for channels in (1, 64, 128, 4096, 60000):
-        seen = np.zeros((13, 13), int)
-        for row, rows, column, columns in grid.blocks(channels, 128):
-            seen[row : row + rows, column : column + columns] += 1
+    for count, channels, cases in itertools.product((1, 6, 13, 55), (1, 64, 4096, 60000), (1, 128, 5000)):
+        seen = np.zeros((count, count), int)
+        for rows, columns in Grid(-1, 1, 3, count, count).blocks(channels, cases):
+            seen[rows, columns] += 1
         assert (seen == 1).all()
 
 

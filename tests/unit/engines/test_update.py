@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from alexnet_archive.engines.reference.layer import Context
 from alexnet_archive.engines.reference.parallel import Workers
-from alexnet_archive.engines.reference.update import Parameter, Schedule, ball, contrast, module_ball
+from alexnet_archive.engines.reference.update import Parameter, Schedule, ball, contrast
 from tests.unit.engines.nets import Net, minibatch
 
 
@@ -119,9 +119,9 @@ class TestConstraints:
         ball(1.0)(w)
         np.testing.assert_allclose(w, [[0.6, 0.3], [0.8, 0.4]])
 
-    def test_module_ball(self) -> None:
+    def test_ball_of_each_module(self) -> None:
         w = np.array([[3.0], [4.0], [0.3], [0.4]])
-        module_ball(1.0, 2)(w)
+        ball(1.0, 2)(w)
         np.testing.assert_allclose(w[:, 0], [0.6, 0.8, 0.3, 0.4])
 
     def test_contrast_divides_by_the_number_of_rows(self) -> None:

@@ -1,4 +1,4 @@
-"""Convolution (engine-semantics section 2.3): products of filters with gathered windows, in chunks of the output.
+"""Convolution (engine-semantics section 2.3): products of filters with windows, a row of windows or part of it at a time.
 
 Correlation, not flipped; padding and the overhang of the last window are zero. Checked against central differences
 (tests/unit/engines/test_gradients.py), a direct loop (test_geometry.py) and PyTorch (test_torch.py).
@@ -6,6 +6,8 @@ Correlation, not flipped; padding and the overhang of the last window are zero. 
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,13 +16,12 @@ from alexnet_archive.engines.base import Pass
 from alexnet_archive.engines.reference.layer import Backward, Context, Matrix, Settings
 from alexnet_archive.engines.reference.update import Constraint, ball, contrast
 from alexnet_archive.engines.reference.weighted import WeightLayer
-from alexnet_archive.engines.reference.windows import Block, Grid, gather, part_of, scatter, windows_of
+from alexnet_archive.engines.reference.windows import Grid, fold, runs, unfold
 
 PARTIAL_SUMS = 16
-"""Weight gradients are added up in this many runs of chunks, then the runs in order: the same for any worker count."""
-
-ROWS_PER_PRODUCT = 144
-"""Rows of filters in one product of the backward pass: enough for BLAS, few enough to share among workers."""
+"""Weight gradients are added up in this many runs of products, then the runs in order: the same for any worker count."""
+COLLECTED = 1 << 19
+"""Elements that are sent back to runs of pixel rows at a time."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +46,12 @@ class Input:
         return cls(s["channels"][i], side, s["filterSize"][i], padding, s["stride"][i], connections, bool(s["randSparse"][i]))
 
     def grid(self, modules: int) -> Grid:
-        return Grid(-self.padding, -self.padding, self.stride, self.filter, self.filter, modules, modules)
+        return Grid(-self.padding, self.stride, self.filter, modules, self.side)
 
-    def seen(self, image: Matrix, group: int, modules: int) -> Matrix:
-        """All windows over the channels of a group (`windows_of`)."""
-        listed = self.connections[group]
-        own = image[list(listed)] if self.random else image[listed[0] : listed[-1] + 1]
-        return windows_of(own, self.grid(modules))
+    def own(self, matrix: Matrix, group: int) -> Matrix:
+        """The channels of a group, (c, I, I, N): a view of `matrix`, or a copy where connections are random."""
+        images, listed = image(matrix, self.channels), self.connections[group]
+        return images[list(listed)] if self.random else images[listed[0] : listed[-1] + 1]
 
 
 class Windowed(WeightLayer):
@@ -69,12 +69,16 @@ class Windowed(WeightLayer):
         width = self.filters // len(self.parts[index].connections)
         return slice(group * width, (group + 1) * width)
 
-    def gathered(self, windows: Matrix, block: Block) -> Matrix:
-        """The windows of a block as a matrix (C·F², modules·N), in this thread's scratch."""
-        shape = (*windows.shape[:3], block[1], block[3], windows.shape[-1])
-        out = self.context.scratch("windows", shape)
-        gather(windows, block, out)
-        return out.reshape(shape[0] * shape[1] * shape[2], -1)
+    def windows(self, x: Matrix, grid: Grid, rows: slice, columns: slice) -> Iterator[tuple[int, slice, Matrix]]:
+        """For every row of windows of a block over x (c, I, I, N): its number, the rows of its taps inside the image, and what
+        they see (taps, c, F, columns, N), in this thread's scratch."""
+        over = slice(grid.seen(rows.start)[1].start, grid.seen(rows.stop - 1)[1].stop)
+        shape = (over.stop - over.start, len(x), grid.size, columns.stop - columns.start, x.shape[-1])
+        strips = self.context.scratch("windows", shape)
+        unfold(x[:, over], grid, columns, strips)
+        for row in range(rows.start, rows.stop):
+            taps, pixels = grid.seen(row)
+            yield row, taps, strips[pixels.start - over.start : pixels.stop - over.start]
 
 
 class Convolution(Windowed):
@@ -83,11 +87,9 @@ class Convolution(Windowed):
     types = ("conv",)
 
     def constraint(self, index: int) -> Constraint | None:
-        s, rules = self.settings, []
-        if s["wcNormMax"][index] > 0:
-            rules.append(contrast(s["wcNormMin"][index], s["wcNormMax"][index]))
-        if s["wballNormed"][index] > 0:
-            rules.append(ball(s["wballNormed"][index]))
+        s = self.settings
+        rules = [contrast(s["wcNormMin"][index], s["wcNormMax"][index])] if s["wcNormMax"][index] > 0 else []
+        rules += [ball(s["wballNormed"][index])] if s["wballNormed"][index] > 0 else []
 
         def apply(w: Matrix) -> None:
             for rule in rules:
@@ -97,56 +99,63 @@ class Convolution(Windowed):
 
     def forward(self, inputs: list[Matrix], pass_type: Pass) -> Matrix:
         cases, m = inputs[0].shape[1], self.modules
-        y = self.take(cases)
+        out = self.take(cases).reshape(self.filters, m, m, cases)
         bias = np.broadcast_to(self.biases.value.reshape(self.filters, -1), (self.filters, m * m))
         bias = bias.reshape(self.filters, m, m, 1)
         for i, (x, part) in enumerate(zip(inputs, self.parts)):
             for group in range(len(part.connections)):
-                own = self.own(i, group)
-                seen, out = part.seen(image(x, part.channels), group, m), y.reshape(self.filters, m, m, cases)[own]
-                self._correlate(seen, part.grid(m), self.matrix(i)[:, own].T, out, bias[own] if i == 0 else None)
-        return y
+                own, base = self.own(i, group), bias if i == 0 else out
+                self._correlate(part.own(x, group), part.grid(m), self.matrix(i)[:, own], base[own], out[own])
+        return out.reshape(-1, cases)
 
-    def _correlate(self, windows: Matrix, grid: Grid, filters: Matrix, out: Matrix, bias: Matrix | None) -> None:
-        """out (K, rows, columns, N) ← filters (K, C·height·width) · windows + bias; without bias, +=."""
-        blocks = list(grid.blocks(windows.shape[0], windows.shape[-1]))
+    def _correlate(self, x: Matrix, grid: Grid, w: Matrix, base: Matrix, out: Matrix) -> None:
+        """out (K, M, M, N) ← base + filters (c·F², K) over windows of x (c, I, I, N)."""
+        filters = np.ascontiguousarray(by_rows(w, grid.size).transpose(3, 0, 1, 2))
+        blocks = grid.blocks(len(x), x.shape[-1])
 
-        def chunk(k: int) -> None:
-            place = part_of(out, blocks[k])
-            into = place if bias is not None else self.context.scratch("product", place.shape)
-            np.matmul(filters, self.gathered(windows, blocks[k]), out=into.reshape(len(out), -1))
-            np.add(place, into if bias is None else part_of(bias, blocks[k]), out=place)
+        def block(k: int) -> None:
+            rows, columns = blocks[k]
+            place = out[:, rows, columns].swapaxes(0, 1)
+            products = self.context.scratch("product", place.shape)
+            for product, (_, taps, seen) in zip(products, self.windows(x, grid, rows, columns)):
+                np.matmul(flat(filters[:, taps], 1), flat(seen, 3), out=flat(product, 1))
+            np.add(base[:, rows, columns].swapaxes(0, 1), products, out=place)
 
-        self.context.workers.each(chunk, len(blocks))
+        self.context.workers.each(block, len(blocks))
 
     def backward(self, back: Backward) -> None:
-        """Each module spreads its gradient over the pixels it saw; runs of channels keep the writes apart."""
+        """Each row of pixels collects what the rows of windows over it send."""
         part, m, cases = self.parts[back.index], self.modules, back.gradient.shape[1]
-        g, t = back.gradient.reshape(self.filters, m, m, cases), image(back.target, part.channels)
+        g = back.gradient.reshape(self.filters, m, m, cases)
         if not back.add:
-            t[...] = 0  # with add and random connections, O17 is mended: every sample of the connections is added
+            back.target[...] = 0  # with add and random connections, O17 is mended: every sample of the connections is added
         for group, listed in enumerate(part.connections):
-            own = self.own(back.index, group)
-            into = t[list(listed)] if part.random else t[listed[0] : listed[-1] + 1]
-            self._spread(self.matrix(back.index)[:, own], g[own], part.grid(m), into)
+            own, into = self.own(back.index, group), part.own(back.target, group)
+            self._collect(self.matrix(back.index)[:, own], g[own], part.grid(m), into)
             if part.random:
-                t[list(listed)] = into
+                image(back.target, part.channels)[list(listed)] = into
 
-    def _spread(self, w: Matrix, g: Matrix, grid: Grid, into: Matrix) -> None:
-        """into (C, I, I, N) += filters (C·F², K) · g (K, rows, columns, N), scattered to the windows."""
-        taps, cases = grid.height * grid.width, g.shape[-1]
-        width = 1
-        while width * taps < ROWS_PER_PRODUCT:
-            width *= 2
+    def _collect(self, w: Matrix, g: Matrix, grid: Grid, into: Matrix) -> None:
+        """into (c, I, I, N) += filters (c·F², K) · g (K, M, M, N), each product at the pixels its windows saw."""
+        depth, size, cases = len(into), grid.size, g.shape[-1]
+        turned = np.ascontiguousarray(by_rows(w, size)[::-1].transpose(1, 2, 0, 3))
+        rows = self.context.pool.take((grid.count, len(g), grid.count, cases))
+        self.context.workers.each(lambda row: np.copyto(rows[row], g[:, row]), grid.count)
 
-        def channels(a: int, b: int) -> None:
-            for block in grid.blocks(width, cases):
-                out = self.context.scratch("windows", (b - a, grid.height, grid.width, block[1], block[3], cases))
-                sent = part_of(g, block).reshape(len(g), -1)
-                np.matmul(w[a * taps : b * taps], sent, out=out.reshape((b - a) * taps, -1))
-                scatter(out, grid, block, into[a:b])
+        spans = grid.spans(cases)
+        parts = runs(grid.side, 1 + grid.side * depth * size * (spans[-1].stop - spans[-1].start) * cases // COLLECTED)
 
-        self.context.workers.ranges(channels, len(into), width)
+        def part(k: int) -> None:
+            for columns in spans:
+                shape = (parts[k].stop - parts[k].start, depth, size, columns.stop - columns.start, cases)
+                strips = self.context.scratch("windows", shape)
+                for y, strip in enumerate(strips, parts[k].start):
+                    taps, windows = grid.seers(y)
+                    np.matmul(flat(turned[:, :, taps], 2), flat(rows[windows, :, columns], 2), out=flat(strip, 2))
+                fold(strips, grid, columns, into[:, parts[k]])
+
+        self.context.workers.each(part, len(parts))
+        self.context.pool.give(rows)
 
     def weight_gradient(self, index: int, x: Matrix, gradient: Matrix, scale: float, checking: bool) -> None:
         part, m, cases = self.parts[index], self.modules, gradient.shape[1]
@@ -154,29 +163,30 @@ class Convolution(Windowed):
         total = np.empty_like(self.weights[index].value)
         for group in range(len(part.connections)):
             own = self.own(index, group)
-            self._correlation(part.seen(image(x, part.channels), group, m), part.grid(m), g[own], total[:, own])
+            by_rows(total[:, own], part.filter)[...] = self._correlation(part.own(x, group), part.grid(m), g[own])
         self.weights[index].contribute(total, scale, checking)
 
-    def _correlation(self, windows: Matrix, grid: Grid, g: Matrix, total: Matrix) -> None:
-        """total (C·F², K) ← Σ windows · gᵀ over modules and cases, in PARTIAL_SUMS sums added in order.
+    def _correlation(self, x: Matrix, grid: Grid, g: Matrix) -> Matrix:
+        """(F, c, F, K) = Σ windows · gᵀ over modules and cases, in PARTIAL_SUMS sums added in order.
 
         The many rows come first: BLAS is up to twice as fast so as with the few filters first.
         """
-        blocks = list(grid.blocks(windows.shape[0], windows.shape[-1]))
+        blocks = grid.blocks(len(x), x.shape[-1])
         count = min(PARTIAL_SUMS, len(blocks))
-        partial: list[Matrix] = [np.empty((total.shape[0], len(g)), total.dtype) for _ in range(count)]
+        sums = self.context.pool.take((count, grid.size, len(x), grid.size, len(g)))
 
         def run(k: int) -> None:
-            mine = range(k * len(blocks) // count, (k + 1) * len(blocks) // count)
-            for b in mine:
-                sent = part_of(g, blocks[b]).reshape(len(g), -1)
-                out = partial[k] if b == mine[0] else self.context.scratch("product", partial[k].shape)
-                np.matmul(self.gathered(windows, blocks[b]), sent.T, out=out)
-                if out is not partial[k]:
-                    np.add(partial[k], out, out=partial[k])
+            sums[k] = 0
+            for rows, columns in blocks[k * len(blocks) // count : (k + 1) * len(blocks) // count]:
+                for row, taps, seen in self.windows(x, grid, rows, columns):
+                    out = self.context.scratch("product", sums[k, taps].shape)
+                    np.matmul(flat(seen, 3), flat(g[:, row, columns], 1).T, out=flat(out, 3))
+                    sums[k, taps] += out
 
         self.context.workers.each(run, count)
-        total[...] = sum(partial[1:], partial[0])
+        total: Matrix = sums.sum(axis=0)
+        self.context.pool.give(sums)
+        return total
 
     def bias_gradient(self, gradient: Matrix) -> Matrix:
         """Per filter and module, or summed over modules too when biases are shared (divided by cases only)."""
@@ -188,3 +198,13 @@ def image(matrix: Matrix, channels: int) -> Matrix:
     """(C·I², N) seen as (C, I, I, N)."""
     side = round((matrix.shape[0] / channels) ** 0.5)
     return matrix.reshape(channels, side, side, matrix.shape[1])
+
+
+def by_rows(w: Matrix, size: int) -> Matrix:
+    """Filters (c·F², K) seen as (F, c, F, K), in the order of strips."""
+    return w.reshape(-1, size, size, w.shape[1]).swapaxes(0, 1)
+
+
+def flat(array: Matrix, rows: int) -> Matrix:
+    """A view as a matrix: the first `rows` dimensions together, and the others."""
+    return array.reshape(math.prod(array.shape[:rows]), math.prod(array.shape[rows:]))

@@ -66,10 +66,6 @@ class Cost(Layer):
         """The rows of p among which errors are counted: not those of unused classes."""
         return p[: self.context.named_classes]
 
-    def answer(self, like: Matrix, rows: int | None = None) -> Matrix:
-        """A buffer for the layer's own activations, for traces."""
-        return self.context.pool.take((len(like) if rows is None else rows, like.shape[1]))
-
 
 class LogisticRegression(Cost):
     """`cost.logreg`: labels (1, N), probabilities (J, N)."""
@@ -92,7 +88,7 @@ class LogisticRegression(Cost):
         labels, p = inputs
         index = read_labels(labels, len(self.ranked(p)), self.name)
         self.labels = index
-        y = self.answer(p, 1)
+        y = self.take(p.shape[1], 1)
         if pass_type.has(Pass.MULTIVIEW_TEST):
             started = pass_type.has(Pass.MULTIVIEW_TEST_START)
             self.mean, self.views = (p.copy(), 1) if started or self.mean is None else (self.mean + p, self.views + 1)
@@ -120,7 +116,7 @@ class CrossEntropy(Cost):
 
     def forward(self, inputs: list[Matrix], pass_type: Pass) -> Matrix:
         t, p = inputs
-        y = self.answer(p, 1)
+        y = self.take(p.shape[1], 1)
         np.sum(t * safe_log(p), axis=0, out=y[0])
         ranked = self.ranked(p)
         best = ranked == ranked.max(axis=0)
@@ -149,7 +145,7 @@ class Elementwise(Cost):
         raise NotImplementedError
 
     def forward(self, inputs: list[Matrix], pass_type: Pass) -> Matrix:
-        y = self.answer(inputs[-1])
+        y = self.context.pool.take(inputs[-1].shape)
         np.copyto(y, self.terms(inputs))
         self.values = (self.sign * float(y.sum()),)
         return y

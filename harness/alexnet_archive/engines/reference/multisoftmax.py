@@ -60,7 +60,7 @@ class MultiSoftmax(Cost):
         ranked = self.ranked(energies)
         index, columns = read_labels(labels, len(ranked), self.name), np.arange(energies.shape[1])
         self.shifted = (energies - energies.max(axis=0)).astype(np.float64)
-        y = self.answer(energies)
+        y = self.context.pool.take(energies.shape)
         y[...] = marginals(self.shifted, self.settings["setSize"])
         total, k = len(index), self.settings["setSize"]
         cost = -float(np.log(y[index, columns]).sum())

@@ -223,19 +223,8 @@ def merge(buffer: Matrix, keep: float, value: Matrix, factor: float) -> None:
         np.add(buffer, value if factor == 1 else np.multiply(value, factor, out=value), out=buffer)
 
 
-def ball(bound: float) -> Constraint:
-    """Columns whose norm exceeds `bound` are scaled back to it (section 4.6)."""
-
-    def apply(w: Matrix) -> None:
-        squares = np.einsum("rk,rk->k", w, w)
-        over = squares > bound * bound
-        w *= np.where(over, bound / np.sqrt(np.where(over, squares, 1)), 1).astype(w.dtype)
-
-    return apply
-
-
-def module_ball(bound: float, modules: int) -> Constraint:
-    """As `ball`, for each module and filter of a local layer on its own."""
+def ball(bound: float, modules: int = 1) -> Constraint:
+    """Columns whose norm exceeds `bound` are scaled back to it (section 4.6), for each module of a local layer on its own."""
 
     def apply(w: Matrix) -> None:
         blocks = w.reshape(modules, -1, w.shape[1])

@@ -1,98 +1,97 @@
-"""Gathering image windows into matrices, and scattering them back: the one loop convolutions and local layers share.
+"""Windows over images without writing every window out: what convolutions, local layers and pools share.
 
-Images are (C, I, I, N). Pixels outside the image are zero when gathered and dropped when scattered, whether they lie
-in the padding or in the overhang past the far edge (engine-semantics section 2.3).
+A window hangs over an edge where its pixels lie outside the image: those count as zero when read and are dropped when written
+to (engine-semantics section 2.3). Windows are unfolded along one axis alone, into strips (rows of pixels, C, size, columns of
+windows, N). The strips of neighbouring rows lie one behind the other, so the matrix of all windows of a row of windows is a run
+of them, (taps·C·size, columns·N), and is never copied (Cho and Brand, MEC: Memory-efficient Convolution, 2017).
 """
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
-
 from alexnet_archive.engines.reference.layer import Matrix
 
-Block = tuple[int, int, int, int]
-"""First row, rows, first column, columns: a part of a grid."""
-GATHERED = 1 << 20
-"""Elements of a gathered matrix per chunk."""
+SPAN = 2048
+"""Columns of a product, at most, where a window is not wider: enough for BLAS, few enough to share among workers."""
+UNFOLDED = 1 << 20
+"""Elements of a block of strips: what a processor's cache holds."""
+Place = tuple[slice, slice]
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A grid of windows `height` × `width`; window (r, c) starts at pixel (top + r·stride, left + c·stride)."""
+    """`count`² windows of `size`² pixels over an image of `side`² pixels; window (r, c) starts at pixel (first + r·stride,
+    first + c·stride)."""
 
-    top: int
-    left: int
+    first: int
     stride: int
-    height: int
-    width: int
-    rows: int
-    columns: int
+    size: int
+    count: int
+    side: int
 
-    def blocks(self, channels: int, cases: int) -> Iterator[Block]:
-        """Fixed blocks (first row, rows, first column, columns): several whole rows, or a part of one row."""
-        room = max(1, GATHERED // max(1, channels * self.height * self.width * cases))
-        if room >= self.columns:
-            tall = room // max(1, self.columns)
-            yield from ((r, min(tall, self.rows - r), 0, self.columns) for r in range(0, self.rows, tall))
-            return
-        parts = -(-self.columns // room)
-        wide = -(-self.columns // parts)
-        for r in range(self.rows):
-            yield from ((r, 1, c, min(wide, self.columns - c)) for c in range(0, self.columns, wide))
+    def seen(self, window: int) -> Place:
+        """Of a row of windows: the rows of its taps that lie inside the image, and the rows of pixels there."""
+        start = self.first + window * self.stride
+        low = min(max(0, -start), self.size)
+        high = max(low, min(self.size, self.side - start))
+        at = min(max(0, start), self.side)
+        return slice(low, high), slice(at, at + high - low)
 
+    def seers(self, pixel: int) -> Place:
+        """Of a row of pixels: the rows of taps that see it, counted from the last and in steps of the stride, and the rows of
+        windows they belong to."""
+        away = pixel - self.first
+        low = max(0, -((self.size - 1 - away) // self.stride))
+        high = max(low, min(self.count, away // self.stride + 1))
+        tap = self.size - 1 - away + low * self.stride
+        return slice(tap, tap + (high - low) * self.stride, self.stride), slice(low, high)
 
-def part_of(maps: Matrix, block: Block) -> Matrix:
-    """The block's part of maps (K, rows, columns, …)."""
-    row, rows, column, columns = block
-    return maps[:, row : row + rows, column : column + columns]
+    def inside(self, tap: int, columns: slice) -> Place:
+        """Along one axis: which of a run of windows see a pixel inside the image with this tap, counted from the first of the
+        run, and those pixels."""
+        start, total = self.first + columns.start * self.stride + tap, columns.stop - columns.start
+        low = min(total, 0 if start >= 0 else -(start // self.stride))
+        high = max(low, min(total, -((start - self.side) // self.stride)))
+        return slice(low, high), slice(start + low * self.stride, start + high * self.stride, self.stride)
 
+    def taps(self, rows: slice) -> Iterator[tuple[tuple[slice, ...], tuple[slice, ...]]]:
+        """Of every tap of some rows of windows, row by row: which of those windows see a pixel inside, and those pixels, both
+        (channels, rows, columns)."""
+        every, across = slice(None), [self.inside(tap, slice(0, self.count)) for tap in range(self.size)]
+        for windows, ys in (self.inside(tap, rows) for tap in range(self.size)):
+            yield from (((every, windows, columns), (every, ys, xs)) for columns, xs in across)
 
-def _overlap(first: int, count: int, stride: int, side: int) -> tuple[int, int]:
-    """The run [low, high) of the `count` positions first, first + stride, … that lies inside [0, side)."""
-    low = 0 if first >= 0 else -(first // stride)
-    high = min(count, -((first - side) // stride))
-    return min(low, count), max(min(low, count), high)
+    def blocks(self, channels: int, cases: int) -> list[tuple[slice, slice]]:
+        """All windows in blocks (rows, columns), each of no more than UNFOLDED elements where a row of windows allows it."""
+        spans = self.spans(cases)
+        pixels = UNFOLDED // max(1, channels * self.size * (spans[-1].stop - spans[-1].start) * cases)
+        tall = max(1, (pixels - self.size) // self.stride + 1)
+        return [(rows, columns) for rows in runs(self.count, max(2, -(-self.count // tall))) for columns in spans]
 
-
-@functools.lru_cache(maxsize=1024)
-def taps(grid: Grid, block: Block, side: int) -> list[tuple[int, int, tuple[slice, ...]]]:
-    """For every tap (fy, fx): the rows and columns of the block that see a pixel, and those pixels."""
-    found: list[tuple[int, int, tuple[slice, ...]]] = []
-    row, rows, column, columns = block
-    for fy in range(grid.height):
-        y = grid.top + row * grid.stride + fy
-        y0, y1 = _overlap(y, rows, grid.stride, side)
-        for fx in range(grid.width):
-            x = grid.left + column * grid.stride + fx
-            x0, x1 = _overlap(x, columns, grid.stride, side)
-            ys = slice(y + y0 * grid.stride, y + y1 * grid.stride, grid.stride)
-            xs = slice(x + x0 * grid.stride, x + x1 * grid.stride, grid.stride)
-            found.append((fy, fx, (slice(y0, y1), slice(x0, x1), ys, xs)))
-    return found
-
-
-def windows_of(image: Matrix, grid: Grid) -> Matrix:
-    """Every window of a square grid over image (C, I, I, N), as a view (C, height, width, rows, columns, N) of the image in a
-    frame of zeros that all of them fit into."""
-    before, side = -grid.top, image.shape[1]
-    after = max(0, (grid.rows - 1) * grid.stride + grid.height - before - side)
-    wide = np.pad(image, ((0, 0), (before, after), (before, after), (0, 0))) if before or after else image
-    windows = sliding_window_view(wide, (grid.height, grid.width), (1, 2))[:, :: grid.stride, :: grid.stride]
-    return windows[:, : grid.rows, : grid.columns].transpose(0, 4, 5, 1, 2, 3)
+    def spans(self, cases: int) -> list[slice]:
+        """The columns of a row of windows in runs of nearly the same length, no longer than SPAN columns of a product."""
+        return runs(self.count, -(-self.count * cases // SPAN))
 
 
-def gather(windows: Matrix, block: Block, out: Matrix) -> None:
-    """out (C, height, width, rows, columns, N) ← a block of all windows, which are of the same shape."""
-    row, rows, column, columns = block
-    np.copyto(out, windows[:, :, :, row : row + rows, column : column + columns])
+def runs(total: int, parts: int) -> list[slice]:
+    """[0, total) in so many runs of nearly the same length, or in `total` runs of one."""
+    parts = min(total, parts)
+    return [slice(k * total // parts, (k + 1) * total // parts) for k in range(parts)]
 
 
-def scatter(windows: Matrix, grid: Grid, block: Block, image: Matrix) -> None:
-    """image (C, I, I, N) += windows (C, height, width, rows, columns, N), the reverse of `gather`."""
-    for fy, fx, (rows, columns, ys, xs) in taps(grid, block, image.shape[1]):
-        image[:, ys, xs] += windows[:, fy, fx, rows, columns]
+def unfold(image: Matrix, grid: Grid, columns: slice, out: Matrix) -> None:
+    """out (rows, C, size, columns of windows, N) ← image (C, rows, side, N)."""
+    for tap in range(grid.size):
+        inside, pixels = grid.inside(tap, columns)
+        out[:, :, tap, : inside.start] = 0
+        out[:, :, tap, inside.stop :] = 0
+        out[:, :, tap, inside] = image[:, :, pixels].swapaxes(0, 1)
+
+
+def fold(strips: Matrix, grid: Grid, columns: slice, image: Matrix) -> None:
+    """image (C, rows, side, N) += strips (rows, C, size, columns of windows, N), the reverse of `unfold`."""
+    for tap in range(grid.size):
+        inside, pixels = grid.inside(tap, columns)
+        image[:, :, pixels] += strips[:, :, tap, inside].swapaxes(0, 1)
