@@ -345,6 +345,6 @@ def test_queues_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
             most = max(most, taken - returned)
             yield Task("", "", "training", number, [], ONE)
 
-    for _ in executors._drain(Pool(), iter(work()), {}, 3):  # type: ignore[arg-type, call-overload]
+    for _ in executors._drain(Pool(), tasks.run, iter(work()), {}, 3):  # type: ignore[arg-type, call-overload]
         returned += 1
     assert returned == 100 and most <= 2 * 3 + 1

@@ -13,13 +13,13 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from multiprocessing import connection
 from multiprocessing.synchronize import Semaphore
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from alexnet_archive import interrupts
 from alexnet_archive.batches.convert import tasks
@@ -35,42 +35,63 @@ POLL_SECONDS = 0.1
 """How long this process waits for its workers before it looks whether it has been interrupted."""
 
 
+class Work(Protocol):
+    """A piece of work: its number tells it from the others, its text says in an error what was lost."""
+
+    @property
+    def number(self) -> int: ...
+
+
+Piece = TypeVar("Piece", bound=Work)
+Result = TypeVar("Result")
+
+
+def default_workers() -> int:
+    """One per core this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def run_here(work: Iterable[Task]) -> Generator[Done]:
     for task in work:
         yield tasks.run(task)
 
 
 def run_in_processes(work: Iterable[Task], workers: int) -> Generator[Done]:
-    """Run with `workers` processes at work, results as they come. A worker that dies costs nothing but its batch's time.
+    """Make batches with `workers` processes at work, as `in_processes` does."""
+    return in_processes(tasks.run, work, workers)
+
+
+def in_processes(run: Callable[[Piece], Result], work: Iterable[Piece], workers: int) -> Generator[Result]:
+    """Run with `workers` processes at work, results as they come. A worker that dies costs nothing but its piece's time.
 
     There is one process more, which reads ahead or writes while the others compute: never more than `workers` compute at
     once, since processes that share a core lose a few per cent to each other's caches.
 
-    Raises ConvertError when the same batch sees its workers die `ATTEMPTS` times.
+    Raises ConvertError when the same piece sees its workers die `ATTEMPTS` times, and what `run` raises.
     """
     deaths: Counter[int] = Counter()
-    again: list[Task] = []
+    again: list[Piece] = []
 
-    def first_those_again(queue: Iterator[Task]) -> Iterator[Task]:
+    def first_those_again(queue: Iterator[Piece]) -> Iterator[Piece]:
         while again:
             yield again.pop(0)
         # Not `yield from`: it would close the queue when what remains of a broken attempt is collected.
-        for task in queue:  # noqa: UP028
-            yield task
+        for piece in queue:  # noqa: UP028
+            yield piece
 
     queue = iter(work)
     while True:
-        handed: dict[int, Task] = {}
+        handed: dict[int, Piece] = {}
         try:
             with _pool(workers) as pool:
-                yield from _drain(pool, first_those_again(queue), handed, workers)
+                yield from _drain(pool, run, first_those_again(queue), handed, workers)
             return
         except BrokenProcessPool as error:
             deaths.update(handed.keys())
             lost = [number for number in sorted(handed) if deaths[number] >= ATTEMPTS]
             if lost:
                 raise ConvertError(
-                    f"worker processes died {ATTEMPTS} times over batch {lost[0]}",
+                    f"worker processes died {ATTEMPTS} times over {handed[lost[0]]}",
                     expected="a worker that lives",
                     found="killed, perhaps for want of memory, or crashed in a decoder",
                     remedy="run the same command again with fewer --workers; finished batches are kept",
@@ -147,15 +168,17 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
         ours.close()
 
 
-def _drain(pool: ProcessPoolExecutor, queue: Iterator[Task], handed: dict[int, Task], workers: int) -> Generator[Done]:
+def _drain(
+    pool: ProcessPoolExecutor, run: Callable[[Piece], Result], queue: Iterator[Piece], handed: dict[int, Piece], workers: int
+) -> Generator[Result]:
     """Run the queue through a pool; `handed` holds what was given to it and has not come back."""
-    flying: dict[Future[Done], Task] = {}
+    flying: dict[Future[Result], Piece] = {}
     while True:
-        for task in islice(queue, 2 * workers - len(flying)):
-            handed[task.number] = task
+        for piece in islice(queue, 2 * workers - len(flying)):
+            handed[piece.number] = piece
             try:
                 with _interrupts_kept_from_children():
-                    flying[pool.submit(tasks.run, task)] = task
+                    flying[pool.submit(run, piece)] = piece
             except (OSError, ValueError) as error:  # how a pool breaks whose workers die while it starts others
                 raise BrokenProcessPool(str(error)) from error
         if not flying:

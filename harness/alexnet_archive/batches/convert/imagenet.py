@@ -6,17 +6,19 @@ the tests make. Without a development kit the Kaggle layout has its classes in w
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import functools
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from alexnet_archive.batches.convert import folders
 from alexnet_archive.batches.convert.devkit import YEARS, Devkit, find_devkit
 from alexnet_archive.batches.convert.inventory import NO_LABEL, Finding, Inventory, Pictures
-from alexnet_archive.batches.convert.tars import list_tar
+from alexnet_archive.batches.convert.listing import Archive, Found, Plan, list_planned, plan_tar
+from alexnet_archive.batches.convert.tars import Inner
 from alexnet_archive.batches.convert.walk import Walk
 from alexnet_archive.errors import ConvertError
 
@@ -28,15 +30,6 @@ TARS = {
 _FILE_NUMBER = re.compile(r"_(\d+)\.\w+$")
 _YEAR = re.compile(r"^ILSVRC(\d{4})_")
 _WNID = re.compile(r"n\d{8}")
-
-
-class Found(NamedTuple):
-    """One picture of a role before it has a label: its path, and its place if it lies in a tar."""
-
-    path: str
-    container: str
-    offset: int
-    size: int
 
 
 def find_tars(walk: Walk, source: Path) -> dict[str, Path]:
@@ -58,8 +51,11 @@ def find_tars(walk: Walk, source: Path) -> dict[str, Path]:
     return found
 
 
-def read_official(walk: Walk, source: Path) -> Inventory:
-    """The official files as downloaded, or the same unpacked, with the development kit beside them."""
+def read_official(walk: Walk, source: Path, workers: int = 1) -> Inventory:
+    """The official files as downloaded, or the same unpacked, with the development kit beside them.
+
+    Raises ConvertError where the kit is missing or another's, OSError.
+    """
     kit = find_devkit(walk, source)
     if kit is None:
         raise ConvertError(
@@ -76,29 +72,40 @@ def read_official(walk: Walk, source: Path) -> Inventory:
     for role in TARS:
         folder = folders.role_folder(walk, source, role)
         if role in tars:
-            found: Iterable[Found] = _in_tar(inventory, tars[role])
+            found = list_planned(plan_tar(tars[role]), workers, inventory.findings)
             if folder is not None:
                 walk.leave_out(walk.name(folder), "left out", f"the {role} pictures are taken from {tars[role].name}")
         elif folder is not None:
-            found = _in_folder(walk, folder)
+            found = _in_folder(walk, folder, workers)
         else:
             inventory.notes.append(f"the source has no {role} pictures: neither a tar nor a folder")
             continue
-        inventory.pictures[role] = _labelled(inventory, role, found, kit)
+        with contextlib.closing(found):  # or an interrupt would leave its workers to the garbage collector
+            inventory.pictures[role] = _labelled(inventory, role, found, kit)
     return inventory
 
 
-def _in_tar(inventory: Inventory, tar: Path) -> Iterator[Found]:
-    for member in list_tar(tar, tar.name, inventory.findings):
-        yield Found(member.path, tar.name, member.offset, member.size)
-
-
-def _in_folder(walk: Walk, folder: Path) -> Iterator[Found]:
+def _in_folder(walk: Walk, folder: Path, workers: int) -> Generator[Found]:
     """Pictures below a folder; a tar among them (one per class, as the training tar unpacks to) is read in place."""
-    for path, size in walk.files(folder, deep=True):
+    return list_planned(_plan_folder(walk, folder), workers, walk.findings)
+
+
+def _plan_folder(walk: Walk, folder: Path) -> Iterator[Plan]:
+    """The files below a folder. What the walk leaves out meanwhile is taken back from its findings and given in its place,
+    since the walk is ahead of the lists of the tars."""
+    files, findings = walk.files(folder, deep=True), walk.findings
+    while True:
+        before = len(findings)
+        file = next(files, None)
+        if len(findings) > before:
+            left_out = findings[before:]
+            del findings[before:]
+            yield from left_out
+        if file is None:
+            return
+        path, size = file
         if path.endswith(".tar"):
-            for member in list_tar(walk.root / path, path, walk.findings):
-                yield Found(member.path, path, member.offset, member.size)
+            yield Archive(str(walk.root / path), path, Inner(path, 0, size, 1))
         else:
             yield Found(path, "", -1, size)
 
@@ -114,7 +121,7 @@ def _labelled(inventory: Inventory, role: str, found: Iterable[Found], kit: Devk
         raise ConvertError(f"{kit.path.name} holds no validation ground truth", path=kit.path, found=kit.gives())
     pictures, seen = Pictures(), Seen()
     for picture in found:
-        wnid = _wnid_above(picture.path)
+        wnid = _wnid_of(picture.path.rpartition("/")[0])
         number = _file_number(picture.path)
         seen.add(picture.path, wnid, number)
         if wnid is not None or role == "training":
@@ -193,9 +200,10 @@ def _misfit(role: str, kit: Devkit, found: str) -> ConvertError:
     )  # fmt: skip
 
 
-def _wnid_above(path: str) -> str | None:
-    """The last folder or inner tar of a path that is a wnid."""
-    for part in reversed(path.split("/")[:-1]):
+@functools.lru_cache(maxsize=4096)
+def _wnid_of(folder: str) -> str | None:
+    """The last folder or inner tar of a path that is a wnid; kept, for a thousand pictures lie in each."""
+    for part in reversed(folder.split("/")):
         stem = part.removesuffix(".tar")
         if _WNID.fullmatch(stem):
             return stem
@@ -216,7 +224,7 @@ def kaggle_root(walk: Walk, source: Path) -> Path | None:
     return None
 
 
-def read_kaggle(walk: Walk, source: Path) -> Inventory:
+def read_kaggle(walk: Walk, source: Path, workers: int = 1) -> Inventory:
     """The Kaggle layout: LOC_synset_mapping.txt, LOC_val_solution.csv and ILSVRC/Data/CLS-LOC."""
     root = kaggle_root(walk, source)
     assert root is not None
@@ -238,10 +246,10 @@ def read_kaggle(walk: Walk, source: Path) -> Inventory:
     for role in TARS:
         folder = folders.role_folder(walk, root, role)
         if folder is not None:
-            pictures = _in_folder(walk, folder)
-            inventory.pictures[role] = (
-                _solved(inventory, pictures, truth) if role == "validation" else _labelled(inventory, role, pictures, plain)
-            )
+            with contextlib.closing(_in_folder(walk, folder, workers)) as found:
+                inventory.pictures[role] = (
+                    _solved(inventory, found, truth) if role == "validation" else _labelled(inventory, role, found, plain)
+                )
     return inventory
 
 

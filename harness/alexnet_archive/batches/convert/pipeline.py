@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
@@ -73,7 +72,8 @@ def convert(
     files.require_writable(out, folder=True)
     with journal.only_one(out):
         progress(0, None, "listing pictures")
-        inventory = read_source(source, options)
+        with interrupts.outside_locks():  # listing may have workers, too
+            inventory = read_source(source, options)
         options = options.resolved(inventory.side, inventory.per_file)
         plan = make_plan(inventory, options)
         facts = {"format": FORMAT, "kind": inventory.kind, "listing_sha256": plan.listing_sha256}
@@ -136,7 +136,7 @@ def _run(
     events({"event": "planned", "batches": len(sizes), "pictures": plan.images, "already_done": len(have)})
     progress(done_before, plan.images, "")
     todo = _tasks(inventory, plan, out, options, have)
-    workers = min(options.workers or default_workers(), max(len(sizes) - len(have), 1))
+    workers = min(options.workers or executors.default_workers(), max(len(sizes) - len(have), 1))
     started, pictures, bytes_read = time.perf_counter(), 0, 0
     with interrupts.outside_locks(), contextlib.closing(_executor(todo, workers, scheduler)) as finished:
         for done in finished:
@@ -161,11 +161,6 @@ def _executor(todo: Iterator[Task], workers: int, scheduler: str | None) -> Gene
     if workers == 1:
         return executors.run_here(todo)
     return executors.run_in_processes(todo, workers)
-
-
-def default_workers() -> int:
-    """One per core this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _all_there(out: Path, report: ConvertReport) -> bool:

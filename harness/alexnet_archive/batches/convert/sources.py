@@ -9,6 +9,7 @@ from pathlib import Path
 
 from alexnet_archive.batches.convert import cifar, cudaconvnet2, folders, imagenet, numpys
 from alexnet_archive.batches.convert.devkit import find_devkits
+from alexnet_archive.batches.convert.executors import default_workers
 from alexnet_archive.batches.convert.folders import hold_out
 from alexnet_archive.batches.convert.inventory import Inventory
 from alexnet_archive.batches.convert.options import ConvertOptions
@@ -88,14 +89,15 @@ def _around(walk: Walk, within: Walk, inventory: Inventory) -> Inventory:
 
 def _official(walk: Walk, source: Path, options: ConvertOptions) -> Inventory | None:
     """ImageNet's own layouts, batches of programs, arrays of numbers; None for what is none of them."""
+    workers = options.workers or default_workers()
     if imagenet.kaggle_root(walk, source) is not None:
-        return imagenet.read_kaggle(walk, source)
+        return imagenet.read_kaggle(walk, source, workers)
     if cudaconvnet2.is_cudaconvnet2(source):
         return cudaconvnet2.read_cudaconvnet2(walk, source)
     archive = cifar.find_archive(walk, source)
     if archive is not None:
         return cifar.read_archive(walk, archive)
     if imagenet.find_tars(walk, source) or find_devkits(walk, source):
-        return imagenet.read_official(walk, source)
+        return imagenet.read_official(walk, source, workers)
     found = numpys.find_arrays(walk, source)
     return numpys.read_arrays(walk, found) if found else cifar.read_folder(walk, source)

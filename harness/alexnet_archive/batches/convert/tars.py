@@ -32,6 +32,15 @@ class Member(NamedTuple):
     size: int
 
 
+class Inner(NamedTuple):
+    """A tar whose members are still to be listed: as `Member`, and how deep it lies, 1 for one that is a file."""
+
+    path: str
+    offset: int
+    size: int
+    depth: int
+
+
 class Section(io.RawIOBase):
     """A read-only window of a stream, for headers: it refuses to read more than `LARGEST_HEADER` at once."""
 
@@ -69,41 +78,59 @@ def list_tar(path: Path, name: str, findings: list[Finding]) -> Iterator[Member]
 
 def list_stream(stream: IO[bytes], size: int, name: str, findings: list[Finding]) -> Iterator[Member]:
     """As `list_tar`, of a stream that can be sought in and has at most `size` bytes."""
-    yield from _list(stream, 0, size, name, findings, 1)
+    for found in contents(stream, Inner(name, 0, size, 1)):
+        if isinstance(found, Finding):
+            findings.append(found)
+        else:
+            yield found
 
 
-def _list(stream: IO[bytes], start: int, size: int, name: str, findings: list[Finding], depth: int) -> Iterator[Member]:
+def contents(stream: IO[bytes], tar: Inner) -> Iterator[Member | Finding]:
+    """Regular files of a tar in a stream and of the tars inside it, and a finding for everything else, in order.
+
+    Raises OSError where the end of a tar cannot be read.
+    """
+    for found in members(stream, tar):
+        if isinstance(found, Inner):
+            yield from contents(stream, found)
+        else:
+            yield found
+
+
+def members(stream: IO[bytes], tar: Inner) -> Iterator[Member | Inner | Finding]:
+    """As `contents`, but the tars inside it are not looked into. What comes of a tar depends on its own bytes only."""
+    name, start, size, depth = tar
     if depth > DEEPEST:
-        findings.append(Finding(name, "damaged archive", f"more than {DEEPEST} tars within tars"))
+        yield Finding(name, "damaged archive", f"more than {DEEPEST} tars within tars")
         return
     section = Section(stream, start, size)
     try:
         archive = tarfile.open(fileobj=section, mode="r:")
     except (tarfile.TarError, OSError) as error:
-        findings.append(Finding(name, "damaged archive", f"not a tar: {error}"))
+        yield Finding(name, "damaged archive", f"not a tar: {error}")
         return
     while True:
         try:
             member = _next(archive, section)
         except (tarfile.TarError, OSError, ValueError, EOFError) as error:
-            findings.append(Finding(name, "damaged archive", f"the archive ends early, at byte {archive.offset}: {error}"))
+            yield Finding(name, "damaged archive", f"the archive ends early, at byte {archive.offset}: {error}")
             return
         if member is None:
-            _look_for_end_mark(section, archive.offset, name, findings)
+            yield from _look_for_end_mark(section, archive.offset, name)
             return
         archive.members = []  # type: ignore[attr-defined]  # or tarfile keeps every header of a million
         path = f"{name}/{member.name}"
         refusal = _refusal(member)
         if member.size < 0:
-            findings.append(Finding(path, "damaged archive", f"a size of {member.size} bytes: everything after it is lost"))
+            yield Finding(path, "damaged archive", f"a size of {member.size} bytes: everything after it is lost")
             return
         if refusal is not None:
-            findings.append(Finding(path, *refusal))
+            yield Finding(path, *refusal)
         elif member.offset_data + member.size > size:
-            findings.append(Finding(path, "truncated", f"the archive ends inside it, {size - member.offset_data} bytes in"))
+            yield Finding(path, "truncated", f"the archive ends inside it, {size - member.offset_data} bytes in")
             return
         elif member.isreg() and member.name.endswith(".tar"):
-            yield from _list(stream, start + member.offset_data, member.size, path, findings, depth + 1)
+            yield Inner(path, start + member.offset_data, member.size, depth + 1)
         elif member.isreg():
             yield Member(path, start + member.offset_data, member.size)
 
@@ -152,12 +179,10 @@ def _refusal(member: tarfile.TarInfo) -> tuple[str, str] | None:
     return None
 
 
-def _look_for_end_mark(section: Section, offset: int, name: str, findings: list[Finding]) -> None:
+def _look_for_end_mark(section: Section, offset: int, name: str) -> Iterator[Finding]:
     section.seek(offset)
     block = section.read(BLOCK)
     if len(block) < BLOCK:
-        reason = f"the archive has no end mark after byte {offset}: it may have been cut short"
-        findings.append(Finding(name, "damaged archive", reason))
+        yield Finding(name, "damaged archive", f"the archive has no end mark after byte {offset}: it may have been cut short")
     elif block.strip(b"\0"):
-        reason = f"what follows byte {offset} is no header: everything after it is lost"
-        findings.append(Finding(name, "damaged archive", reason))
+        yield Finding(name, "damaged archive", f"what follows byte {offset} is no header: everything after it is lost")

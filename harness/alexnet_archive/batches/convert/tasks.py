@@ -51,6 +51,9 @@ class Task:
     verbatim: bool = False
     raw: bool = False
 
+    def __str__(self) -> str:
+        return f"batch {self.number}"
+
 
 @dataclass(frozen=True)
 class Done:
