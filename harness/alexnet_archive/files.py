@@ -21,6 +21,19 @@ TEMPORARY_PREFIX = ".writing-"
 
 
 @contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """What the system says against writing `path` in this block, as a WriteError."""
+    try:
+        yield
+    except OSError as error:
+        raise WriteError(
+            f"cannot write {path}: {error.strerror or error}",
+            path=path,
+            remedy="check that the folder exists, that you may write to it and that the disk is not full",
+        ) from error
+
+
+@contextlib.contextmanager
 def atomic_writer(path: Path, *, mode: int = 0o644) -> Iterator[IO[bytes]]:
     """Open a binary stream whose content appears under `path` only when the block ends without an error.
 
@@ -29,21 +42,16 @@ def atomic_writer(path: Path, *, mode: int = 0o644) -> Iterator[IO[bytes]]:
     path = Path(path)
     temporary: str | None = None
     try:
-        descriptor, temporary = tempfile.mkstemp(prefix=TEMPORARY_PREFIX + path.name + "-", dir=path.parent)
-        with os.fdopen(descriptor, "wb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(temporary).chmod(mode)
-        Path(temporary).replace(path)
-        temporary = None
-        sync_folder(path.parent)
-    except OSError as error:
-        raise WriteError(
-            f"cannot write {path}: {error.strerror or error}",
-            path=path,
-            remedy="check that the folder exists, that you may write to it and that the disk is not full",
-        ) from error
+        with writing(path):
+            descriptor, temporary = tempfile.mkstemp(prefix=TEMPORARY_PREFIX + path.name + "-", dir=path.parent)
+            with os.fdopen(descriptor, "wb") as stream:
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+            Path(temporary).chmod(mode)
+            Path(temporary).replace(path)
+            temporary = None
+            sync_folder(path.parent)
     finally:
         if temporary is not None:
             with contextlib.suppress(OSError):

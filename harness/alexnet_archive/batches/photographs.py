@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from alexnet_archive.errors import ConvertError, MissingToolError
-from alexnet_archive.files import atomic_writer, make_folder
+from alexnet_archive.files import make_folder, writing
 
 # File in scikit-image's data folder -> what it shows. All are photographs, none is drawn.
 PHOTOGRAPHS: dict[str, str] = {
@@ -153,7 +153,11 @@ def _pixels(picture: Image.Image, region: Region, size: int) -> Image.Image:
 def write_crops(
     out: Path, *, size: int = 64, plan: CropPlan | None = None, progress: Callable[[int, int | None, str], None] | None = None
 ) -> Path:
-    """Write `out/train/<class>/NNNN.jpg` and `out/val/<class>/NNNN.jpg`, `size` pixels square; returns `out`."""
+    """Write `out/train/<class>/NNNN.jpg` and `out/val/<class>/NNNN.jpg`, `size` pixels square; returns `out`.
+
+    They are written plainly: whoever is interrupted writes all of them anew, and making each of thousands of small files last
+    would take longer than the rest. Raises WriteError.
+    """
     plan = plan or CropPlan()
     folder = photograph_folder()
     total = len(PHOTOGRAPHS)
@@ -165,8 +169,9 @@ def write_crops(
             target = out / part / name
             make_folder(target)
             for number, cut in enumerate(_cuts(picture, regions, size)):
-                with atomic_writer(target / f"{number:04d}.jpg") as stream:
-                    cut.save(stream, "JPEG", quality=92)
+                path = target / f"{number:04d}.jpg"
+                with writing(path):
+                    cut.save(path, "JPEG", quality=92)
         if progress:
             progress(index + 1, total, name)
     return out
