@@ -16,6 +16,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import threadpoolctl
+
 from tests.bench import convert, native, training_step
 from tests.bench.work import all_work
 from tests.companion import Caller, build
@@ -24,17 +26,25 @@ from tests.fuzz.campaign import machine
 RECORDS = Path(__file__).with_name("records.json")
 MARGIN = 0.3
 """Of a ratio: runs on one machine differed by up to a third (docs/benchmarks.md)."""
-CASES = 16
+CASES, ROUNDS = 16, 5
 FUNCTIONS = ("conv2[1] images", "conv3[0] weights", "fc2048a[0] forward")
 PICTURES, REPEATS = 120, 8
 """Pictures that the script converts, and how often this tool takes each."""
 
 
+def processor() -> str:
+    """The machine, and which kernels NumPy's OpenBLAS chose: a virtual processor's name does not say what it can do."""
+    kernels = {info["architecture"] for info in threadpoolctl.threadpool_info() if info["internal_api"] == "openblas"}
+    return f"{machine()}, {' and '.join(sorted(kernels)) or 'no'} OpenBLAS"
+
+
 def reference_engine(threads: int) -> dict[str, float]:
     """A training step against PyTorch's in the better of its two layouts."""
-    modes = ("ours", "contiguous", "channels_last")
-    runs = {mode: training_step.child(mode, threads, 1, CASES)["processor_s"] for mode in modes}
-    return {"reference engine, training step": min(runs["contiguous"], runs["channels_last"]) / runs["ours"]}
+    children = training_step.rounds(threads, ROUNDS, CASES)
+    _, ratio = training_step.better(children, 1)
+    for child in children.values():
+        child.result()
+    return {"reference engine, training step": ratio}
 
 
 def compiled_functions(threads: int) -> dict[str, float]:
@@ -74,7 +84,7 @@ def main() -> int:
     parser.add_argument("--record", action="store_true", help="keep what is measured as this processor's record")
     keep = parser.parse_args().record
     records: dict[str, Any] = json.loads(RECORDS.read_text())
-    threads, here = convert.cores(), machine()
+    threads, here = convert.cores(), processor()
     found = {**reference_engine(threads), **compiled_functions(threads), **conversion()}
     known = records.get(here, {}).get("ratios", {})
     for name, ratio in found.items():

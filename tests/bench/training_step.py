@@ -1,8 +1,9 @@
 """One training step of `two-column-120`, the reference engine beside PyTorch on the CPU: agree first, time second.
 
 Same network (blur, bed of nails, both normalisations, dropout), same weights, same minibatch of 128 random pictures,
-same number of threads; PyTorch is timed in both memory layouts and the better one counts. Exits with status 1 when the
-first cost or a gradient disagrees. Run with `make bench`, or `python -m tests.bench.training_step --json`.
+same number of threads; PyTorch is timed in both memory layouts and the better one counts. The three take turns, a step each,
+and the median of the rounds' ratios counts: a machine that is slow for a minute is slow for all of them. Exits with status 1
+when the first cost or a gradient disagrees. Run with `make bench`, or `python -m tests.bench.training_step --json`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import statistics
 import subprocess
 import sys
 import time
@@ -31,6 +33,9 @@ here and one does there, so a few elements differ by all of their size."""
 EXACT_TOLERANCE = 1e-6
 """Relative norm, double precision on FEW cases, where such ties do not occur; rates and decays are single numbers."""
 FEW = 8
+OURS, LAYOUTS = "ours", ("contiguous", "channels_last")
+REST = 0.5
+"""Seconds before each step, in which the threads of the side before go to sleep."""
 COMPARED = (("conv1a", 0), ("conv2b", 0), ("conv2b", 1), ("conv3a", 1), ("conv5b", 0), ("fc2048bb", 1), ("fc1000", 0))
 
 
@@ -52,22 +57,10 @@ def make_data(cases: int = CASES) -> list[np.ndarray]:
     return [pictures, rng.integers(0, CLASSES, (1, cases)).astype(np.float32)]
 
 
-def timed(step: Callable[[], object], steps: int) -> dict[str, float]:
-    """Wall seconds (best and median) and processor seconds (best) of `steps` runs after one to warm up."""
-    step()
-    walls, processors = [], []
-    for _ in range(steps):
-        wall, processor = time.perf_counter(), time.process_time()
-        step()
-        walls.append(time.perf_counter() - wall)
-        processors.append(time.process_time() - processor)
-    return {"best_s": min(walls), "median_s": float(np.median(walls)), "processor_s": min(processors)}
-
-
-def time_ours(threads: int, steps: int, cases: int) -> dict[str, float]:
+def our_step(threads: int, cases: int) -> Callable[[], object]:
     engine = ReferenceEngine(make_layers(True), num_gpus=2, minibatch=cases, workers=threads)
     data = make_data(cases)
-    return timed(lambda: engine.train_batch(data, 0.0), steps)
+    return lambda: engine.train_batch(data, 0.0)
 
 
 class TwoColumns:
@@ -212,43 +205,94 @@ def agree(threads: int) -> tuple[dict[str, dict[str, float]], list[str]]:
     return errors, bad
 
 
-def time_theirs(steps: int, cases: int, channels_last: bool) -> dict[str, float]:
+def their_step(threads: int, cases: int, channels_last: bool) -> Callable[[], object]:
+    import torch
+
+    torch.set_num_threads(threads)
     model = TwoColumns(make_layers(True), channels_last=channels_last, dropout=True)
     pictures, labels = model.load(make_data(cases))
-    return timed(lambda: model.step(pictures, labels), steps)
+    return lambda: model.step(pictures, labels)
 
 
-def child(mode: str, threads: int, steps: int, cases: int = CASES) -> dict[str, float]:
-    """One measurement in a process of its own, so that memory and threads are its own."""
-    command = [sys.executable, "-m", "tests.bench.training_step", "--only", mode, "--threads", str(threads)]
-    command += ["--steps", str(steps), "--cases", str(cases)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return dict(json.loads(done.stdout.splitlines()[-1]))
-
-
-def measure(mode: str, threads: int, steps: int, cases: int) -> dict[str, float]:
-    if mode == "ours":
-        result = time_ours(threads, steps, cases)
-    else:
-        import torch
-
-        torch.set_num_threads(threads)
-        result = time_theirs(steps, cases, mode == "channels_last")
+def answer_calls(mode: str, threads: int, cases: int) -> None:
+    """The child's side: after one step to warm up, one for every line that comes in, timed; at last the peak of its memory."""
+    step = our_step(threads, cases) if mode == OURS else their_step(threads, cases, mode == LAYOUTS[1])
+    step()
+    print(flush=True)
+    for _ in sys.stdin:
+        wall, processor = time.perf_counter(), time.process_time()
+        step()
+        print(json.dumps([time.perf_counter() - wall, time.process_time() - processor]), flush=True)
     # The high-water mark of this program alone: getrusage's would start from the parent's.
-    status = Path("/proc/self/status").read_text()
-    return {**result, "peak_gib": int(status.split("VmHWM:")[1].split()[0]) / 2**20}
+    print(int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 2**20)
+
+
+class Child:
+    """One side in a process of its own, so that memory and threads are its own; it computes only when called."""
+
+    def __init__(self, mode: str, threads: int, cases: int) -> None:
+        command = [sys.executable, "-m", "tests.bench.training_step", "--only", mode]
+        command += ["--threads", str(threads), "--cases", str(cases)]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.steps: list[tuple[float, float]] = []
+        self.read()
+
+    def read(self) -> str:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{' '.join(map(str, self.process.args))} ended with status {self.process.wait()}")
+        return line
+
+    def step(self) -> None:
+        time.sleep(REST)
+        assert self.process.stdin is not None
+        print(file=self.process.stdin, flush=True)
+        self.steps.append(json.loads(self.read()))
+
+    def result(self) -> dict[str, float]:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        walls, processors = zip(*self.steps)
+        peak = float(self.read())
+        self.process.wait()
+        return {
+            "best_s": min(walls), "median_s": statistics.median(walls), "worst_s": max(walls),
+            "processor_s": statistics.median(processors), "peak_gib": peak,
+        }  # fmt: skip
+
+
+def rounds(threads: int, count: int, cases: int = CASES) -> dict[str, Child]:
+    """All sides after `count` rounds, in each of which every one makes a step."""
+    children = {mode: Child(mode, threads, cases) for mode in (OURS, *LAYOUTS)}
+    for _ in range(count):
+        for child in children.values():
+            child.step()
+    return children
+
+
+def ratios(children: dict[str, Child], layout: str, clock: int) -> list[float]:
+    """PyTorch's seconds over ours, round by round: by the wall (0) or of the processor (1)."""
+    return [theirs[clock] / ours[clock] for theirs, ours in zip(children[layout].steps, children[OURS].steps)]
+
+
+def better(children: dict[str, Child], clock: int) -> tuple[str, float]:
+    """PyTorch's better layout by the median of the ratios, and that ratio."""
+    found = {layout: statistics.median(ratios(children, layout, clock)) for layout in LAYOUTS}
+    layout = min(found, key=lambda name: found[name])
+    return layout, found[layout]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--steps", type=int, default=5, help="timed steps, after one to warm up")
+    parser.add_argument("--rounds", type=int, default=9, help="timed steps of each, after one to warm up")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--cases", type=int, default=CASES, help=argparse.SUPPRESS)
-    parser.add_argument("--only", choices=("ours", "contiguous", "channels_last"), help=argparse.SUPPRESS)
+    parser.add_argument("--only", choices=(OURS, *LAYOUTS), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.only:
-        print(json.dumps(measure(options.only, options.threads, options.steps, options.cases)))
+        answer_calls(options.only, options.threads, options.cases)
         return 0
     import torch
 
@@ -257,27 +301,35 @@ def main() -> int:
     if bad:
         print("the reference engine and PyTorch disagree: " + "; ".join(bad), file=sys.stderr)
         return 1
-    runs = {mode: child(mode, options.threads, options.steps) for mode in ("ours", "contiguous", "channels_last")}
-    theirs = min(("contiguous", "channels_last"), key=lambda mode: runs[mode]["best_s"])
+    children = rounds(options.threads, options.rounds)
+    layout, ratio = better(children, 0)
     report = {
-        "net": NET, "cases": CASES, "threads": options.threads, "steps": options.steps, "errors": errors, "runs": runs,
-        "pytorch": {"version": torch.__version__, "layout": theirs}, "numpy": np.__version__,
-        "ratio": runs[theirs]["best_s"] / runs["ours"]["best_s"],
-        "processor_ratio": runs[theirs]["processor_s"] / runs["ours"]["processor_s"],
+        "net": NET, "cases": CASES, "threads": options.threads, "rounds": options.rounds, "errors": errors,
+        "ratio": ratio, "ratios": ratios(children, layout, 0), "processor_ratio": better(children, 1)[1],
+        "pytorch": {"version": torch.__version__, "layout": layout}, "numpy": np.__version__,
+        "runs": {mode: child.result() for mode, child in children.items()},
     }  # fmt: skip
-    if options.json:
-        print(json.dumps(report, indent=2))
-        return 0
-    print(f"{NET}, minibatch {CASES}, {options.threads} threads: forward, backward and update")
-    for precision, found in errors.items():
-        print(f"agreement, {precision}: {', '.join(f'{name} {error:.1e}' for name, error in found.items())}")
-    for mode, run in runs.items():
-        print(
-            f"{mode:14s} best {run['best_s']:.2f} s, median {run['median_s']:.2f} s ({CASES / run['best_s']:.1f} cases/s),"
-            f" processor {run['processor_s']:.2f} s, peak memory {run['peak_gib']:.2f} GiB"
-        )
-    print(f"ratio to PyTorch {torch.__version__} ({theirs}): {report['ratio']:.2f} of its cases per second")
+    print(json.dumps(report, indent=2) if options.json else in_words(report))
     return 0
+
+
+def in_words(report: dict[str, Any]) -> str:
+    lines = [f"{NET}, minibatch {CASES}, {report['threads']} threads: forward, backward and update; {report['rounds']} rounds"]
+    for precision, found in report["errors"].items():
+        lines.append(f"agreement, {precision}: {', '.join(f'{name} {error:.1e}' for name, error in found.items())}")
+    for mode, run in report["runs"].items():
+        lines.append(
+            f"{mode:14s} {run['best_s']:.2f} to {run['worst_s']:.2f} s, median {run['median_s']:.2f} s"
+            f" ({CASES / run['median_s']:.1f} cases/s), processor {run['processor_s']:.2f} s,"
+            f" peak memory {run['peak_gib']:.2f} GiB"
+        )
+    peer = f"PyTorch {report['pytorch']['version']} ({report['pytorch']['layout']})"
+    spread = f"{min(report['ratios']):.2f} to {max(report['ratios']):.2f}"
+    lines.append(
+        f"ratio to {peer}: {report['ratio']:.2f} of its cases per second, median of {spread};"
+        f" {report['processor_ratio']:.2f} per processor second"
+    )
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

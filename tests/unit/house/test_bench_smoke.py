@@ -29,8 +29,8 @@ def test_the_status_says_whether_something_became_slow(speed: float, status: int
     found = {name: ratio * speed for name, ratio in record["ratios"].items()}
     for part in ("reference_engine", "compiled_functions", "conversion"):
         monkeypatch.setattr(f"tests.bench.smoke.{part}", lambda *_: found)
-    monkeypatch.setattr("tests.bench.smoke.machine", lambda: here)
+    monkeypatch.setattr("tests.bench.smoke.processor", lambda: here)
     monkeypatch.setattr("sys.argv", ["smoke"])
     assert main() == status
-    monkeypatch.setattr("tests.bench.smoke.machine", lambda: "another")
+    monkeypatch.setattr("tests.bench.smoke.processor", lambda: "another")
     assert main() == 2
