@@ -6,20 +6,16 @@ Ties give the whole gradient to every pixel equal to the output. Checked against
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from alexnet_archive.engines.base import Pass
 from alexnet_archive.engines.reference.convolution import image
 from alexnet_archive.engines.reference.layer import Backward, Layer, Matrix
-from alexnet_archive.engines.reference.windows import Grid, runs
+from alexnet_archive.engines.reference.windows import Grid
 from alexnet_archive.errors import EngineError
 
 LOWEST = -2e38
 """Maxima start from here, not from minus infinity (section 8)."""
-BLOCK = 1 << 16
-"""Outputs of a block of windows."""
 
 
 class Pool(Layer):
@@ -38,17 +34,9 @@ class Pool(Layer):
         length = np.minimum(self.side, low + self.size) - np.maximum(0, low)
         self.counts = np.outer(length, length)
 
-    def _each(self, function: Callable[[slice, slice], None], cases: int) -> None:
-        """Call `function(channels, rows)` for blocks of windows that a core's cache holds with the pixels they see. Blocks of
-        one channel follow each other in one worker, since their windows overlap."""
-        outputs = max(1, self.across**2 * cases)
-        channels, blocks = max(1, BLOCK // outputs), runs(self.across, -(-outputs // BLOCK))
-
-        def chunk(a: int, b: int) -> None:
-            for rows in blocks:
-                function(slice(a, b), rows)
-
-        self.context.workers.ranges(chunk, self.channels, channels)
+    def _chunks(self, cases: int) -> int:
+        """Channels per chunk of work."""
+        return max(1, (1 << 18) // (self.side * self.side * cases))
 
     def forward(self, inputs: list[Matrix], pass_type: Pass) -> Matrix:
         cases = inputs[0].shape[1]
@@ -56,19 +44,19 @@ class Pool(Layer):
         out = y.reshape(self.channels, self.across, self.across, cases)
         choice = self._choose(out.shape) if self.kind == "rand" else None
 
-        def block(channels: slice, rows: slice) -> None:
+        def chunk(a: int, b: int) -> None:
             if choice is None:
-                self._combine(x[channels], rows, out[channels, rows])
+                self._combine(x[a:b], out[a:b])
             else:
-                self._random(x[channels], rows, choice[channels, rows], out[channels, rows])
+                self._random(x[a:b], choice[a:b], out[a:b])
 
-        self._each(block, cases)
+        self.context.workers.ranges(chunk, self.channels, self._chunks(cases))
         self.context.pool.give(choice)
         return y
 
-    def _combine(self, x: Matrix, rows: slice, out: Matrix) -> None:
+    def _combine(self, x: Matrix, out: Matrix) -> None:
         out[...] = LOWEST if self.kind == "max" else 0
-        for seen, pixels in self.grid.taps(rows):
+        for seen, pixels in self.grid.taps():
             place, value = out[seen], x[pixels]
             if self.kind == "max":
                 np.maximum(place, value, out=place)
@@ -77,7 +65,7 @@ class Pool(Layer):
             else:  # a later pixel of equal magnitude replaces an earlier one
                 np.copyto(place, value, where=~(np.abs(place) > np.abs(value)))
         if self.kind == "avg":
-            np.divide(out, self.counts[rows, :, None].astype(out.dtype), out=out)
+            np.divide(out, self.counts[None, :, :, None].astype(out.dtype), out=out)
 
     def _choose(self, shape: tuple[int, ...]) -> Matrix:
         """One position per output, uniform over its clipped window: ours, the release's kernel is unpublished."""
@@ -86,9 +74,9 @@ class Pool(Layer):
         np.multiply(choice, self.counts[None, :, :, None].astype(choice.dtype), out=choice)
         return np.ceil(choice, out=choice)
 
-    def _random(self, x: Matrix, rows: slice, choice: Matrix, out: Matrix) -> None:
-        passed = np.zeros((*out.shape[1:3], 1), out.dtype)
-        for seen, pixels in self.grid.taps(rows):
+    def _random(self, x: Matrix, choice: Matrix, out: Matrix) -> None:
+        passed = np.zeros((self.across, self.across, 1), out.dtype)
+        for seen, pixels in self.grid.taps():
             passed[seen[1:]] += 1
             np.copyto(out[seen], x[pixels], where=choice[seen] == passed[seen[1:]])
 
@@ -96,17 +84,16 @@ class Pool(Layer):
         cases = back.gradient.shape[1]
         x, t = image(back.inputs[0], self.channels), image(back.target, self.channels)
         y, g = (a.reshape(self.channels, self.across, self.across, cases) for a in (back.output, back.gradient))
-        share = (1.0 / self.counts)[:, :, None].astype(g.dtype)
+        share = (1.0 / self.counts)[None, :, :, None].astype(g.dtype)
 
-        def block(channels: slice, rows: slice) -> None:
-            if not back.add and rows.start == 0:
-                t[channels] = 0
-            sent, out = g[channels, rows], y[channels, rows]
-            sent = sent * share[rows] if self.kind == "avg" else sent
-            for seen, pixels in self.grid.taps(rows):
-                place, given = t[channels][pixels], sent[seen]
+        def chunk(a: int, b: int) -> None:
+            if not back.add:
+                t[a:b] = 0
+            sent = g[a:b] * share if self.kind == "avg" else g[a:b]
+            for seen, pixels in self.grid.taps():
+                place, given = t[a:b][pixels], sent[seen]
                 if self.kind != "avg":  # times one or zero: NumPy adds under a mask four times slower
-                    given = np.multiply(given, x[channels][pixels] == out[seen], out=self.context.scratch("sent", given.shape))
+                    given = np.multiply(given, x[a:b][pixels] == y[a:b][seen], out=self.context.scratch("sent", given.shape))
                 np.add(place, given, out=place)
 
-        self._each(block, cases)
+        self.context.workers.ranges(chunk, self.channels, self._chunks(cases))

@@ -56,12 +56,11 @@ class Grid:
         high = max(low, min(total, -((start - self.side) // self.stride)))
         return slice(low, high), slice(start + low * self.stride, start + high * self.stride, self.stride)
 
-    def taps(self, rows: slice) -> Iterator[tuple[tuple[slice, ...], tuple[slice, ...]]]:
-        """Of every tap of some rows of windows, row by row: which of those windows see a pixel inside, and those pixels, both
-        (channels, rows, columns)."""
-        every, across = slice(None), [self.inside(tap, slice(0, self.count)) for tap in range(self.size)]
-        for windows, ys in (self.inside(tap, rows) for tap in range(self.size)):
-            yield from (((every, windows, columns), (every, ys, xs)) for columns, xs in across)
+    def taps(self) -> Iterator[tuple[tuple[slice, ...], tuple[slice, ...]]]:
+        """Of every tap of a window, row by row: which windows see a pixel inside, and those pixels; (C, rows, columns)."""
+        along = [self.inside(tap, slice(0, self.count)) for tap in range(self.size)]
+        for rows, ys in along:
+            yield from (((slice(None), rows, columns), (slice(None), ys, xs)) for columns, xs in along)
 
     def blocks(self, channels: int, cases: int) -> list[tuple[slice, slice]]:
         """All windows in blocks (rows, columns), each of no more than UNFOLDED elements where a row of windows allows it."""
