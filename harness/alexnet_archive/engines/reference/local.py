@@ -44,12 +44,13 @@ class Local(Windowed):
         out = y.reshape(self.filters, m, m, cases)
         bias = self.biases.value.reshape(self.filters, m, m, 1)
         jobs = [(i, group) for i, part in enumerate(self.parts) for group in range(len(part.connections))]
+        seen = {(i, group): self.parts[i].own(inputs[i], group) for i, group in jobs}
 
         def row(my: int) -> None:
             for i, group in jobs:
                 own = self.own(i, group)
                 bank = self._bank(self.matrix(i), i)[my, :, :, own].transpose(0, 2, 1)
-                windows = self._row(self.parts[i].own(inputs[i], group), self.parts[i].grid(m), my)
+                windows = self._row(seen[i, group], self.parts[i].grid(m), my)
                 product = np.matmul(bank, windows).transpose(1, 0, 2)
                 out[own, my] = product + bias[own, my] if i == 0 else out[own, my] + product
 
@@ -83,10 +84,11 @@ class Local(Windowed):
         g = gradient.reshape(self.filters, m, m, cases).transpose(1, 2, 3, 0)
         buffer, keep, factor = self.weights[index].factors(scale, checking)
         bank = self._bank(buffer, index)
+        seen = [part.own(x, group) for group in range(len(part.connections))]
 
         def row(my: int) -> None:
-            for group in range(len(part.connections)):
-                own, windows = self.own(index, group), self._row(part.own(x, group), part.grid(m), my)
+            for group, picture in enumerate(seen):
+                own, windows = self.own(index, group), self._row(picture, part.grid(m), my)
                 merge(bank[my, :, :, own], keep, np.matmul(windows, g[my, :, :, own]), factor)
 
         self.context.workers.each(row, m)
