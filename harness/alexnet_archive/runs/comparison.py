@@ -50,7 +50,7 @@ class CaseRequest:
     classes: int | None = None
     minibatch: int = 32
     updates: Sequence[int] = (1, 10, 100)
-    rates: float = 0.1
+    rates: float = 0.05
     gpus: int | None = None
     boards: Sequence[int] = ()
     seed: int = 1

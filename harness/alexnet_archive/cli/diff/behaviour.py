@@ -65,7 +65,7 @@ EPILOG = "Example: alexnet-archive diff behaviour reference native --layers demo
 @option(
     "--rates",
     type=float,
-    default=0.1,
+    default=0.05,
     show_default=True,
     metavar="FLOAT",
     group="run",
