@@ -87,9 +87,11 @@ class Convolution(Windowed):
     types = ("conv",)
 
     def constraint(self, index: int) -> Constraint | None:
-        s = self.settings
-        rules = [contrast(s["wcNormMin"][index], s["wcNormMax"][index])] if s["wcNormMax"][index] > 0 else []
-        rules += [ball(s["wballNormed"][index])] if s["wballNormed"][index] > 0 else []
+        s, rules = self.settings, []
+        if s["wcNormMax"][index] > 0:
+            rules.append(contrast(s["wcNormMin"][index], s["wcNormMax"][index]))
+        if s["wballNormed"][index] > 0:
+            rules.append(ball(s["wballNormed"][index]))
 
         def apply(w: Matrix) -> None:
             for rule in rules:

@@ -29,7 +29,7 @@ class Pool(Layer):
             raise EngineError(f"layer {self.name}: no such pool", expected="max, maxabs, avg, rand", found=self.kind)
         if self.kind == "rand" and s.get("doMax"):
             self.kind = "max"
-        self.grid = Grid(self.start, self.stride, self.size, self.across, self.side)
+        self.taps = list(Grid(self.start, self.stride, self.size, self.across, self.side).taps())
         low = self.start + self.stride * np.arange(self.across)
         length = np.minimum(self.side, low + self.size) - np.maximum(0, low)
         self.counts = np.outer(length, length)
@@ -56,7 +56,7 @@ class Pool(Layer):
 
     def _combine(self, x: Matrix, out: Matrix) -> None:
         out[...] = LOWEST if self.kind == "max" else 0
-        for seen, pixels in self.grid.taps():
+        for seen, pixels in self.taps:
             place, value = out[seen], x[pixels]
             if self.kind == "max":
                 np.maximum(place, value, out=place)
@@ -76,7 +76,7 @@ class Pool(Layer):
 
     def _random(self, x: Matrix, choice: Matrix, out: Matrix) -> None:
         passed = np.zeros((self.across, self.across, 1), out.dtype)
-        for seen, pixels in self.grid.taps():
+        for seen, pixels in self.taps:
             passed[seen[1:]] += 1
             np.copyto(out[seen], x[pixels], where=choice[seen] == passed[seen[1:]])
 
@@ -90,7 +90,7 @@ class Pool(Layer):
             if not back.add:
                 t[a:b] = 0
             sent = g[a:b] * share if self.kind == "avg" else g[a:b]
-            for seen, pixels in self.grid.taps():
+            for seen, pixels in self.taps:
                 place, given = t[a:b][pixels], sent[seen]
                 if self.kind != "avg":  # times one or zero: NumPy adds under a mask four times slower
                     given = np.multiply(given, x[a:b][pixels] == y[a:b][seen], out=self.context.scratch("sent", given.shape))
