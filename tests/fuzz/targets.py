@@ -18,7 +18,7 @@ from alexnet_archive import batches, checkpoints, layerdefs, pickles, runs
 from alexnet_archive.archive import manifests, packguard, sources, staging
 from alexnet_archive.batches import codec
 from alexnet_archive.batches.check import check_folder
-from alexnet_archive.batches.convert import ConvertOptions, convert, devkit, tars
+from alexnet_archive.batches.convert import ConvertOptions, convert, devkit, listing
 from alexnet_archive.layerdefs import cropped_shape
 from alexnet_archive.runs import history
 from alexnet_archive.toolchains import locks, table
@@ -111,7 +111,7 @@ def read_parameters(path: Path) -> None:
 
 def read_tar_of_pictures(path: Path) -> None:
     findings: list[Any] = []
-    for _ in tars.list_tar(path, "tar", findings):
+    for _ in listing.list_planned(listing.plan_tar(path), 1, findings):
         pass
 
 

@@ -14,7 +14,7 @@ from alexnet_archive.batches.codec import PictureError
 from alexnet_archive.batches.convert import tars
 from alexnet_archive.batches.convert.inventory import Entry, Finding
 from alexnet_archive.batches.convert.readers import Reader
-from alexnet_archive.batches.convert.tars import list_tar
+from alexnet_archive.batches.convert.tars import list_stream
 from tests.conftest import examples
 from tests.unit.batches.miniature import add
 
@@ -35,7 +35,8 @@ def nested(files: dict[str, dict[str, bytes]], format: int = tarfile.GNU_FORMAT)
 
 def listed(path: Path) -> tuple[list, list[Finding]]:
     findings: list[Finding] = []
-    return list(list_tar(path, path.name, findings)), findings
+    with path.open("rb") as stream:
+        return list(list_stream(stream, path.stat().st_size, path.name, findings)), findings
 
 
 @settings(deadline=None, max_examples=25)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import tarfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import IO, NamedTuple
 
 from alexnet_archive.batches.convert.inventory import Finding
@@ -70,14 +69,11 @@ class Section(io.RawIOBase):
         return data
 
 
-def list_tar(path: Path, name: str, findings: list[Finding]) -> Iterator[Member]:
-    """Regular files of a tar and of the tars inside it, in order; everything else becomes a finding under `name`."""
-    with path.open("rb") as stream:
-        yield from list_stream(stream, path.stat().st_size, name, findings)
-
-
 def list_stream(stream: IO[bytes], size: int, name: str, findings: list[Finding]) -> Iterator[Member]:
-    """As `list_tar`, of a stream that can be sought in and has at most `size` bytes."""
+    """Regular files of a tar and of the tars inside it, in order; everything else becomes a finding under `name`.
+
+    The stream can be sought in and has at most `size` bytes.
+    """
     for found in contents(stream, Inner(name, 0, size, 1)):
         if isinstance(found, Finding):
             findings.append(found)
