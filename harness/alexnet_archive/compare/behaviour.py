@@ -2,7 +2,8 @@
 
 Activities of every layer, costs, then weights and momentum after 1, 10, 100 updates; and, because training amplifies the
 last bit of a difference, one more update of both from the very state that A had reached after each count. The first item
-outside its tolerance is where the two part ways. Layers that only one side has are items of that side alone.
+outside its tolerance is where the two part ways, unless rounding alone moves A as far (`compare.rounding`). Layers that only
+one side has are items of that side alone.
 """
 
 from __future__ import annotations
@@ -15,14 +16,13 @@ from alexnet_archive import checkpoints
 from alexnet_archive.compare import tolerances
 from alexnet_archive.compare.cases import Case
 from alexnet_archive.compare.course import Course, follow
-from alexnet_archive.compare.judging import Judge, judge_by, judge_costs, judge_learned, judge_tested
-from alexnet_archive.compare.measures import Item
-from alexnet_archive.compare.sides import CostList, Side
-from alexnet_archive.engines.base import LayerDicts
+from alexnet_archive.compare.judging import judge_by, judge_tested, judge_trained
+from alexnet_archive.compare.measures import OK, ROUNDING, Item
+from alexnet_archive.compare.rounding import weigh
+from alexnet_archive.compare.sides import Side, Trained
 from alexnet_archive.errors import BehaviourDifference
 
-SCHEMA = 1
-Trained = tuple[Mapping[int, LayerDicts], list[CostList]]
+SCHEMA = 2
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,17 @@ class Behaviour:
     @property
     def differing(self) -> list[Item]:
         return [item for item in self.judged if not item.ok]
+
+    @property
+    def nearest(self) -> Item | None:
+        """Of the items within their tolerance, the one nearest to it."""
+        within = [item for item in self.judged if item.verdict == OK]
+        return max(within, key=lambda item: item.error / item.limit if item.limit else 0.0, default=None)
+
+    @property
+    def rounded(self) -> list[Item]:
+        """Items beyond their usual tolerance, and no further apart than rounding alone moves A."""
+        return [item for item in self.judged if item.verdict == ROUNDING]
 
     def facts(self) -> dict[str, Any]:
         """As plain values: what `--json` prints and the page is made of."""
@@ -84,31 +95,31 @@ def compare_behaviour(
 
     `other` is B's case where its net is another one; `train` is how many batches both are trained for besides.
     """
-    judge = judge_by(tolerances.load() if table is None else table)
+    rows = tolerances.load() if table is None else table
+    judge = judge_by(rows)
     cases = (case, other or case)
     layers = [checkpoints.load(one.checkpoint).layers for one in cases]
     names = [_forward_order(one) for one in layers]
     first, second = a.activations(cases[0], names[0], step), b.activations(cases[1], names[1], step)
     items = [judge(f"activation/{name}", first.get(name), second.get(name)) for name in _merged(*names)]
     items += judge_tested(judge, a.test_costs(cases[0]), b.test_costs(cases[1]))
-    trained = a.trained(cases[0], step), b.trained(cases[1], step)
+
+    def judged(pair: tuple[Case, Case], stage: str | None = None) -> tuple[list[Item], Trained]:
+        """Both trained on their cases, item by item; what rounding does is looked at as long as all was well before."""
+        first, second = a.trained(pair[0], step), b.trained(pair[1], step)
+        found = judge_trained(judge, stage, pair[0], first, second)
+        if all(item.ok for item in items):
+            found = weigh(found, a, pair[0], lambda moved: judge_trained(judge, stage, pair[0], first, moved), rows, step)
+        return found, first
+
+    found, (states, _) = judged(cases)
+    items += found
     for count in case.updates:
-        items += _judge_trained(judge, count, None, cases, trained)
-    for count in case.updates:
-        state = trained[0][0][count]
-        again = (mine := case.after(count, state), mine if other is None else other.after(count, state))
-        items += _judge_trained(judge, count + 1, "resumed", again, (a.trained(again[0], step), b.trained(again[1], step)))
-    course = follow(train, (a, cases[0]), (b, cases[1]), judge, step) if train else None
+        state = states[count]
+        mine = case.after(count, state)
+        items += judged((mine, mine if other is None else other.after(count, state)), "resumed")[0]
+    course = follow(train, (a, cases[0]), (b, cases[1]), rows, step) if train else None
     return Behaviour(a.name, b.name, _facts(case, layers[0]), tuple(items), dict(about or {}), course)
-
-
-def _judge_trained(
-    judge: Judge, count: int, stage: str | None, cases: tuple[Case, Case], trained: tuple[Trained, Trained]
-) -> list[Item]:
-    """Cost of the last batch, and everything learned, after `count` updates."""
-    a, b = trained
-    costs = a[1][count - cases[0].first], b[1][count - cases[1].first]
-    return [*judge_costs(judge, count, *costs, stage), *judge_learned(judge, count, a[0][count], b[0][count], stage)]
 
 
 def _merged(a: list[str], b: list[str]) -> list[str]:

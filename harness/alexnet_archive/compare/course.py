@@ -1,6 +1,7 @@
 """Two learning curves from the same weights and seed: costs of every batch, distances of the weights, where they part.
 
-Both are judged by the tolerances of the comparison, update by update; the first item outside its own is where they part.
+Both are judged by the tolerances of the comparison, update by update; the first item outside its own is where they part,
+unless rounding alone moves A as far (`compare.rounding`).
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from typing import Any
 import numpy as np
 
 from alexnet_archive.compare.cases import TRAIN_BATCHES, Case
-from alexnet_archive.compare.judging import Judge, judge_costs, judge_learned
+from alexnet_archive.compare.judging import judge_by, judge_costs, judge_learned
 from alexnet_archive.compare.measures import Item
-from alexnet_archive.compare.sides import CostList, Side, Step, learned_arrays, relative_distance
+from alexnet_archive.compare.rounding import weigh
+from alexnet_archive.compare.sides import CostList, Side, Step, Trained, learned_arrays, relative_distance
+from alexnet_archive.compare.tolerances import Tolerance
 from alexnet_archive.engines.base import LayerDicts
 
 MOST_STATES = 100
@@ -58,28 +61,29 @@ def looked_at(batches: int, size: int = 0) -> tuple[int, ...]:
     return tuple(range(step, batches + 1, step))
 
 
-def follow(batches: int, a: tuple[Side, Case], b: tuple[Side, Case], judge: Judge, step: Step) -> Course:
+def follow(batches: int, a: tuple[Side, Case], b: tuple[Side, Case], rows: tuple[Tolerance, ...], step: Step) -> Course:
     """Train both for so many batches from their cases' checkpoints, and judge everything on the way."""
     updates = looked_at(batches, a[1].checkpoint.stat().st_size)
     epochs = -(-batches // TRAIN_BATCHES)
-    states: list[Any] = []
-    costs: list[list[CostList]] = []
-    for side, case in (a, b):
-        wanted = replace(case, updates=updates, epochs=max(case.epochs, epochs))
-        reached, told = side.trained(wanted, step)
-        states.append(reached)
-        costs.append(told[:batches])
-    items: list[tuple[int, Item]] = []
-    rows: list[dict[str, float]] = []
-    for update in range(1, batches + 1):
-        items += [(update, item) for item in judge_costs(judge, update, costs[0][update - 1], costs[1][update - 1])]
-        if update in updates:
-            # One pair at a time: all of them may be too large to hold.
-            pair = states[0][update], states[1][update]
-            items += [(update, item) for item in judge_learned(judge, update, *pair)]
-            rows.append(_distances(*pair))
-    distances = {name: tuple(row[name] for row in rows) for name in rows[-1]}
-    return Course(batches, updates, tuple(costs[0]), tuple(costs[1]), distances, tuple(items))
+    cases = [replace(case, updates=updates, epochs=max(case.epochs, epochs)) for _, case in (a, b)]
+    first, second = a[0].trained(cases[0], step), b[0].trained(cases[1], step)
+    judge = judge_by(rows)
+
+    def judged(other: Trained) -> list[tuple[int, Item]]:
+        items: list[tuple[int, Item]] = []
+        for update in range(1, batches + 1):
+            items += [(update, item) for item in judge_costs(judge, update, first[1][update - 1], other[1][update - 1])]
+            if update in updates:
+                # One pair at a time: all of them may be too large to hold.
+                items += [(update, item) for item in judge_learned(judge, update, first[0][update], other[0][update])]
+        return items
+
+    found = judged(second)
+    weighed = weigh([item for _, item in found], a[0], cases[0], lambda moved: [i for _, i in judged(moved)], rows, step)
+    items = tuple((update, item) for (update, _), item in zip(found, weighed))
+    apart = [_distances(first[0][update], second[0][update]) for update in updates]
+    distances = {name: tuple(row[name] for row in apart) for name in apart[-1]}
+    return Course(batches, updates, tuple(first[1][:batches]), tuple(second[1][:batches]), distances, items)
 
 
 def _distances(a: LayerDicts, b: LayerDicts) -> dict[str, float]:

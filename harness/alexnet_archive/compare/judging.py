@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from alexnet_archive.compare.cases import Case
 from alexnet_archive.compare.measures import Item, compare_arrays
-from alexnet_archive.compare.sides import CostList, learned_arrays
+from alexnet_archive.compare.sides import CostList, Trained, learned_arrays
 from alexnet_archive.compare.tolerances import Tolerance, find
 
 Judge = Callable[[str, Any, Any], Item]
@@ -17,6 +18,15 @@ Judge = Callable[[str, Any, Any], Item]
 def judge_by(rows: tuple[Tolerance, ...]) -> Judge:
     """A judge that knows the table: (item's name, value of A or None, of B or None) -> Item."""
     return lambda name, left, right: compare_arrays(name, left, right, find(name, rows))
+
+
+def judge_trained(judge: Judge, stage: str | None, case: Case, a: Trained, b: Trained) -> list[Item]:
+    """Cost of the last batch, and everything learned, after each of the case's counts of updates."""
+    items: list[Item] = []
+    for count in case.updates:
+        costs = a[1][count - case.first], b[1][count - case.first]
+        items += [*judge_costs(judge, count, *costs, stage), *judge_learned(judge, count, a[0][count], b[0][count], stage)]
+    return items
 
 
 def judge_costs(judge: Judge, count: int, a: CostList, b: CostList, stage: str | None = None) -> Iterator[Item]:

@@ -13,6 +13,8 @@ from alexnet_archive.compare.cases import LEARNED, TEST_BATCH, Case
 from alexnet_archive.engines.base import Array, Engine, LayerDicts
 
 CostList = dict[str, tuple[float, ...]]
+Trained = tuple[Mapping[int, LayerDicts], list[CostList]]
+"""Layer dictionaries after each count of updates, and the costs (means) of every batch trained."""
 Step = Callable[[str], None]
 
 
@@ -29,8 +31,8 @@ class Side(Protocol):
         """Means per case on the test batch, before any update."""
         ...
 
-    def trained(self, case: Case, step: Step) -> tuple[Mapping[int, LayerDicts], list[CostList]]:
-        """Layer dictionaries after each count of updates, and the costs (means) of every batch trained from `first` on."""
+    def trained(self, case: Case, step: Step) -> Trained:
+        """What the case's updates leave, from its `first` on."""
         ...
 
 

@@ -35,7 +35,8 @@ def write_behaviour_page(path: Path, report: Mapping[str, Any]) -> Path:
     environment.filters["number"] = lambda value: "" if value != value else f"{value:.2e}"
     course = report.get("course")
     text = environment.get_template("behaviour.html.j2").render(
-        report=report, stages=_stages(report["items"]), differing=[item for item in report["items"] if item["verdict"] != "ok"],
+        report=report, stages=_stages(report["items"]), differing=[item for item in report["items"] if not item["ok"]],
+        rounded=sum(item["ok"] and item["moved"] is not None for item in report["items"]),
         first=FIRST, sides=_sides(report), about=report.get("about") or {}, course=course,
         figure=None if course is None else _figure(report["a"], report["b"], course),
     )  # fmt: skip

@@ -1,35 +1,16 @@
-"""What ties within rounding may leave apart; parameters in which everything learns."""
+"""Parameters in which everything learns; pictures that a published net sees."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from alexnet_archive.batches import ProviderOptions, open_provider
 from alexnet_archive.batches.check import check_folder
-from alexnet_archive.compare import Item
 from alexnet_archive.layerdefs import find_definition
-from alexnet_archive.prove.numbers import _patterns, may_be_tied, with_rates
+from alexnet_archive.prove.numbers import _patterns, with_rates
 from alexnet_archive.runs.fitting import border_for
-
-
-def item(name: str, error: float, verdict: str = "too far apart") -> Item:
-    return Item(name, (1,), 0.0, 0.0, error, 5e-5, "", verdict)
-
-
-@pytest.mark.parametrize(("one", "tied"), [
-    (item("increments/conv1/0/1/after-1", 0.019), True),
-    (item("bias_increments/conv1/2/resumed", 0.019), True),
-    (item("increments/conv1/0/1/after-1", 0.021), False),
-    (item("increments/conv1/0/1/after-1", float("nan"), "not finite in 3 places"), False),
-    (item("increments/conv1/0/1/after-1", 0.0, "shapes differ: (1,) and (2,)"), False),
-    (item("activation/conv1", 1e-4), False),
-    (item("cost/logprob", 1e-4), False),
-])  # fmt: skip
-def test_a_tie_moves_what_an_update_leaves_and_not_far(one: Item, tied: bool) -> None:
-    assert may_be_tied(one) is tied
 
 
 def test_every_rate_of_a_parameter_file_becomes_one_that_learns(tmp_path: Path) -> None:

@@ -149,9 +149,11 @@ def _print(result: Behaviour, everything: bool) -> None:
         more = f", {lonely} of them on one side only" if lonely else ""
         click.echo(f"different: {len(bad)} of {len(judged)} items are not within their tolerance{more}")
     else:
-        worst = max(judged, key=lambda item: item.error / item.limit if item.limit else 0.0)
-        click.echo(f"{result.a} and {result.b} agree in all {len(judged)} items; nearest to its tolerance: {worst.name}")
-    for item in judged if everything else bad[:SHOWN]:
+        near = f"; nearest to its tolerance: {result.nearest.name}" if result.nearest else ""
+        click.echo(f"{result.a} and {result.b} agree in all {len(judged)} items{near}")
+    if result.rounded:
+        click.echo(f"beyond their tolerance, and no further apart than rounding moves {result.a}: {len(result.rounded)} items")
+    for item in judged if everything else (bad or result.rounded)[:SHOWN]:
         click.echo(_line(item))
     if not everything and len(bad) > SHOWN:
         click.echo(f"and {len(bad) - SHOWN} more; --all prints all {len(judged)} items")
@@ -193,4 +195,5 @@ def _line(item: Item) -> str:
     if item.absolute != item.absolute:
         return f"{item.name:44s} {shape:>12s}  {item.verdict}"
     error = f"error {item.error:8.2e} (<= {item.limit:.0e})"
-    return f"{item.name:44s} {shape:>12s}  abs {item.absolute:8.2e}  {error}  {item.verdict}"
+    moved = "" if item.moved is None else f" (A itself moves {item.moved:.1e})"
+    return f"{item.name:44s} {shape:>12s}  abs {item.absolute:8.2e}  {error}  {item.verdict}{moved}"
