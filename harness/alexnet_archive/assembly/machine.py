@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -63,11 +64,22 @@ def check_compiler() -> Check:
     return Check("C++ compiler", line is not None, line or "no g++", "install g++ (native engine, host toolchain)")
 
 
+def _beside(name: str) -> str | None:
+    """The program of that name in this Python's environment."""
+    beside = Path(sys.executable).parent / name
+    if name == "cmake" and beside.exists():
+        with contextlib.suppress(ImportError):
+            # What its wheel installs there is a Python script that starts this: twenty times as long for the same answer.
+            from cmake import CMAKE_BIN_DIR
+
+            return str(Path(CMAKE_BIN_DIR) / name)
+    return str(beside) if beside.exists() else None
+
+
 def check_build_tools() -> Check:
     found = []
     for name in ("cmake", "ninja"):
-        beside = Path(sys.executable).parent / name
-        tool = str(beside) if beside.exists() else shutil.which(name)
+        tool = _beside(name) or shutil.which(name)
         found.append(f"{name}: {_first_line(tool, '--version') if tool else 'missing'}")
     ok = not any("missing" in item for item in found)
     return Check("CMake and Ninja", ok, "; ".join(found), "pip install 'alexnet-archive[build]'")
@@ -86,34 +98,38 @@ def check_patching() -> Check:
 
 
 def check_blas() -> Check:
-    try:
-        import scipy_openblas32
+    from importlib import metadata
 
-        return Check("BLAS for the native engine", True, f"scipy-openblas32 {scipy_openblas32.__version__}")
-    except ImportError:
+    try:
+        return Check("BLAS for the native engine", True, f"scipy-openblas32 {metadata.version('scipy-openblas32')}")
+    except metadata.PackageNotFoundError:
         system = _first_line("pkg-config", "--modversion", "openblas")
         detail = f"system OpenBLAS {system}" if system else "none"
         return Check("BLAS for the native engine", bool(system), detail, "pip install 'alexnet-archive[build]'")
 
 
-def find_python2() -> str | None:
-    """The first Python 2.7 that a build on this machine would try and that answers."""
-    from alexnet_archive.assembly.tools import host_candidates
-
-    for candidate in host_candidates():
-        if _first_line(candidate, "-c", "import sys; print(sys.version.split()[0])"):
-            return candidate
-    return None
+PYTHON2_QUESTION = """
+import sys
+print(sys.version.split()[0])
+try:
+    import numpy
+    print(numpy.__version__)
+except ImportError:
+    pass
+"""
 
 
 def check_python2() -> Check:
-    python = find_python2()
+    """The first that a build on this machine would try and that answers, with NumPy or without."""
+    from alexnet_archive.assembly.tools import host_candidates
+
     remedy = "make python2 PYTHON2=/path/to/python2.7, or use a container: --toolchain cpu"
-    if python is None:
-        return Check("Python 2.7", False, "not found", remedy)
-    report = "import sys, numpy; print(sys.version.split()[0] + ', NumPy ' + numpy.__version__)"
-    line = _first_line(python, "-c", report)
-    return Check("Python 2.7", line is not None, f"{python}: {line or 'without NumPy'}", remedy)
+    for python in host_candidates():
+        if lines := _output(python, "-c", PYTHON2_QUESTION):
+            version, *numpy = lines
+            detail = f"{version}, NumPy {numpy[0]}" if numpy else f"{version} without NumPy"
+            return Check("Python 2.7", bool(numpy), f"{python}: {detail}", remedy)
+    return Check("Python 2.7", False, "not found", remedy)
 
 
 def check_cuda() -> Check:
@@ -170,13 +186,13 @@ def check_pycuda(seen: Survey | None = None) -> Check:
 
 def check_docker() -> Check:
     from alexnet_archive.errors import ArchiveError
-    from alexnet_archive.toolchains.container import Engine
+    from alexnet_archive.toolchains import knocking
 
     try:
-        engine = Engine.connect()
+        address = knocking.knock()
     except ArchiveError as error:
         return Check("Docker engine", False, error.message, error.remedy or "install and start Docker, or set DOCKER_HOST")
-    return Check("Docker engine", True, engine.address)
+    return Check("Docker engine", True, address)
 
 
 def check_release() -> Check:

@@ -19,7 +19,7 @@ from typing import Any
 
 from alexnet_archive import archive, files, paths
 from alexnet_archive.assembly import changedfiles, patchfile, patching, patchset, record, reuse, switches
-from alexnet_archive.assembly.build import build, inputs, open_job, proved, silent
+from alexnet_archive.assembly.building import build, inputs, open_job, proved, silent
 from alexnet_archive.assembly.compiling import CRASH_UNIT, build_companion, compile_module, read_companion
 from alexnet_archive.assembly.job import BuildOptions, Job, Progress
 from alexnet_archive.assembly.patchfile import PatchFile

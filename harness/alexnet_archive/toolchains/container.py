@@ -28,8 +28,9 @@ import urllib3.exceptions
 from docker.client import DockerClient
 
 from alexnet_archive import interrupts
-from alexnet_archive.errors import ContainerError, ToolchainError
+from alexnet_archive.errors import ToolchainError
 from alexnet_archive.toolchains.explanations import explain
+from alexnet_archive.toolchains.knocking import local_address
 
 OWNER_LABEL = "alexnet-archive.owner"
 RUN_LABEL = "alexnet-archive.run"
@@ -93,15 +94,7 @@ class Engine:
 
         Folders are mounted by path, so an engine on another machine is refused.
         """
-        address = address or os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
-        if not address.startswith("unix://"):
-            raise ContainerError(
-                "the container engine must be on this machine: folders are mounted by their path",
-                path=address,
-                expected="unix://SOCKET",
-                found=address,
-                remedy="point DOCKER_HOST at a local socket",
-            )
+        address = local_address(address)
         try:
             client = DockerClient(base_url=address, version="auto", timeout=120)
             client.ping()
