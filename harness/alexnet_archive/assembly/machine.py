@@ -80,7 +80,7 @@ def check_build_tools() -> Check:
     found = []
     for name in ("cmake", "ninja"):
         tool = _beside(name) or shutil.which(name)
-        found.append(f"{name}: {_first_line(tool, '--version') if tool else 'missing'}")
+        found.append(f"{name}: {(_first_line(tool, '--version') if tool else None) or 'missing'}")
     ok = not any("missing" in item for item in found)
     return Check("CMake and Ninja", ok, "; ".join(found), "pip install 'alexnet-archive[build]'")
 

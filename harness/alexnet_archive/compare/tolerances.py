@@ -36,7 +36,7 @@ def load(path: Path = TABLE) -> tuple[Tolerance, ...]:
         if set(row) - _OPTIONAL != _KEYS or not str(row["reason"]).strip():
             raise UserInputError("a tolerance has item, limit and reason, and may have rounding", path=path, found=sorted(row))
         limit, rounding = float(row["limit"]), float(row.get("rounding", 0.0))
-        if not min(limit, rounding) >= 0:
+        if not (limit >= 0 and rounding >= 0):
             raise UserInputError("a tolerance is a number that is not negative", path=path, found=[limit, rounding])
         out.append(Tolerance(str(row["item"]), limit, str(row["reason"]), rounding))
     return tuple(out)

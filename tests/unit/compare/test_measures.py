@@ -86,6 +86,8 @@ def test_tolerances_get_no_tighter_with_the_number_of_updates() -> None:
         '[[tolerance]]\nitem = "x"\nlimit = 1.0\nreason = " "\n',
         '[[tolerance]]\nitem = "x"\nlimit = nan\nreason = "y"\n',
         '[[tolerance]]\nitem = "x"\nlimit = 1.0\nreason = "y"\nlimits = 2\n',
+        '[[tolerance]]\nitem = "x"\nlimit = 1.0\nreason = "y"\nrounding = nan\n',
+        '[[tolerance]]\nitem = "x"\nlimit = 1.0\nreason = "y"\nrounding = -1.0\n',
     ],
 )
 def test_a_careless_table_is_refused(tmp_path: Path, text: str) -> None:
@@ -93,3 +95,8 @@ def test_a_careless_table_is_refused(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     with pytest.raises(UserInputError):
         tolerances.load(path)
+
+
+def test_rounding_is_granted_nothing_before_an_update_and_never_less_than_the_tolerance() -> None:
+    for row in tolerances.load():
+        assert row.rounding == 0 if row.item.startswith(("activation/", "cost/", "errors/")) else row.rounding > row.limit
