@@ -8,6 +8,7 @@ import functools
 import gc
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -56,6 +57,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("exhaustive"):
             item.add_marker(skip)
+
+
+# A run in a shell's background starts with Ctrl-C ignored, and what it starts would ignore the Ctrl-C of tests as well.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 # What collecting makes, half a gigabyte of modules and tests, lives to the end: no garbage collection looks at it.
