@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from alexnet_archive import paths
 
@@ -54,9 +53,16 @@ def check_reference() -> Check:
 
     np.dot(np.ones(2), np.ones(2))
     pools = [p for p in threadpool_info() if p["user_api"] == "blas"]
-    blas = ", ".join(f"{p['internal_api']} {p.get('version', '')} with {p['num_threads']} threads" for p in pools)
-    detail = f"NumPy {np.__version__}, BLAS: {blas or 'unknown'}, {os.cpu_count()} processors"
+    blas = ", ".join(map(_pool, pools)) or "unknown"
+    detail = f"NumPy {np.__version__}, BLAS: {blas}, {os.cpu_count()} processors"
     return Check("reference engine", bool(pools), detail, "install NumPy's own wheel: it brings a BLAS")
+
+
+def _pool(pool: Mapping[str, Any]) -> str:
+    """A BLAS in words. Kernels of an older processor than this one's, as the variable may name, take up to twice the time."""
+    kernels = f", {pool['architecture']} kernels" if "architecture" in pool else ""
+    chosen = " by OPENBLAS_CORETYPE" if kernels and os.environ.get("OPENBLAS_CORETYPE") else ""
+    return f"{pool['internal_api']} {pool.get('version', '')} with {pool['num_threads']} threads{kernels}{chosen}"
 
 
 def check_compiler() -> Check:
@@ -67,12 +73,6 @@ def check_compiler() -> Check:
 def _beside(name: str) -> str | None:
     """The program of that name in this Python's environment."""
     beside = Path(sys.executable).parent / name
-    if name == "cmake" and beside.exists():
-        with contextlib.suppress(ImportError):
-            # What its wheel installs there is a Python script that starts this: twenty times as long for the same answer.
-            from cmake import CMAKE_BIN_DIR
-
-            return str(Path(CMAKE_BIN_DIR) / name)
     return str(beside) if beside.exists() else None
 
 
@@ -108,28 +108,16 @@ def check_blas() -> Check:
         return Check("BLAS for the native engine", bool(system), detail, "pip install 'alexnet-archive[build]'")
 
 
-PYTHON2_QUESTION = """
-import sys
-print(sys.version.split()[0])
-try:
-    import numpy
-    print(numpy.__version__)
-except ImportError:
-    pass
-"""
-
-
 def check_python2() -> Check:
-    """The first that a build on this machine would try and that answers, with NumPy or without."""
-    from alexnet_archive.assembly.tools import host_candidates
+    """The one that a build on this machine would take, or what each that it would try lacks."""
+    from alexnet_archive.assembly.tools import find_python2
+    from alexnet_archive.errors import MissingToolError
 
-    remedy = "make python2 PYTHON2=/path/to/python2.7, or use a container: --toolchain cpu"
-    for python in host_candidates():
-        if lines := _output(python, "-c", PYTHON2_QUESTION):
-            version, *numpy = lines
-            detail = f"{version}, NumPy {numpy[0]}" if numpy else f"{version} without NumPy"
-            return Check("Python 2.7", bool(numpy), f"{python}: {detail}", remedy)
-    return Check("Python 2.7", False, "not found", remedy)
+    try:
+        found = find_python2(lambda command: "\n".join(_output(*command)))
+    except MissingToolError as error:
+        return Check("Python 2.7", False, error.found or error.message, error.remedy or "")
+    return Check("Python 2.7", True, f"{found.executable}: {found.version}, NumPy {found.numpy}")
 
 
 def check_cuda() -> Check:

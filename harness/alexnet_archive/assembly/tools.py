@@ -10,16 +10,13 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from alexnet_archive import paths
 from alexnet_archive.errors import BuildError, MissingToolError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 PYTHON2_VARIABLE = "ALEXNET_ARCHIVE_PYTHON2"
 PYTHON2_REMEDY = "make python2 PYTHON2=/path/to/python2.7, name one with --python2, or build in a container: --toolchain cpu"
@@ -86,6 +83,10 @@ def ask(runner: Runner, command: Sequence[str], cwd: Path, environment: Mapping[
     return status, "\n".join(lines)
 
 
+Answer = Callable[[Sequence[str]], str]
+"""Runs a short command: everything it printed, nothing where it is absent or fails."""
+
+
 def host_candidates() -> list[str]:
     """Where a Python 2.7 may be on this machine, best first: the variable, the one `make python2` makes, the path's."""
     made = paths.house() / ".py2" / "env" / "bin" / "python2.7"
@@ -93,15 +94,27 @@ def host_candidates() -> list[str]:
     return [found for found in (shutil.which(name) for name in named if name) if found]
 
 
-def find_python2(runner: Runner, cwd: Path, given: str | None = None, *, host: bool = True) -> Python2:
+def heard_by(runner: Runner, cwd: Path) -> Answer:
+    """Asks through a runner."""
+
+    def answer(command: Sequence[str]) -> str:
+        try:
+            status, text = ask(runner, command, cwd)
+        except MissingToolError:
+            return ""
+        return text if status == 0 else ""
+
+    return answer
+
+
+def find_python2(answer: Answer, given: str | None = None, *, host: bool = True) -> Python2:
     """The first Python 2.7 with NumPy and headers. Raises MissingToolError that says what each candidate lacks."""
     candidates = [given] if given else host_candidates() if host else ["python2.7"]
     reasons = []
     for candidate in candidates:
         try:
-            status, text = ask(runner, [candidate, "-c", PYTHON2_QUESTION], cwd)
-            facts: dict[str, Any] = json.loads(text.splitlines()[-1]) if status == 0 else {}
-        except (MissingToolError, ValueError, IndexError):
+            facts: dict[str, Any] = json.loads(answer([candidate, "-c", PYTHON2_QUESTION]).splitlines()[-1])
+        except (ValueError, IndexError):
             reasons.append(f"{candidate} does not run")
             continue
         version = facts.get("version", "no version")
@@ -138,13 +151,13 @@ def host_tools(runner: Runner, cwd: Path, python2: str | None = None) -> Tools:
             raise MissingToolError(f"{program} is not on this machine", expected=program, found="nothing", remedy=remedy)
         found[name] = where
     blas = sys.executable if _has_blas_wheel() else None
-    return _described(runner, cwd, found, find_python2(runner, cwd, python2), blas)
+    return _described(runner, cwd, found, find_python2(heard_by(runner, cwd), python2), blas)
 
 
 def image_tools(runner: Runner, cwd: Path) -> Tools:
     """The tools of a container image, by their plain names."""
     names = {"cxx": "g++", "cmake": "cmake", "ninja": "ninja"}
-    return _described(runner, cwd, names, find_python2(runner, cwd, host=False), None)
+    return _described(runner, cwd, names, find_python2(heard_by(runner, cwd), host=False), None)
 
 
 def _described(runner: Runner, cwd: Path, found: Mapping[str, str], python2: Python2, blas: str | None) -> Tools:

@@ -104,11 +104,14 @@ def compare_behaviour(
     items = [judge(f"activation/{name}", first.get(name), second.get(name)) for name in _merged(*names)]
     items += judge_tested(judge, a.test_costs(cases[0]), b.test_costs(cases[1]))
 
+    def well() -> bool:
+        return all(item.ok for item in items)
+
     def judged(pair: tuple[Case, Case], stage: str | None = None) -> tuple[list[Item], Trained]:
         """Both trained on their cases, item by item; what rounding does is looked at as long as all was well before."""
         first, second = a.trained(pair[0], step), b.trained(pair[1], step)
         found = judge_trained(judge, stage, pair[0], first, second)
-        if all(item.ok for item in items):
+        if well():
             found = weigh(found, a, pair[0], lambda moved: judge_trained(judge, stage, pair[0], first, moved), rows, step)
         return found, first
 
@@ -118,7 +121,7 @@ def compare_behaviour(
         state = states[count]
         mine = case.after(count, state)
         items += judged((mine, mine if other is None else other.after(count, state)), "resumed")[0]
-    course = follow(train, (a, cases[0]), (b, cases[1]), rows, step) if train else None
+    course = follow(train, (a, cases[0]), (b, cases[1]), rows, step, ties=well()) if train else None
     return Behaviour(a.name, b.name, _facts(case, layers[0]), tuple(items), dict(about or {}), course)
 
 

@@ -61,8 +61,13 @@ def looked_at(batches: int, size: int = 0) -> tuple[int, ...]:
     return tuple(range(step, batches + 1, step))
 
 
-def follow(batches: int, a: tuple[Side, Case], b: tuple[Side, Case], rows: tuple[Tolerance, ...], step: Step) -> Course:
-    """Train both for so many batches from their cases' checkpoints, and judge everything on the way."""
+def follow(
+    batches: int, a: tuple[Side, Case], b: tuple[Side, Case], rows: tuple[Tolerance, ...], step: Step, *, ties: bool = True
+) -> Course:
+    """Train both for so many batches from their cases' checkpoints, and judge everything on the way.
+
+    Without `ties`, what rounding alone does is not looked at: A would be trained again, up to sixteen times.
+    """
     updates = looked_at(batches, a[1].checkpoint.stat().st_size)
     epochs = -(-batches // TRAIN_BATCHES)
     cases = [replace(case, updates=updates, epochs=max(case.epochs, epochs)) for _, case in (a, b)]
@@ -79,11 +84,12 @@ def follow(batches: int, a: tuple[Side, Case], b: tuple[Side, Case], rows: tuple
         return items
 
     found = judged(second)
-    weighed = weigh([item for _, item in found], a[0], cases[0], lambda moved: [i for _, i in judged(moved)], rows, step)
-    items = tuple((update, item) for (update, _), item in zip(found, weighed))
+    if ties:
+        weighed = weigh([item for _, item in found], a[0], cases[0], lambda moved: [i for _, i in judged(moved)], rows, step)
+        found = [(update, item) for (update, _), item in zip(found, weighed)]
     apart = [_distances(first[0][update], second[0][update]) for update in updates]
     distances = {name: tuple(row[name] for row in apart) for name in apart[-1]}
-    return Course(batches, updates, tuple(first[1][:batches]), tuple(second[1][:batches]), distances, items)
+    return Course(batches, updates, tuple(first[1][:batches]), tuple(second[1][:batches]), distances, tuple(found))
 
 
 def _distances(a: LayerDicts, b: LayerDicts) -> dict[str, float]:

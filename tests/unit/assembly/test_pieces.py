@@ -17,7 +17,7 @@ import pytest
 from alexnet_archive.assembly import messages, patchset, plan, record, symbols
 from alexnet_archive.assembly.compiling import forget_stale
 from alexnet_archive.assembly.runner import LocalRunner
-from alexnet_archive.assembly.tools import Python2, find_python2, needed_libraries
+from alexnet_archive.assembly.tools import Python2, find_python2, heard_by, needed_libraries
 from alexnet_archive.errors import BuildError, MissingToolError
 
 KNOWN = {"convImgActs": "4.2", "addProduct": "2.9", "NVMatrix": "2"}
@@ -231,10 +231,10 @@ def test_a_record_of_an_altered_module_counts_for_nothing(tmp_path: Path) -> Non
 
 def test_a_missing_python_says_what_each_candidate_lacks(tmp_path: Path) -> None:
     with pytest.raises(MissingToolError) as raised:
-        find_python2(LocalRunner(), tmp_path, sys.executable)
+        find_python2(heard_by(LocalRunner(), tmp_path), sys.executable)
     assert "is Python 3" in str(raised.value) and "make python2" in str(raised.value.remedy)
     with pytest.raises(MissingToolError, match="does not run"):
-        find_python2(LocalRunner(), tmp_path, str(tmp_path / "no-python"))
+        find_python2(heard_by(LocalRunner(), tmp_path), str(tmp_path / "no-python"))
 
 
 def test_the_runner_hears_both_streams_and_returns_the_status(tmp_path: Path) -> None:

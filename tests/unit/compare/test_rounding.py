@@ -66,6 +66,18 @@ def test_ties_that_rounding_decides_are_told_from_faults(tmp_path: Path) -> None
     assert 'class="near"' in page and 'class="bad"' not in page and "one itself moves" in page
 
 
+def test_rounding_is_not_looked_at_any_more_once_sides_have_parted(tmp_path: Path) -> None:
+    class Odd(EngineSide):
+        def activations(self, *given: Any) -> dict[str, Any]:
+            return {name: values + 1 for name, values in super().activations(*given).items()}
+
+    said: list[str] = []
+    one, odd = EngineSide("one", reference), Odd("odd", rounding_otherwise)
+    result = compare_behaviour(tied_case(tmp_path), one, odd, train=3, step=said.append)
+    assert result.first_difference is not None and result.course is not None and said
+    assert not result.rounded and not [text for text in said if "rounding" in text]
+
+
 @pytest.mark.parametrize(("layer", "key", "value"), [
     ("conv1", "momW", [0.8]), ("fc10", "wc", [0.01]), ("fc10", "epsB", 0.0025), ("fc10", "momB", 0.5),
 ])  # fmt: skip
