@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from tests.bench.processor import processor
 from tests.bench.work import Place, Work, all_work, compared
 from tests.companion import Caller, build
 
@@ -74,7 +75,7 @@ def report(works: list[Work]) -> dict[str, Any]:
 
 def print_table(found: dict[str, Any]) -> None:
     head = ("function", "calls", "GFLOP", "ours ms", "PyTorch ms", "speed", "per processor second")
-    print("| " + " | ".join(head) + " |\n|" + " --- |" * len(head))
+    print(processor() + "\n\n| " + " | ".join(head) + " |\n|" + " --- |" * len(head))
     for row in found["functions"]:
         numbers = f"{row['gflop']:.2f} | {row['ours_ms']:.1f} | {row['torch_ms']:.1f} | {row['speed']:.2f}"
         print(f"| {row['function']} | {row['calls']} | {numbers} | {row['processor_speed']:.2f} |")
@@ -102,7 +103,8 @@ def main() -> int:
     for work in works:
         measure(call, work, options.repeat, options.rounds)
     found = report(works)
-    print(json.dumps({**found, "threads": options.threads, "torch": torch.__version__})) if options.json else print_table(found)
+    about = {"processor": processor(), "threads": options.threads, "torch": torch.__version__}
+    print(json.dumps({**found, **about})) if options.json else print_table(found)
     return 0
 
 

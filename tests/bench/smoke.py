@@ -16,12 +16,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import threadpoolctl
-
 from tests.bench import convert, native, training_step
+from tests.bench.processor import processor
 from tests.bench.work import all_work
 from tests.companion import Caller, build
-from tests.fuzz.campaign import machine
 
 RECORDS = Path(__file__).with_name("records.json")
 MARGIN = 0.3
@@ -30,12 +28,6 @@ CASES, ROUNDS = 8, 2
 FUNCTIONS = ("conv2[1] images", "conv3[0] weights", "fc2048a[0] forward")
 PICTURES, REPEATS = 120, 8
 """Pictures that the script converts, and how often this tool takes each."""
-
-
-def processor() -> str:
-    """The machine, and which kernels NumPy's OpenBLAS chose: a virtual processor's name does not say what it can do."""
-    kernels = {info["architecture"] for info in threadpoolctl.threadpool_info() if info["internal_api"] == "openblas"}
-    return f"{machine()}, {' and '.join(sorted(kernels)) or 'no'} OpenBLAS"
 
 
 def reference_engine(threads: int) -> dict[str, float]:

@@ -23,6 +23,7 @@ import numpy as np
 
 from alexnet_archive.engines.reference import ReferenceEngine
 from alexnet_archive.layerdefs import find_definition, find_parameters, net_facts, read_network
+from tests.bench.processor import processor
 
 NET, CASES, CLASSES, SIDE = "two-column-120", 128, 1000, 224
 COST_TOLERANCE = 1e-4
@@ -304,7 +305,8 @@ def main() -> int:
     children = rounds(options.threads, options.rounds)
     layout, ratio = better(children, 0)
     report = {
-        "net": NET, "cases": CASES, "threads": options.threads, "rounds": options.rounds, "errors": errors,
+        "processor": processor(), "net": NET, "cases": CASES, "threads": options.threads, "rounds": options.rounds,
+        "errors": errors,
         "ratio": ratio, "ratios": ratios(children, layout, 0), "processor_ratio": better(children, 1)[1],
         "pytorch": {"version": torch.__version__, "layout": layout}, "numpy": np.__version__,
         "runs": {mode: child.result() for mode, child in children.items()},
@@ -314,7 +316,8 @@ def main() -> int:
 
 
 def in_words(report: dict[str, Any]) -> str:
-    lines = [f"{NET}, minibatch {CASES}, {report['threads']} threads: forward, backward and update; {report['rounds']} rounds"]
+    lines = [report["processor"]]
+    lines.append(f"{NET}, minibatch {CASES}, {report['threads']} threads, {report['rounds']} rounds: forward, backward, update")
     for precision, found in report["errors"].items():
         lines.append(f"agreement, {precision}: {', '.join(f'{name} {error:.1e}' for name, error in found.items())}")
     for mode, run in report["runs"].items():
