@@ -24,6 +24,8 @@ const int BLOCK_ROWS = 512;
 // Fewer colours make the product of one tap too thin: packing its operands then costs as much as multiplying them.
 const int MIN_FORWARD_COLORS = 16;
 const int MIN_BACKWARD_COLORS = 64;
+// Of one product of weight gradients: those of the hidden activities are packed once for all of them.
+const int MOST_COLORS = 192;
 
 // A run of modules of one module row.
 struct ModuleRun {
@@ -51,6 +53,11 @@ std::vector<ModuleRun> moduleRuns(const ConvShape& s, Range modules, int length)
         m += count;
     }
     return runs;
+}
+
+// The colours of a filter in parts of one size, none above `most`: a small last part would be a thin product, and waited for.
+int evenColors(const ConvShape& s, int most) {
+    return divideUp(s.filterColors, divideUp(s.filterColors, std::max(1, most)));
 }
 
 bool direct(const ConvShape& s, int minColors) {
@@ -88,18 +95,23 @@ void gatherRows(const ConvShape& s, const float* images, int group, Range rows, 
                   out + (r - rows.first) * length);
 }
 
-// Scatter-add, the inverse of gatherRow.
-void scatterRow(const ConvShape& s, const float* values, int tap, const ModuleRun& run, float* image) {
+// Adds to a row of pixels what the modules of a run send it through the taps of column kx.
+void addToRow(const ConvShape& s, const float* values, int kx, Range mx, float* row) {
     const size_t n = s.cases;
-    const int y = s.paddingStart + run.my * s.stride + tap / s.filterSize;
-    if (y < 0 || y >= s.imgSizeY) return;
-    const int x = s.paddingStart + run.mx.first * s.stride + tap % s.filterSize;
-    const Range inside = insideRange(x, s.stride, run.mx.count(), s.imgSizeX);
+    const int x = s.paddingStart + mx.first * s.stride + kx;
+    const Range inside = insideRange(x, s.stride, mx.count(), s.imgSizeX);
     for (int i = inside.first; i < inside.last; i++) {
-        float* dest = image + ((size_t)y * s.imgSizeX + x + i * s.stride) * n;
+        float* dest = row + (x + (ptrdiff_t)i * s.stride) * (ptrdiff_t)n;
         const float* source = values + i * n;
         for (size_t k = 0; k < n; k++) dest[k] += source[k];
     }
+}
+
+// Scatter-add, the inverse of gatherRow.
+void scatterRow(const ConvShape& s, const float* values, int tap, const ModuleRun& run, float* image) {
+    const int y = s.paddingStart + run.my * s.stride + tap / s.filterSize;
+    if (y < 0 || y >= s.imgSizeY) return;
+    addToRow(s, values, tap % s.filterSize, run.mx, image + (size_t)y * s.imgSizeX * s.cases);
 }
 
 void requireIndices(const ConvShape& s, bool permutations) {
@@ -199,11 +211,63 @@ void imgActsDirect(const ConvShape& s, const float* hidActs, const float* filter
     });
 }
 
-// A task owns some colours of one group, hence whole images that no other task writes.
+// The filters of shared banks as (tap row, colour, tap column) rows.
+std::vector<float> byTapRows(const ConvShape& s, const float* filters) {
+    const size_t length = (size_t)s.filterSize * s.filters;
+    std::vector<float> rows(s.filterRows() * s.filters);
+    for (int ky = 0; ky < s.filterSize; ky++)
+        for (int c = 0; c < s.filterColors; c++)
+            std::memcpy(&rows[((size_t)ky * s.filterColors + c) * length],
+                        filters + ((size_t)c * s.filterSize + ky) * length, length * sizeof(float));
+    return rows;
+}
+
+// The module row whose taps of row ky see the pixels of row y, or -1.
+int seeingRow(const ConvShape& s, int y, int ky) {
+    const int down = y - s.paddingStart - ky;
+    return down >= 0 && down % s.stride == 0 && down / s.stride < s.modulesY ? down / s.stride : -1;
+}
+
+// A task owns a row of pixels of some colours of one group. What the module rows above it send is added up by the products,
+// so that only the columns of taps are left to scatter.
+void imgActsCollected(const ConvShape& s, const float* hidActs, const float* filters, float* targets, Scales scales) {
+    const size_t n = s.cases, modules = s.modules(), imageSize = s.imgPixels() * n;
+    const int perGroup = s.filtersPerGroup(), side = s.filterSize;
+    const int colorsPerTask = evenColors(s, BLOCK_ROWS / 2 / side);
+    const int parts = divideUp(s.filterColors, colorsPerTask);
+    const std::vector<float> bank = byTapRows(s, filters);
+    parallelFor(s.groups * parts * s.imgSizeY, [&](int task) {
+        const int y = task % s.imgSizeY, group = task / s.imgSizeY / parts, c0 = task / s.imgSizeY % parts * colorsPerTask;
+        const int c1 = std::min(s.filterColors, c0 + colorsPerTask), rows = (c1 - c0) * side;
+        const size_t sample = group / s.groupsPerSample();
+        float* row = targets + sample * s.colors * imageSize + (size_t)y * s.imgSizeX * n;
+        for (int c = c0; c < c1; c++) scaleRow(row + colorOf(s, group, c) * imageSize, s.imgSizeX * n, scales.target);
+        float* block = scratch((size_t)rows * runLength(s) * n);
+        for (int mx = 0; mx < s.modulesX; mx += runLength(s)) {
+            const Range run = {mx, std::min(s.modulesX, mx + runLength(s))};
+            const size_t columns = run.count() * n;
+            bool first = true;
+            for (int ky = 0; ky < side; ky++) {
+                const int my = seeingRow(s, y, ky);
+                if (my < 0) continue;
+                gemm(false, false, rows, columns, perGroup, scales.output,
+                     &bank[((size_t)ky * s.filterColors + c0) * side * s.filters + group * perGroup], s.filters,
+                     hidActs + ((size_t)group * perGroup * modules + (size_t)my * s.modulesX + mx) * n, modules * n,
+                     first ? 0 : 1, block, columns);
+                first = false;
+            }
+            if (first) break;
+            for (int r = 0; r < rows; r++)
+                addToRow(s, block + r * columns, r % side, run, row + colorOf(s, group, c0 + r / side) * imageSize);
+        }
+    });
+}
+
+// For banks of one module each. A task owns some colours of one group, hence whole images that no other task writes.
 void imgActsScattered(const ConvShape& s, const float* hidActs, const float* filters, float* targets, Scales scales) {
     const size_t n = s.cases, modules = s.modules(), imageSize = s.imgPixels() * n;
     const int perGroup = s.filtersPerGroup(), taps = s.taps();
-    const int colorsPerTask = std::max(1, std::min(s.filterColors, BLOCK_ROWS / 2 / taps));
+    const int colorsPerTask = evenColors(s, BLOCK_ROWS / 2 / taps);
     const int parts = divideUp(s.filterColors, colorsPerTask);
     const Range all = {0, s.modules()};
     const std::vector<ModuleRun> runs = moduleRuns(s, all, runLength(s));
@@ -236,7 +300,7 @@ struct WeightTask {
 void weightActsDirect(const ConvShape& s, const float* images, const float* hidActs, float* targets, int modulesPerSum,
                       Scales scales) {
     const size_t n = s.cases, pixels = s.imgPixels(), modules = s.modules();
-    const int perGroup = s.filtersPerGroup(), taps = s.taps(), colorsPerTask = 96;
+    const int perGroup = s.filtersPerGroup(), taps = s.taps(), colorsPerTask = evenColors(s, MOST_COLORS);
     std::vector<WeightTask> tasks;
     for (int sum = 0; sum < s.modules() / modulesPerSum; sum++)
         for (int group = 0; group < s.groups; group++)
@@ -306,7 +370,8 @@ void filterActs(const ConvShape& s, const float* images, const float* filters, f
 void imgActs(const ConvShape& s, const float* hidActs, const float* filters, float* targets, Scales scales) {
     requireIndices(s, true);
     if (s.cases == 0) return;
-    (direct(s, MIN_BACKWARD_COLORS) ? imgActsDirect : imgActsScattered)(s, hidActs, filters, targets, scales);
+    const auto backward = s.local ? imgActsScattered : direct(s, MIN_BACKWARD_COLORS) ? imgActsDirect : imgActsCollected;
+    backward(s, hidActs, filters, targets, scales);
 }
 
 void weightActs(const ConvShape& s, const float* images, const float* hidActs, float* targets, int modulesPerSum,
