@@ -24,7 +24,7 @@ from tests.companion import Caller, build
 RECORDS = Path(__file__).with_name("records.json")
 MARGIN = 0.3
 """Of a ratio: runs on one machine differed by up to a third (docs/benchmarks.md)."""
-CASES, ROUNDS = 8, 2
+CASES, ROUNDS = 8, 4
 FUNCTIONS = ("conv2[1] images", "conv3[0] weights", "fc2048a[0] forward")
 PICTURES, REPEATS = 120, 8
 """Pictures that the script converts, and how often this tool takes each."""
