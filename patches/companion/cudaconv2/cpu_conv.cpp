@@ -2,9 +2,10 @@
 //
 // With stride 1 and dense connectivity a row of modules reads a row of pixels that is already contiguous, so each
 // filter tap is one product straight from the image, and padding is skipped instead of multiplied. Everything else
-// gathers blocks of windows. Tasks are cut by shape alone and write disjoint outputs, so results do not depend on the
-// number of threads. Checked against direct float64 loops by tests/conv and against the reference engine by
-// tests/native. Formulas: companion-native section 4.2.
+// gathers blocks of windows; gradients to images of few colours are one product for each row of taps, added along rows
+// of pixels. Tasks are cut by shape alone and write disjoint outputs, so results do not depend on the number of
+// threads. Checked against direct float64 loops by tests/conv and against the reference engine by tests/native.
+// Formulas: companion-native section 4.2.
 #include "backend.h"
 #include "cpu_support.h"
 
@@ -280,7 +281,7 @@ void imgActsScattered(const ConvShape& s, const float* hidActs, const float* fil
         float* block = scratch((size_t)rows * runLength(s) * n);
         for (size_t i = 0; i < runs.size(); i++) {
             const size_t columns = runs[i].mx.count() * n, module = runs[i].first(s);
-            const float* bank = filters + ((s.local ? module * s.filterRows() : 0) + (size_t)c0 * taps) * s.filters;
+            const float* bank = filters + (module * s.filterRows() + (size_t)c0 * taps) * s.filters;
             gemm(false, false, rows, columns, perGroup, scales.output, bank + group * perGroup, s.filters,
                  hidActs + ((size_t)group * perGroup * modules + module) * n, modules * n, 0, block, columns);
             for (int r = 0; r < rows; r++)
