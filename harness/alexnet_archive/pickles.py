@@ -14,6 +14,7 @@ import lzma
 import math
 import pickle
 import struct
+import sys
 import tokenize
 import zipfile
 import zlib
@@ -67,9 +68,17 @@ def _plain_dtype(*arguments: Any) -> np.dtype[Any]:
 
 
 def _numeric(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    if dtype.hasobject:
-        raise UnsafePickleError("an array of Python objects is not accepted", found=str(dtype))
+    if dtype.hasobject or dtype.fields or dtype.subdtype:
+        raise UnsafePickleError("an array of Python objects, or of several types, is not accepted", found=str(dtype))
     return dtype
+
+
+def _is_text(dtype: np.dtype[Any], raw: bytes) -> bool:
+    """Whether bytes of a type of texts are characters: NumPy holds any number, and fails wherever the text is looked at."""
+    if dtype.kind != "U":
+        return True
+    characters = np.frombuffer(raw, np.dtype(np.uint32).newbyteorder(dtype.byteorder))
+    return not np.any(characters > sys.maxunicode)
 
 
 def _object_base(*_ignored: Any) -> Any:
@@ -104,6 +113,8 @@ def _rebuild_scalar(dtype: Any, raw: Any = None) -> Any:
         raise UnsafePickleError("a scalar needs a dtype", found=str(type(dtype)))
     _numeric(dtype)
     data = raw.encode("latin1") if isinstance(raw, str) else raw
+    if not _is_text(dtype, data):
+        raise UnsafePickleError("the pickle holds a text that is none", found=str(dtype))
     return np.frombuffer(data, dtype=dtype, count=1)[0]
 
 
@@ -215,7 +226,9 @@ def _is_state_of_array(state: Any) -> bool:
     plain = version == 1 and isinstance(shape, tuple) and isinstance(dtype, np.dtype) and not dtype.hasobject
     if not plain or not isinstance(raw, (bytes, str)) or not isinstance(order, int):
         return False
-    return all(type(n) is int and n >= 0 for n in shape) and math.prod(shape) * dtype.itemsize == len(raw)
+    if not all(type(n) is int and n >= 0 for n in shape) or math.prod(shape) * dtype.itemsize != len(raw):
+        return False
+    return _is_text(dtype, raw.encode("latin1") if isinstance(raw, str) else raw)
 
 
 def load(stream: Any, *, encoding: str, path: str | Path | None = None, reader: Callable[..., Any] | None = None) -> Any:

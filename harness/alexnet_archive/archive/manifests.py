@@ -199,8 +199,12 @@ def load(path: Path | None = None) -> Manifest:
     data = read_toml(path)
     if data.get("schema") != SCHEMA:
         raise FixityError("the manifest has another schema", path=path, expected=SCHEMA, found=data.get("schema"))
-    head = {key: value for key, value in data.get("identity", {}).items() if not key.startswith("swhid_")}
-    rows = data.get("content", {}).get("files", [])
+    identity, content = data.get("identity", {}), data.get("content", {})
+    rows = content.get("files", []) if isinstance(content, dict) else None
+    if not isinstance(identity, dict) or not isinstance(rows, list):
+        expected = "a table [identity], and a list of lines, files, in a table [content]"
+        raise FixityError("the manifest cannot be read", path=path, expected=expected, remedy=ACQUIRE_REMEDY)
+    head = {key: value for key, value in identity.items() if not key.startswith("swhid_")}
     return Manifest(
         record(Identity, head, f"{path.name} [identity]"),
         tuple(_file_record(row, path) for row in rows),

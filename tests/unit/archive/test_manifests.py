@@ -123,6 +123,11 @@ def test_reading_says_what_is_wrong(tmp_path: Path) -> None:
     path.write_text(text.replace('"100644 ', '"'), encoding="utf-8")
     with pytest.raises(FixityError, match="line of the manifest"):
         manifests.load(path)
+    head = text.partition("files = ")[0]
+    for damaged in (head + "files = nan\n", "schema = 1\nidentity = 1\n", "schema = 1\ncontent = []\n"):
+        path.write_text(damaged, encoding="utf-8")
+        with pytest.raises(FixityError, match="cannot be read"):
+            manifests.load(path)
 
 
 def test_the_manifest_of_an_acquisition_names_date_source_and_ids(acquired: Path, tree: Path) -> None:

@@ -6,10 +6,11 @@ import gzip
 import io
 import os
 import pickle
+import sys
 import tracemalloc
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -56,6 +57,26 @@ def test_object_arrays_are_refused() -> None:
     data = pickle.dumps(np.array([object], dtype=object), 2)
     with pytest.raises(UnsafePickleError):
         pickles.load(io.BytesIO(data), encoding="latin1")
+
+
+@pytest.mark.parametrize(("kept", "order"), [
+    (np.array(["\U0010ffff"], "<U1"), "little"), (np.array(["\U0010ffff"], ">U1"), "big"),
+    (np.str_("\U0010ffff"), sys.byteorder),
+])  # fmt: skip
+def test_texts_of_numbers_that_are_no_characters_are_refused(kept: Any, order: Literal["little", "big"]) -> None:
+    """NumPy holds any number there, and fails wherever the text is looked at."""
+    last, none = (number.to_bytes(4, order).decode("latin1").encode() for number in (0x10FFFF, 0x11FFFF))
+    data = pickle.dumps(kept, 2)
+    assert last in data and pickles.load(io.BytesIO(data), encoding="latin1") == kept
+    with pytest.raises(UnsafePickleError):
+        pickles.load(io.BytesIO(data.replace(last, none)), encoding="latin1")
+
+
+def test_types_within_a_type_are_refused() -> None:
+    for name in (b"U1,U1", b"2U1"):
+        data = b"\x80\x02cnumpy\ndtype\n(U" + bytes([len(name)]) + name + b"\x89\x88tR."
+        with pytest.raises(UnsafePickleError):
+            pickles.load(io.BytesIO(data), encoding="latin1")
 
 
 @given(st.binary(max_size=200))
