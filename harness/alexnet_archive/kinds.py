@@ -136,8 +136,5 @@ def same_form(name: str) -> str:
 
 def shown(value: Any, most: int = 80) -> str:
     """A value as an error shows it, short."""
-    try:
-        text = " ".join(repr(value).split())
-    except Exception:  # such as NumPy's for texts whose numbers are no characters
-        text = f"a value of type {type(value).__name__} that cannot be shown"
+    text = " ".join(repr(value).split())
     return text if len(text) <= most else text[: most - 3] + "..."

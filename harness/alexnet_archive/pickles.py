@@ -73,11 +73,16 @@ def _numeric(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return dtype
 
 
-def _is_text(dtype: np.dtype[Any], raw: bytes) -> bool:
+def _as_bytes(raw: Any) -> Any:
+    """What Python 2 wrote as a string comes as text, a character for each byte."""
+    return raw.encode("latin1") if isinstance(raw, str) else raw
+
+
+def _is_text(dtype: np.dtype[Any], raw: bytes | str) -> bool:
     """Whether bytes of a type of texts are characters: NumPy holds any number, and fails wherever the text is looked at."""
     if dtype.kind != "U":
         return True
-    characters = np.frombuffer(raw, np.dtype(np.uint32).newbyteorder(dtype.byteorder))
+    characters = np.frombuffer(_as_bytes(raw), np.dtype(np.uint32).newbyteorder(dtype.byteorder))
     return not np.any(characters > sys.maxunicode)
 
 
@@ -112,10 +117,9 @@ def _rebuild_scalar(dtype: Any, raw: Any = None) -> Any:
     if not isinstance(dtype, np.dtype):
         raise UnsafePickleError("a scalar needs a dtype", found=str(type(dtype)))
     _numeric(dtype)
-    data = raw.encode("latin1") if isinstance(raw, str) else raw
-    if not _is_text(dtype, data):
+    if not _is_text(dtype, raw):
         raise UnsafePickleError("the pickle holds a text that is none", found=str(dtype))
-    return np.frombuffer(data, dtype=dtype, count=1)[0]
+    return np.frombuffer(_as_bytes(raw), dtype=dtype, count=1)[0]
 
 
 def _no_bytes(*arguments: Any) -> bytes:
@@ -228,7 +232,7 @@ def _is_state_of_array(state: Any) -> bool:
         return False
     if not all(type(n) is int and n >= 0 for n in shape) or math.prod(shape) * dtype.itemsize != len(raw):
         return False
-    return _is_text(dtype, raw.encode("latin1") if isinstance(raw, str) else raw)
+    return _is_text(dtype, raw)
 
 
 def load(stream: Any, *, encoding: str, path: str | Path | None = None, reader: Callable[..., Any] | None = None) -> Any:

@@ -306,8 +306,7 @@ def main() -> int:
     layout, ratio = better(children, 0)
     report = {
         "processor": processor(), "net": NET, "cases": CASES, "threads": options.threads, "rounds": options.rounds,
-        "errors": errors,
-        "ratio": ratio, "ratios": ratios(children, layout, 0), "processor_ratio": better(children, 1)[1],
+        "errors": errors, "ratio": ratio, "ratios": ratios(children, layout, 0), "processor_ratio": better(children, 1)[1],
         "pytorch": {"version": torch.__version__, "layout": layout}, "numpy": np.__version__,
         "runs": {mode: child.result() for mode, child in children.items()},
     }  # fmt: skip

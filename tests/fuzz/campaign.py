@@ -171,12 +171,16 @@ def _add(counts: dict[str, Any], told: dict[str, Any], status: int, said: str) -
         counts["found"].append(f"the process ended with {status}: {said[-300:]}")
 
 
-def machine() -> str:
-    """The processor and the cores that this process may use, for a table's head."""
+def cpuinfo() -> dict[str, str]:
+    """What Linux tells of the last processor, by the names it has there; nothing elsewhere."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8", errors="replace").splitlines() if info.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{len(os.sched_getaffinity(0))} cores of {names[0] if names else platform.machine()}"
+    return {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+
+
+def machine() -> str:
+    """The processor and the cores that this process may use, for a table's head."""
+    return f"{len(os.sched_getaffinity(0))} cores of {cpuinfo().get('model name', platform.machine())}"
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:

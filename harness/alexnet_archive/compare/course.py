@@ -62,7 +62,7 @@ def looked_at(batches: int, size: int = 0) -> tuple[int, ...]:
 
 
 def follow(
-    batches: int, a: tuple[Side, Case], b: tuple[Side, Case], rows: tuple[Tolerance, ...], step: Step, *, ties: bool = True
+    batches: int, a: tuple[Side, Case], b: tuple[Side, Case], rows: tuple[Tolerance, ...], step: Step, *, ties: bool
 ) -> Course:
     """Train both for so many batches from their cases' checkpoints, and judge everything on the way.
 

@@ -235,7 +235,7 @@ void imgActsCollected(const ConvShape& s, const float* hidActs, const float* fil
     const size_t n = s.cases, modules = s.modules(), imageSize = s.imgPixels() * n;
     const int perGroup = s.filtersPerGroup(), side = s.filterSize;
     const int colorsPerTask = evenColors(s, BLOCK_ROWS / 2 / side);
-    const int parts = divideUp(s.filterColors, colorsPerTask);
+    const int parts = divideUp(s.filterColors, colorsPerTask), length = runLength(s);
     const std::vector<float> bank = byTapRows(s, filters);
     parallelFor(s.groups * parts * s.imgSizeY, [&](int task) {
         const int y = task % s.imgSizeY, group = task / s.imgSizeY / parts, c0 = task / s.imgSizeY % parts * colorsPerTask;
@@ -243,9 +243,9 @@ void imgActsCollected(const ConvShape& s, const float* hidActs, const float* fil
         const size_t sample = group / s.groupsPerSample();
         float* row = targets + sample * s.colors * imageSize + (size_t)y * s.imgSizeX * n;
         for (int c = c0; c < c1; c++) scaleRow(row + colorOf(s, group, c) * imageSize, s.imgSizeX * n, scales.target);
-        float* block = scratch((size_t)rows * runLength(s) * n);
-        for (int mx = 0; mx < s.modulesX; mx += runLength(s)) {
-            const Range run = {mx, std::min(s.modulesX, mx + runLength(s))};
+        float* block = scratch((size_t)rows * length * n);
+        for (int mx = 0; mx < s.modulesX; mx += length) {
+            const Range run = {mx, std::min(s.modulesX, mx + length)};
             const size_t columns = run.count() * n;
             bool first = true;
             for (int ky = 0; ky < side; ky++) {
