@@ -7,6 +7,7 @@ programs wrote fewer. Nothing here raises; whoever asks names the file.
 from __future__ import annotations
 
 import functools
+import reprlib
 import tomllib
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
@@ -134,7 +135,28 @@ def same_form(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
+class _Short(reprlib.Repr):
+    """As `repr`, of no more than a message can hold: a value that is shared a thousandfold is not written out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel, self.maxstring, self.maxother = 3, 200, 200
+        self.maxlist = self.maxtuple = self.maxdict = self.maxset = self.maxfrozenset = 20
+
+    def repr_OrderedDict(self, value: Any, level: int) -> str:
+        return self.repr_dict(value, level)
+
+    def repr_bytes(self, value: bytes, level: int) -> str:
+        return repr(value[: self.maxstring])
+
+    def repr_int(self, value: int, level: int) -> str:
+        return repr(value) if abs(value) < 10**80 else f"a whole number of {value.bit_length()} bits"
+
+
+_SHORT = _Short()
+
+
 def shown(value: Any, most: int = 80) -> str:
     """A value as an error shows it, short."""
-    text = " ".join(repr(value).split())
+    text = " ".join(_SHORT.repr(value).split())
     return text if len(text) <= most else text[: most - 3] + "..."

@@ -38,7 +38,7 @@ def strange(rng: random.Random) -> Any:
     """A value that does not belong where it is put."""
     simple: list[Any] = [
         None, True, 0, -1, 1, 2, 2**31, 2**63, 10**400, -(10**30), 0.5, -0.0, 1e308, math.inf, -math.inf, math.nan, 1j,
-        "", "a", "é", "\0", "犬" * 50, b"", b"\xff\xfe", b"\xff\xd8\xff",
+        "", "a", "é", "\0", "犬" * 50, b"", bytearray(2), b"\xff\xfe", b"\xff\xd8\xff",
         [], [[]], [None], (), ("",), (0,) * 9, {}, {1: 2}, {"": ""}, {b"k": 1}, frozenset([1]),
         np.float32(np.nan), np.int64(-5), np.zeros(0), np.zeros((0, 5), np.float32), np.ones((3, 2), np.uint8), np.array("x"),
         np.array([np.nan, 1]), np.zeros((1, 1, 1, 1, 1)), np.array([1 + 2j]), np.arange(7.0)[::-2], np.array([b"a", b"bc"]),
@@ -50,7 +50,17 @@ def strange(rng: random.Random) -> Any:
         for _ in range(rng.choice([10, 200, 900])):
             deep = [deep]
         return deep
+    if rng.random() < 0.05:
+        return halved(rng.choice([list, tuple]), rng.choice([3, 12, 40]))
     return rng.choice(simple)
+
+
+def halved(kind: type, times: int) -> Any:
+    """A list or tuple that holds the one before it twice: small in a pickle, without end for who walks through it."""
+    value = kind()
+    for _ in range(times):
+        value = kind((value, value))
+    return value
 
 
 def places(value: Any, depth: int = 0) -> list[tuple[Any, Any]]:
@@ -95,7 +105,7 @@ def changed(value: Any, rng: random.Random) -> Any:
         if action < 0.15:
             del container[key]
         elif action < 0.25 and isinstance(container, dict):
-            name = rng.choice([None, 1, b"k", "", (), f"{key}x"])
+            name = rng.choice([None, 1, b"k", "", (), f"{key}x", halved(tuple, 12)])
             container[name] = container.pop(key) if rng.random() < 0.5 else strange(rng)
         elif action < 0.6:
             container[key] = strange(rng)
@@ -109,17 +119,25 @@ def pickled(values: Sequence[Any]) -> Mutation:
 
     def mutation(rng: random.Random) -> bytes:
         value = changed(rng.choice(values), rng)
-        if rng.random() < 0.5:
+        number = rng.choice([0, 1, 2, 4, 5])
+        ways: list[Callable[[], bytes]] = [lambda: pickles.dumps(value), lambda: pickle.dumps(value, number)]
+        rng.shuffle(ways)
+        for way in ways:
             try:
-                return pickles.dumps(value)
-            except Exception:  # what Python 2 has no form for
+                return _of_other_length(way(), rng)
+            except Exception:  # what Python 2 has no form for, or what only our writer knows
                 pass
-        try:
-            return pickle.dumps(value, rng.choice([0, 1, 2, 4]))
-        except Exception:  # what cannot be pickled at all
-            return b""
+        return b""
 
     return mutation
+
+
+def _of_other_length(data: bytes, rng: random.Random) -> bytes:
+    """Now and then four or eight bytes are another number, which may be the length of what follows."""
+    if rng.random() > 0.1:
+        return data
+    at, size = rng.randrange(len(data)), rng.choice([4, 8])
+    return data[:at] + (1 << rng.randrange(8 * size)).to_bytes(size, "little") + data[at + size :]
 
 
 WORDS = [

@@ -6,6 +6,7 @@ import gzip
 import io
 import os
 import pickle
+import struct
 import sys
 import tracemalloc
 import zipfile
@@ -241,3 +242,43 @@ def test_arrays_are_never_made_by_a_call() -> None:
     ):
         with pytest.raises(UnsafePickleError):
             pickles.load(io.BytesIO(call), encoding="latin1")
+
+
+HALVED = b"2\x86"
+"""DUP, TUPLE2: the value on the stack becomes a pair of itself."""
+
+
+@pytest.mark.parametrize("data", [
+    b"\x80\x05\x96" + struct.pack("<Q", 3 << 30) + b"x.",  # an array of 3 GiB
+    b"\x80\x05\x96" + struct.pack("<Q", 1) + b"x.",
+    b"\x80\x04\x8f.", b"\x80\x04(K\x01\x91.",  # sets
+    b"\x80\x02}()" + HALVED * 60 + b"Nu.", b"\x80\x02})" + HALVED * 60 + b"Ns.", b"\x80\x02()" + HALVED * 60 + b"Nd.",
+    b"\x80\x02ccollections\nOrderedDict\n])" + HALVED * 60 + b"N\x86a\x85R.",  # keys whose hash is never done
+    b"\x80\x02c__builtin__\nbytes\n)" + HALVED * 60 + b"\x85R.",  # in what an error would say
+    b"\x80\x02cnumpy\ndtype\nU\x02f4\x85R)" + HALVED * 60 + b"b.",
+    b"\x80\x02cnumpy\ndtype\n)" + HALVED * 60 + b"\x85R.",
+    b"\x80\x02)" + HALVED * 60 + b".", b"\x80\x02}U\x01a)" + HALVED * 60 + b"s.",  # in what is handed over
+    b"\x80\x02]q\x00h\x00a.",  # within itself
+])  # fmt: skip
+def test_nothing_is_made_that_costs_more_than_the_bytes_in_the_file(data: bytes) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(UnsafePickleError):
+            pickles.load(io.BytesIO(data), encoding="bytes")
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_layers_that_share_their_inputs_are_read() -> None:
+    """Of a network whose every layer has both layers before it: paths through it are millions, layers fifty."""
+    layers: list[dict[str, Any]] = []
+    for number in range(50):
+        layers.append({"name": str(number), "inputLayers": layers[-2:]})
+    loaded = pickles.load(io.BytesIO(pickles.dumps({"layers": layers})), encoding="latin1")["layers"]
+    assert loaded[-1]["inputLayers"][0] is loaded[-3] and loaded[-1]["inputLayers"][1] is loaded[-2]
+
+
+def test_what_is_set_on_a_dictionary_does_not_hide_its_methods() -> None:
+    data = b"\x80\x02ccollections\nOrderedDict\n)R}U\x05itemsK\x01sb."
+    assert list(pickles.load(io.BytesIO(data), encoding="latin1").items()) == []

@@ -88,7 +88,7 @@ def _parameter(data: Any, *_gradient: Any) -> Any:
 
 
 _ALLOWED: dict[tuple[str, str], Any] = {
-    ("collections", "OrderedDict"): OrderedDict,
+    ("collections", "OrderedDict"): pickles.ORDERED,
     ("torch._utils", "_rebuild_tensor_v2"): pickles.Maker(_tensor),
     ("torch._utils", "_rebuild_parameter"): pickles.Maker(_parameter),
     ("torch", "Size"): pickles.Maker(tuple),
@@ -117,8 +117,9 @@ class _Unpickler(pickles.JudgingUnpickler):
 
     def persistent_load(self, pid: Any) -> Any:
         word, kind, key, _, count, *view = pid
-        if word != "storage" or not isinstance(kind, _Kind) or any(one is not None for one in view):
-            raise UnsafePickleError("the file refers to something that is no storage of tensors", found=repr(pid)[:80])
+        named = word == "storage" and isinstance(kind, _Kind) and isinstance(key, (str, int))
+        if not named or any(one is not None for one in view):
+            raise UnsafePickleError("the file refers to something that is no storage of tensors")
         found = _Storage(kind.name, str(key), int(count))
         return self.storages.setdefault(found.key, found)
 
