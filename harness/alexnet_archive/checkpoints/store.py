@@ -196,13 +196,13 @@ def _by_name(container: Any, file: Path) -> dict[str, dict[str, Any]]:
         unknown = [i for i in inputs if not isinstance(i, str) or i not in layers] if isinstance(inputs, list) else [inputs]
         missing = {"name", "type", "outputs"} - set(layer)
         if missing or unknown:
-            what = f"lacks {', '.join(sorted(missing))}" if missing else f"reads {unknown[0]!r}, which is not there"
+            what = f"lacks {', '.join(sorted(missing))}" if missing else f"reads {kinds.shown(unknown[0])}, which is not there"
             raise CheckpointError(f"layer {name} of {file} {what}", path=file, remedy="the file is damaged: fetch it again")
         fault = keys.fault(layer)
         if fault is not None:
             key, expected, found = fault
             raise CheckpointError(
-                f"{key} of layer {name} in {file} is damaged", path=file, expected=expected, found=repr(found)[:80],
+                f"{key} of layer {name} in {file} is damaged", path=file, expected=expected, found=kinds.shown(found),
                 remedy="fetch it again, or use an older checkpoint of the run",
             )  # fmt: skip
     return _in_order(layers)
