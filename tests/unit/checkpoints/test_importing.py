@@ -144,6 +144,17 @@ def test_a_pickle_that_would_run_something_is_refused_and_runs_nothing(
     assert "this ran" not in capsys.readouterr().out
 
 
+def test_a_tensor_whose_numbers_are_not_in_the_file_is_refused(tmp_path: Path) -> None:
+    """The older form names its storages a second time, behind the tensors, and the numbers follow."""
+    path = tmp_path / "x.pth"
+    torch.save({"fc.weight": torch.ones(2, 2), "fc.bias": torch.ones(2)}, path, _use_new_zipfile_serialization=False)
+    data = path.read_bytes()
+    importing.read_source(path)
+    path.write_bytes(data[: data.rindex(b"\x80\x02]q\x00")] + b"\x80\x02].")
+    with pytest.raises(WeightsError, match="no numbers"):
+        importing.read_source(path)
+
+
 def test_tensors_of_pytorch_may_be_views_halves_parameters_or_wrapped(tmp_path: Path) -> None:
     base = torch.arange(48, dtype=torch.float16).reshape(6, 8)
     state = {

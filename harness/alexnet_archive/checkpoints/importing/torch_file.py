@@ -53,7 +53,8 @@ class _Tensor:
 
     def array(self, name: str) -> Array:
         data = self.storage.data
-        assert data is not None
+        if data is None:  # the older form names its storages a second time, and may leave some out
+            raise ValueError(f"tensor {name} has no numbers in the file")
         last = self.offset + sum((n - 1) * s for n, s in zip(self.shape, self.strides))
         sound = (
             self.offset >= 0
