@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from alexnet_archive import kinds
 from alexnet_archive.errors import UnsafePickleError
 from alexnet_archive.pickles.python2 import Python2Instance
 
@@ -35,7 +36,7 @@ def _ordered(pairs: Any = ()) -> OrderedDict[Any, Any]:
 
 def _plain_dtype(name: Any, *flags: Any) -> np.dtype[Any]:
     if not isinstance(name, (str, bytes)):
-        raise UnsafePickleError("a type of numbers is made from its name alone", found=type(name).__name__)
+        raise UnsafePickleError("a type of numbers is made from its name alone", found=kinds.shown(name))
     return _numeric(np.dtype(cast(str, name), *flags))  # bytes too, which the stubs do not know
 
 
@@ -64,13 +65,13 @@ def _object_base(*_ignored: Any) -> Any:
 
 def _reconstructor(cls: Any, base: Any, state: Any) -> Any:
     if not (isinstance(cls, type) and issubclass(cls, Python2Instance)):
-        raise UnsafePickleError("only options classes are rebuilt", found=type(cls).__name__)
+        raise UnsafePickleError("only options classes are rebuilt", found=kinds.shown(cls))
     return cls()
 
 
 def _latin1(text: Any, encoding: Any = "latin1") -> bytes:
     if encoding != "latin1" or not isinstance(text, str):
-        raise UnsafePickleError("only latin1 byte strings are decoded", found=type(text).__name__)
+        raise UnsafePickleError("only latin1 byte strings are decoded", found=kinds.shown(encoding))
     return text.encode("latin1")
 
 
@@ -81,7 +82,7 @@ def _no_array(*_ignored: Any) -> Any:
 def _rebuild_array(kind: Any, *_empty: Any) -> Any:
     """The empty array that a pickle begins with; shape, type and numbers come as its state, which is judged."""
     if kind is not _ARRAY:
-        raise UnsafePickleError("only plain arrays are rebuilt", found=type(kind).__name__)
+        raise UnsafePickleError("only plain arrays are rebuilt", found=kinds.shown(kind))
     return np.ndarray(0, np.int8)
 
 
@@ -97,7 +98,7 @@ def _rebuild_scalar(dtype: Any, raw: Any = None) -> Any:
 def _no_bytes(*arguments: Any) -> bytes:
     """What Python 3 writes for an empty byte string below protocol 3: a call of `bytes` without arguments."""
     if arguments:
-        raise UnsafePickleError("only an empty byte string is made by a call of bytes", found=type(arguments[0]).__name__)
+        raise UnsafePickleError("only an empty byte string is made by a call of bytes", found=kinds.shown(arguments))
     return b""
 
 

@@ -16,6 +16,7 @@ from typing import IO, Any, cast
 
 import numpy as np
 
+from alexnet_archive import kinds
 from alexnet_archive.errors import ArchiveError, UnsafePickleError
 from alexnet_archive.pickles.allowed import ALLOWED, is_state_of, is_state_of_array, require_plain_keys
 from alexnet_archive.pickles.python2 import python2_class
@@ -72,8 +73,7 @@ class JudgingUnpickler(_PureUnpickler):  # type: ignore[misc]
     dispatch[pickle.DICT[0]] = load_dict
     dispatch[pickle.SETITEM[0]] = load_setitem
     dispatch[pickle.SETITEMS[0]] = load_setitems
-    for opcode in (pickle.BYTEARRAY8, pickle.EMPTY_SET, pickle.ADDITEMS, pickle.FROZENSET):
-        dispatch[opcode[0]] = load_refused
+    dispatch |= dict.fromkeys(pickle.BYTEARRAY8 + pickle.EMPTY_SET + pickle.ADDITEMS + pickle.FROZENSET, load_refused)
 
 
 class RestrictedUnpickler(JudgingUnpickler):
@@ -93,9 +93,9 @@ class RestrictedUnpickler(JudgingUnpickler):
 
     def judge(self, value: Any, state: Any) -> None:
         if isinstance(value, np.dtype) and not is_state_of(value, state):
-            raise UnsafePickleError("the pickle holds a type of numbers that NumPy never wrote", found=str(value))
+            raise UnsafePickleError("the pickle holds a type of numbers that NumPy never wrote", found=kinds.shown(state))
         if isinstance(value, np.ndarray) and not is_state_of_array(state):
-            raise UnsafePickleError("the pickle holds an array that does not fit its numbers")
+            raise UnsafePickleError("the pickle holds an array that does not fit its numbers", found=kinds.shown(state))
 
 
 def load(stream: Any, *, encoding: str, path: str | Path | None = None, reader: Callable[..., Any] | None = None) -> Any:

@@ -17,7 +17,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from alexnet_archive import pickles
+from alexnet_archive import kinds, pickles
 from alexnet_archive.checkpoints.importing.steps import Array, unreadable
 from alexnet_archive.errors import UnsafePickleError, WeightsError
 
@@ -120,7 +120,7 @@ class _Unpickler(pickles.JudgingUnpickler):
         word, kind, key, _, count, *view = pid
         named = word == "storage" and isinstance(kind, _Kind) and isinstance(key, (str, int))
         if not named or any(one is not None for one in view):
-            raise UnsafePickleError("the file refers to something that is no storage of tensors")
+            raise UnsafePickleError("the file refers to something that is no storage of tensors", found=kinds.shown(pid))
         found = _Storage(kind.name, str(key), int(count))
         return self.storages.setdefault(found.key, found)
 
